@@ -1,0 +1,48 @@
+"""emofuse reads emotion from face, voice and words, and fuses the three.
+
+    import emofuse
+    timeline = emofuse.analyze("interview.mp4")
+
+It reports *expressions*: what a face, a voice or a text shows. What a person
+truly feels, no program can know.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .analyzer import Analyzer, AnalyzerConfig, analyze
+    from .core.estimates import Estimate, Modality, Scores, Subject, Timeline
+    from .errors import EmofuseError, InputError, MissingExtra, ModelError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Analyzer": "analyzer",
+    "AnalyzerConfig": "analyzer",
+    "analyze": "analyzer",
+    "Estimate": "core.estimates",
+    "Modality": "core.estimates",
+    "Scores": "core.estimates",
+    "Subject": "core.estimates",
+    "Timeline": "core.estimates",
+    "EmofuseError": "errors",
+    "InputError": "errors",
+    "MissingExtra": "errors",
+    "ModelError": "errors",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that importing emofuse costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'emofuse' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

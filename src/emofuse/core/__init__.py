@@ -1,0 +1,1 @@
+"""The vocabulary of emofuse: plain, frozen, validated nouns. numpy only, no I/O."""

@@ -1,0 +1,286 @@
+"""What a model says, about whom, when, how sure; and the timeline of all that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .labels import Taxonomy
+from .time import Span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .media import MediaInfo, Note
+
+
+class Modality(str, Enum):
+    """Where an estimate comes from; `FUSED` is the combination of the others."""
+
+    FACE = "face"
+    SPEECH = "speech"
+    WORDS = "words"
+    FUSED = "fused"
+
+
+class SubjectKind(str, Enum):
+    """What a subject is: a tracked face, a voice, or everybody in the picture."""
+
+    FACE = "face"
+    SPEAKER = "speaker"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """Whom an estimate is about, e.g. the face track 2 or the speaker 1.
+
+    Numbers count from 1 in order of appearance. They name tracks, not identities:
+    a person who leaves and comes back may get a new one.
+    """
+
+    kind: SubjectKind
+    number: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}-{self.number}"
+
+
+SPEAKER = Subject(SubjectKind.SPEAKER)
+"""The voice, where speakers are not told apart."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Probabilities over a taxonomy (never logits): float32, shape (len(taxonomy),).
+
+    The array is copied and read-only. For a single-label taxonomy it sums to 1.
+
+    Raises:
+        ValueError: on a wrong shape, values outside [0, 1] or not finite, or a
+            single-label sum that differs from 1 by more than 1e-3.
+    """
+
+    taxonomy: Taxonomy
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        p = np.array(self.probabilities, dtype=np.float32)
+        if p.shape != (len(self.taxonomy),):
+            raise ValueError(
+                f"taxonomy {self.taxonomy.name!r} needs {len(self.taxonomy)} probabilities, "
+                f"got an array of shape {p.shape}"
+            )
+        if not np.isfinite(p).all() or p.min() < -1e-6 or p.max() > 1 + 1e-6:
+            raise ValueError(f"probabilities must be finite and lie in [0, 1], got {p}")
+        if not self.taxonomy.multi_label and abs(float(p.sum()) - 1.0) > 1e-3:
+            raise ValueError(f"single-label probabilities must sum to 1, got {float(p.sum()):.4f}")
+        np.clip(p, 0.0, 1.0, out=p)
+        p.flags.writeable = False
+        object.__setattr__(self, "probabilities", p)
+
+    @property
+    def label(self) -> str:
+        """The most probable label (the first of equals)."""
+        return self.taxonomy.labels[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable label."""
+        return float(self.probabilities.max())
+
+    def __getitem__(self, label: str) -> float:
+        return float(self.probabilities[self.taxonomy.index(label)])
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield (label, probability) in the taxonomy's order."""
+        return zip(self.taxonomy.labels, map(float, self.probabilities), strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Affect:
+    """Valence (unpleasant … pleasant) and arousal (calm … excited), each in [-1, 1]."""
+
+    valence: float
+    arousal: float
+
+    def __post_init__(self) -> None:
+        if not (-1 <= self.valence <= 1 and -1 <= self.arousal <= 1):
+            raise ValueError(f"valence and arousal must lie in [-1, 1], got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How a fused estimate came about.
+
+    Args:
+        shares: each present modality's weight in the result; they sum to 1.
+        disagreement: Jensen–Shannon divergence between the modalities' scores
+            over their common labels, weighted by the shares and divided by the
+            shares' entropy, in [0, 1]: 0 if all say the same (or only one
+            speaks), 1 if they exclude each other.
+        scores: what each modality said in this slot.
+    """
+
+    shares: Mapping[Modality, float]
+    disagreement: float
+    scores: Mapping[Modality, Scores]
+
+    def __post_init__(self) -> None:
+        if abs(sum(self.shares.values()) - 1.0) > 1e-6 or min(self.shares.values()) < 0:
+            raise ValueError(f"shares must be ≥ 0 and sum to 1, got {dict(self.shares)}")
+        if not 0 <= self.disagreement <= 1:
+            raise ValueError(f"disagreement must lie in [0, 1], got {self.disagreement}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What one model, or the fusion of several, says about one subject over one span.
+
+    `quality` in [0, 1] says how good the evidence was (face size, blur, pose;
+    signal-to-noise ratio, voiced share; confidence of the transcript); for a
+    fused estimate it is the shares' mean of the parts. `blend` is set on fused
+    estimates only. `details` holds small extras for those who draw it: a face
+    has ``box`` = (x, y, width, height) in fractions of the picture, words have
+    ``text``.
+    """
+
+    subject: Subject
+    span: Span
+    scores: Scores
+    modality: Modality
+    quality: float
+    model_id: str
+    affect: Affect | None = None
+    embedding: NDArray[np.float32] | None = None
+    blend: Blend | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.quality <= 1.0:
+            raise ValueError(f"quality must lie in [0, 1], got {self.quality}")
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return self.scores.label
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable label."""
+        return self.scores.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a timeline, so that it can be made again.
+
+    Args:
+        version: of emofuse.
+        models: modality → model id (for `FUSED`, the strategy's name).
+        components: other parts by role, e.g. ``{"detector": "haar", "words": "pocketsphinx"}``.
+        settings: the configuration as plain types.
+    """
+
+    version: str
+    models: Mapping[Modality, str]
+    components: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Estimates in order (by start, subject, modality), with what produced them.
+
+    `duration_ns` is how much of the medium was really read.
+    """
+
+    media: MediaInfo
+    estimates: tuple[Estimate, ...]
+    provenance: Provenance
+    notes: tuple[Note, ...] = ()
+    duration_ns: int = 0
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.estimates, key=_order))
+        object.__setattr__(self, "estimates", ordered)
+
+    def __len__(self) -> int:
+        return len(self.estimates)
+
+    def __iter__(self) -> Iterator[Estimate]:
+        return iter(self.estimates)
+
+    def of(self, modality: Modality, subject: Subject | None = None) -> tuple[Estimate, ...]:
+        """Return the estimates of one modality, of one subject or of all."""
+        return tuple(
+            e
+            for e in self.estimates
+            if e.modality is modality and (subject is None or e.subject == subject)
+        )
+
+    @property
+    def fused(self) -> tuple[Estimate, ...]:
+        """The fused estimates: one per subject and moment."""
+        return self.of(Modality.FUSED)
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Everybody the timeline speaks of, in order."""
+        return tuple(sorted({e.subject for e in self.estimates}))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield one flat dict of plain types per estimate.
+
+        Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
+        per label of the union of the taxonomies in use, ``confidence, quality,
+        model``. A label that a model does not know is None, not 0.
+        """
+        labels = self.labels
+        for e in self.estimates:
+            known = dict(e.scores.items())
+            yield {
+                "file": self.media.path or self.media.name,
+                "start": e.span.start,
+                "end": e.span.end,
+                "subject": str(e.subject),
+                "modality": e.modality.value,
+                "label": e.label,
+                **{label: known.get(label) for label in labels},
+                "confidence": e.confidence,
+                "quality": e.quality,
+                "model": e.model_id,
+            }
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that some estimate scores, the fused ones' order first."""
+        seen: dict[str, None] = {}
+        ordered = sorted({e.modality for e in self.estimates}, key=lambda m: m is not Modality.FUSED)
+        for modality in ordered:
+            for taxonomy in {e.scores.taxonomy: None for e in self.of(modality)}:
+                seen.update(dict.fromkeys(taxonomy.labels))
+        return tuple(seen)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the records as a pandas frame indexed by (file, start, end).
+
+        Start and end are Timedeltas, as in audformat's segmented tables.
+        """
+        import pandas as pd  # only who asks for a frame pays for pandas
+
+        columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
+        columns += ["confidence", "quality", "model"]
+        frame = pd.DataFrame(list(self.records()), columns=columns)
+        for edge in ("start", "end"):
+            frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")
+        return frame.set_index(["file", "start", "end"])
+
+
+def _order(e: Estimate) -> tuple[Span, Subject, str]:
+    return e.span, e.subject, e.modality.value

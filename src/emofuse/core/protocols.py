@@ -1,0 +1,121 @@
+"""The five seams of emofuse. Whoever implements one can replace that part.
+
+One contract suite (`tests/contract`) runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .estimates import Estimate, Modality, Scores, Subject
+from .labels import Taxonomy
+from .media import Frame, MediaInfo, Packet
+from .time import Span
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+@runtime_checkable
+class Recogniser(Protocol):
+    """Turns prepared samples into scores."""
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model, as in its card."""
+        ...
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Labels of the scores."""
+        ...
+
+    def prepare(self, sample: Any) -> NDArray[Any]:
+        """Turn one `Sample.data` into one row of a batch. Pure; training calls this too."""
+        ...
+
+    def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Scores]:
+        """Score prepared samples, one result each, in order."""
+        ...
+
+
+@runtime_checkable
+class Stage(Protocol[In, Out]):
+    """A step of a stream: detector, tracker, voice activity, transcriber, smoother.
+
+    `feed` takes one item and yields what it can already say. It must not matter
+    how a stream was cut into items. `flush` yields the rest at the end; `reset`
+    makes the stage as new. `Progress` goes in and comes out, translated to the
+    stage's own track.
+    """
+
+    def feed(self, item: In) -> Iterable[Out]:
+        """Take one item; yield what follows from it."""
+        ...
+
+    def flush(self) -> Iterable[Out]:
+        """Yield what is still held, as if the stream ended here."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slot:
+    """All that is known of one subject in one hop of time: at most one estimate a modality."""
+
+    subject: Subject
+    span: Span
+    evidence: Mapping[Modality, Estimate] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Fuser(Protocol):
+    """Makes one estimate of a slot; any modality may be missing."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Labels of the fused scores."""
+        ...
+
+    def fuse(self, slot: Slot) -> Estimate | None:
+        """Return the fused estimate, or None if the slot holds no evidence."""
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A medium that is read once, from its start."""
+
+    @property
+    def info(self) -> MediaInfo:
+        """What is known before reading."""
+        ...
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield packets in presentation-time order within each track."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and devices; harmless when called twice."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Something that results are written to."""
+
+    def write(self, item: Frame | Estimate) -> None:
+        """Take one frame or estimate."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is being written; harmless when called twice."""
+        ...

@@ -1,0 +1,1 @@
+"""Cards, weights and the runtime: everything about models, nothing about a modality."""

@@ -1,0 +1,221 @@
+"""The card that travels with every model.
+
+A card is a TOML file: what the model answers (labels), what it expects
+(preparation, window), how to read its answers (calibration, prior), where its
+files are, and where it comes from (data, licences, metrics with protocol). A
+model without a card cannot be loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import Modality
+from ..core.labels import Taxonomy
+from ..core.time import to_ns
+from ..errors import ModelError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - Python 3.10
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model: its name, its sha256 in hex, its size, and a URL if it is not embedded."""
+
+    name: str
+    sha256: str
+    bytes: int
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How a stream is cut for a model.
+
+    Every `hop_ns` of a voiced region gets one estimate. Its evidence is the
+    `window_ns` around it that reach `lookahead_ns` past the hop's end, clipped to
+    the region. The lookahead is the latency that the model declares.
+    """
+
+    window_ns: int
+    hop_ns: int
+    lookahead_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop_ns <= self.window_ns or self.lookahead_ns < 0:
+            raise ValueError(f"need 0 < hop <= window and lookahead >= 0, got {self}")
+        if self.hop_ns + self.lookahead_ns > self.window_ns:
+            raise ValueError(f"hop and lookahead must fit into the window, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperature scaling (Guo et al. 2017), fitted on validation data.
+
+    `temperature` divides the logits; 1 changes nothing.
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be > 0, got {self.temperature}")
+
+    def probabilities(self, logits: NDArray[Any], multi_label: bool = False) -> NDArray[np.float32]:
+        """Turn logits, shape (n, labels), into calibrated probabilities of that shape."""
+        scaled = logits.astype(np.float64) / self.temperature
+        if multi_label:
+            return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        exp = np.exp(scaled)
+        return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Data a model was trained on, with its licence and what was used of it."""
+
+    name: str
+    licence: str
+    used: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured figure.
+
+    `value` is a fraction in [0, 1] unless the name says otherwise; `protocol`
+    says how and on what it was measured, `seeds` over how many trainings,
+    `command` how to measure it again.
+    """
+
+    corpus: str
+    split: str
+    name: str
+    value: float
+    protocol: str
+    seeds: int = 1
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything known about a model. See the module's text; fields as in the TOML file.
+
+    Args:
+        id: unique name, e.g. ``"face-compact-v1"``.
+        modality: what it listens to or looks at.
+        recogniser: name of the entry point in the group ``emofuse.recognisers``.
+        summary: one line for people.
+        taxonomy: labels of its scores.
+        files: the model's files by role; ``"weights"`` is the ONNX graph.
+        preparation: parameters of `prepare`; the recogniser reads them.
+        window: how its stream is cut; None for models of single frames or sentences.
+        calibration: applied by every `infer`.
+        prior: the calibrated model's mean probability of each label on its
+            validation data; log-linear pooling divides by it.
+        licence: of the weights.
+        data: what it was trained on.
+        metrics: measured figures.
+        notes: what a user should know (limits, provenance).
+    """
+
+    id: str
+    modality: Modality
+    recogniser: str
+    summary: str
+    taxonomy: Taxonomy
+    files: Mapping[str, ModelFile]
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    window: WindowSpec | None = None
+    calibration: Calibration = Calibration()
+    prior: tuple[float, ...] | None = None
+    licence: str = "unknown"
+    data: tuple[Corpus, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prior is not None and len(self.prior) != len(self.taxonomy):
+            raise ValueError(
+                f"card {self.id!r}: prior has {len(self.prior)} entries for "
+                f"{len(self.taxonomy)} labels"
+            )
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+        object.__setattr__(self, "preparation", MappingProxyType(dict(self.preparation)))
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(f.bytes for f in self.files.values())
+
+    @property
+    def downloads(self) -> bool:
+        """Whether some file has to be fetched (nothing of an embedded model has)."""
+        return any(f.url for f in self.files.values())
+
+
+def read_card(path: Path) -> Card:
+    """Read a card from a TOML file.
+
+    Raises:
+        ModelError: if the file cannot be read or does not describe a model.
+    """
+    try:
+        return card_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as e:
+        raise ModelError(f"{path} is not a model card: {e}; compare it with the cards in emofuse/models/zoo") from e
+
+
+def card_from_mapping(raw: Mapping[str, Any]) -> Card:
+    """Build a card from the plain types of its TOML file; unknown keys fail.
+
+    Raises:
+        KeyError, TypeError, ValueError: if something is missing, unknown or wrong.
+    """
+    fields = dict(raw)
+    taxonomy = Taxonomy(
+        fields.pop("taxonomy", fields["id"]),
+        tuple(fields.pop("labels")),
+        fields.pop("multi_label", False),
+    )
+    window = fields.pop("window", None)
+    if window is not None:
+        window = WindowSpec(
+            to_ns(window["seconds"]), to_ns(window["hop"]), to_ns(window.get("lookahead", 0.0))
+        )
+    prior = fields.pop("prior", None)
+    return Card(
+        modality=Modality(fields.pop("modality")),
+        taxonomy=taxonomy,
+        files={role: ModelFile(**f) for role, f in fields.pop("files").items()},
+        window=window,
+        calibration=Calibration(**fields.pop("calibration", {})),
+        prior=None if prior is None else tuple(prior),
+        data=tuple(Corpus(**c) for c in fields.pop("data", ())),
+        metrics=tuple(Metric(**m) for m in fields.pop("metrics", ())),
+        notes=tuple(fields.pop("notes", ())),
+        **fields,
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hex, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
