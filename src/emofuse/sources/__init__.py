@@ -1,0 +1,1 @@
+"""Where packets come from: files, images, text, and a prefetching wrapper."""

@@ -1,0 +1,367 @@
+"""One reader per track of a file: encoded packets in, timed items out.
+
+Every reader keeps a promise in `upto_ns`: what it will still hand out starts no
+earlier. Times are nanoseconds since the start of the medium, which is the
+earliest start of any track that is read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.media import AudioChunk, Frame, Track, Utterance
+from ..core.time import NS, Span, ns_to_samples, samples_to_ns
+
+if TYPE_CHECKING:
+    import av
+
+Item = Frame | AudioChunk | Utterance
+
+TICK_SLACK_NS = NS // 1000
+"""Containers that count in milliseconds show frames up to this much before their tick."""
+
+LONGEST_HOLD_NS = 5 * NS
+"""How long a picture lasts at most where the container doesn't say when its track ends."""
+
+AUDIO_JUMP_NS = NS // 20
+"""Timestamps that differ less than this from the count of samples are jitter."""
+
+LONE_CUE_NS = 2 * NS
+"""How long a subtitle lasts that declares no duration."""
+
+
+class Reader(Protocol):
+    """What `FileSource` asks of a track."""
+
+    track: Track
+    upto_ns: int
+
+    def feed(self, packet: av.Packet) -> Iterator[Item]:
+        """Decode one packet; yield what it completes."""
+        ...
+
+    def advance(self, upto_ns: int) -> Iterator[Item]:
+        """Go on to `upto_ns`: no packet that starts earlier will be fed any more."""
+        ...
+
+    def flush(self) -> Iterator[Item]:
+        """Yield what the decoder and the reader still hold."""
+        ...
+
+
+class VideoReader:
+    """Samples pictures at ticks of ``1 / fps`` and converts only those to RGB.
+
+    The first picture at or after each tick is delivered. It lasts until the next
+    delivered one, so that spans tile; while it stays longer than `hold_ns` it is
+    delivered again, piece by piece, so that nobody downstream waits for long and
+    a still picture is not taken for an empty stretch. The last one lasts until
+    the track ends.
+
+    Args:
+        stream: the video stream; its codec context is set to threaded decoding.
+        origin_ns: time of the medium's start on the stream's clock.
+        fps: sampling rate in pictures per second of media.
+        max_side: longer pictures are scaled down to this many pixels.
+        rotation: counter-clockwise turn, in degrees, from stored to shown.
+    """
+
+    track = Track.VIDEO
+
+    def __init__(
+        self, stream: av.VideoStream, origin_ns: int, fps: float, max_side: int, rotation: int
+    ) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.upto_ns = 0
+        self.hold_ns = max(NS, round(2 * NS / fps))
+        self._stream, self._origin_ns, self._fps = stream, origin_ns, fps
+        self._max_side, self._quarters = max_side, rotation // 90 % 4
+        self._scaler = VideoReformatter()
+        self._declared_end_ns = declared_end_ns(stream, origin_ns)
+        self._frame_ns = round(NS / (stream.average_rate or 25))
+        self._waiting: list[int] = []  # times fed to the decoder that it hasn't given back
+        self._held: tuple[NDArray[np.uint8], int] | None = None
+        self._due_ns = self._shown_ns = self._end_ns = -1
+
+    def feed(self, packet: av.Packet) -> Iterator[Frame]:
+        """Decode one packet; yield the sampled pictures that it completes."""
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is not None:
+            heapq.heappush(self._waiting, self._clock(time))
+        for frame in packet.decode():
+            yield from self._take(frame)
+
+    def advance(self, upto_ns: int) -> Iterator[Frame]:
+        """Hand out the held picture for the time before `upto_ns`."""
+        upto_ns = min([upto_ns, *self._waiting[:1]])
+        if self._held is not None:
+            if upto_ns < self._reach_ns:
+                yield from self._pieces(upto_ns)
+                return
+            yield from self._release(self._reach_ns)
+        self.upto_ns = max(self.upto_ns, upto_ns)
+
+    def flush(self) -> Iterator[Frame]:
+        """Yield what the decoder still holds; the last picture lasts until the track's end."""
+        for frame in self._stream.decode(None):
+            yield from self._take(frame)
+        yield from self._release(self._end_ns)
+        self.upto_ns = max(self.upto_ns, self._end_ns)
+
+    @property
+    def end_ns(self) -> int:
+        """Where the last decoded picture ends."""
+        return max(0, self._end_ns)
+
+    def _take(self, frame: av.VideoFrame) -> Iterator[Frame]:
+        at = self._time(frame)
+        while self._waiting and self._waiting[0] <= at:
+            heapq.heappop(self._waiting)
+        if at <= self._shown_ns:
+            return
+        self._shown_ns = at
+        self._end_ns = at + (self._clock(frame.duration, 0) if frame.duration else self._frame_ns)
+        if at + TICK_SLACK_NS < self._due_ns:
+            return
+        yield from self._release(min(at, self._reach_ns))
+        self._held = self._picture(frame), max(at, self.upto_ns)
+        self.upto_ns = self._held[1]
+        ticks = int((at + TICK_SLACK_NS) * self._fps // NS) + 1
+        self._due_ns = round(ticks * NS / self._fps)
+
+    def _time(self, frame: av.VideoFrame) -> int:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        return self._end_ns if stamp is None else max(0, self._clock(stamp))
+
+    def _clock(self, stamp: int, origin_ns: int | None = None) -> int:
+        return to_clock(stamp, self._stream, self._origin_ns if origin_ns is None else origin_ns)
+
+    @property
+    def _reach_ns(self) -> int:
+        """How far the held picture lasts if no other one comes."""
+        if self._declared_end_ns is not None:
+            return max(self._declared_end_ns, self._end_ns)
+        assert self._held is not None
+        return max(self._shown_ns + LONGEST_HOLD_NS, self._end_ns)
+
+    def _pieces(self, until_ns: int) -> Iterator[Frame]:
+        """Hand out the held picture for whole holds that end by `until_ns`."""
+        while self._held is not None and self._held[1] + self.hold_ns <= until_ns:
+            image, start = self._held
+            self._held = image, start + self.hold_ns
+            self.upto_ns = start + self.hold_ns
+            yield Frame(image, Span(start, start + self.hold_ns))
+
+    def _release(self, until_ns: int) -> Iterator[Frame]:
+        """Hand out the held picture until `until_ns` and let go of it."""
+        yield from self._pieces(until_ns)
+        if self._held is not None:
+            (image, start), self._held = self._held, None
+            if start < until_ns:
+                self.upto_ns = until_ns
+                yield Frame(image, Span(start, until_ns))
+
+    def _picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        width, height = shown_size(frame.width, frame.height, self._stream)
+        scale = min(1.0, self._max_side / max(width, height))
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        shrinks = width < frame.width or height < frame.height
+        rgb = self._scaler.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            interpolation="AREA" if shrinks else "BILINEAR",
+        )
+        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._quarters))
+
+
+class AudioReader:
+    """Decodes sound to mono float32 at the stream's own rate.
+
+    The index of each sample comes from counting; the container's timestamps
+    decide where the count starts and move it only when they jump, since they are
+    often rounded to milliseconds. Sound that overlaps what was already delivered
+    is dropped.
+    """
+
+    track = Track.AUDIO
+
+    def __init__(self, stream: av.AudioStream, origin_ns: int) -> None:
+        self.upto_ns = 0
+        self.rate = int(stream.rate)
+        self._stream, self._origin_ns = stream, origin_ns
+        self._resampler: av.AudioResampler | None = None
+        self._next: int | None = None  # index of the next sample, once sound has started
+
+    def feed(self, packet: av.Packet) -> Iterator[AudioChunk]:
+        """Decode one packet; yield its sound."""
+        for frame in packet.decode():
+            yield from self._take(frame)
+
+    def advance(self, upto_ns: int) -> Iterator[AudioChunk]:
+        """Count the time before `upto_ns` as silent."""
+        self.upto_ns = max(self.upto_ns, upto_ns)
+        yield from ()
+
+    def flush(self) -> Iterator[AudioChunk]:
+        """Yield what the decoder still holds."""
+        for frame in self._stream.decode(None):
+            yield from self._take(frame)
+
+    @property
+    def end_ns(self) -> int:
+        """Where the sound ends."""
+        return samples_to_ns(self._next or 0, self.rate)
+
+    def _take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        for planar in self._convert(frame):
+            samples = downmix(planar.to_ndarray(), [c.name for c in planar.layout.channels])
+            first = self._place(frame, len(samples))
+            self._next = first + len(samples)
+            late = max(0, ns_to_samples(self.upto_ns, self.rate) - first)
+            if late < len(samples):
+                self.upto_ns = self.end_ns
+                yield AudioChunk(samples[late:], self.rate, first + late)
+
+    def _place(self, frame: av.AudioFrame, length: int) -> int:
+        """Return the index of the frame's first sample."""
+        if frame.pts is None:
+            return self._next or 0
+        time = to_clock(frame.pts, self._stream, self._origin_ns)
+        index = max(0, (time * self.rate + NS // 2) // NS)
+        jitter = AUDIO_JUMP_NS * self.rate // NS
+        if self._next is not None and abs(index - self._next) <= jitter:
+            return self._next
+        return index
+
+    def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """Convert to planar float at the stream's rate; formats may change on the way."""
+        import av
+
+        if self._resampler is not None:
+            try:
+                return list(self._resampler.resample(frame))
+            except ValueError:  # another format than before
+                self._resampler = None
+        self._resampler = av.AudioResampler(format="fltp", rate=self.rate)
+        return list(self._resampler.resample(frame))
+
+
+class SubtitleReader:
+    """Decodes a text subtitle track to utterances."""
+
+    track = Track.TEXT
+
+    def __init__(self, stream: av.SubtitleStream, origin_ns: int) -> None:
+        self.upto_ns = self.end_ns = 0
+        self._stream, self._origin_ns = stream, origin_ns
+
+    def feed(self, packet: av.Packet) -> Iterator[Utterance]:
+        """Decode one cue."""
+        if packet.pts is None:
+            return
+        start = max(self.upto_ns, to_clock(packet.pts, self._stream, self._origin_ns))
+        length = to_clock(packet.duration, self._stream, 0) if packet.duration else LONE_CUE_NS
+        lines = [plain_text(rect.ass.decode("utf-8", "replace")) for rect in text_rects(packet)]
+        if text := " ".join(filter(None, lines)):
+            self.upto_ns = start
+            self.end_ns = max(self.end_ns, start + length)
+            yield Utterance(text, Span(start, start + length))
+
+    def advance(self, upto_ns: int) -> Iterator[Utterance]:
+        """Go on to `upto_ns`."""
+        self.upto_ns = max(self.upto_ns, upto_ns)
+        yield from ()
+
+    def flush(self) -> Iterator[Utterance]:
+        """Yield nothing: a cue is never held."""
+        yield from ()
+
+
+class GivenText:
+    """Hands out utterances of a given transcript in time with the medium."""
+
+    track = Track.TEXT
+
+    def __init__(self, utterances: Iterable[Utterance]) -> None:
+        self._left = sorted(utterances, key=lambda u: u.span, reverse=True)
+        self.upto_ns = 0
+        self.end_ns = max((u.span.end_ns for u in self._left), default=0)
+
+    def feed(self, packet: av.Packet) -> Iterator[Utterance]:
+        """Yield nothing: a transcript has no packets."""
+        yield from ()
+
+    def advance(self, upto_ns: int) -> Iterator[Utterance]:
+        """Yield the utterances that start before `upto_ns`."""
+        while self._left and self._left[-1].span.start_ns < upto_ns:
+            yield self._left.pop()
+        self.upto_ns = max(self.upto_ns, upto_ns)
+
+    def flush(self) -> Iterator[Utterance]:
+        """Yield the utterances that are left."""
+        while self._left:
+            yield self._left.pop()
+
+
+def to_clock(stamp: int, stream: av.stream.Stream, origin_ns: int) -> int:
+    """Convert a timestamp of a stream to nanoseconds since `origin_ns`."""
+    base = stream.time_base
+    assert base is not None
+    return int(stamp * base.numerator * NS // base.denominator) - origin_ns
+
+
+def declared_end_ns(stream: av.stream.Stream, origin_ns: int) -> int | None:
+    """Return when a track ends according to its container, or None if it doesn't say."""
+    if stream.duration is not None:
+        return to_clock((stream.start_time or 0) + stream.duration, stream, origin_ns)
+    tag = {key.upper(): value for key, value in stream.metadata.items()}.get("DURATION", "")
+    match = re.fullmatch(r"(\d+):(\d+):(\d+)(?:\.(\d+))?", tag)  # Matroska
+    if match is None:
+        return None
+    hours, minutes, seconds = (int(part) for part in match.groups()[:3])
+    fraction = int((match.group(4) or "0").ljust(9, "0")[:9])
+    return ((hours * 60 + minutes) * 60 + seconds) * NS + fraction - origin_ns
+
+
+def shown_size(width: int, height: int, stream: av.VideoStream) -> tuple[int, int]:
+    """Return width and height with square pixels, before any rotation."""
+    aspect = stream.sample_aspect_ratio
+    return (round(width * aspect), height) if aspect else (width, height)
+
+
+MIX = {"FC": 1.0, "LFE": 0.0, "FL": 0.7071, "FR": 0.7071}
+"""Shares of a surround sound's channels; the others get 0.5 (after ITU-R BS.775)."""
+
+
+def downmix(planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.float32]:
+    """Mix channels × samples to mono without clipping: float32, (samples,)."""
+    if len(planes) == 1:
+        return np.ascontiguousarray(planes[0], dtype=np.float32)
+    surround = len(planes) > 2 and len(channels) == len(planes)
+    shares = [MIX.get(name, 0.5) for name in channels] if surround else [1.0] * len(planes)
+    weights = np.array(shares, np.float32) / np.float32(sum(shares))
+    return (weights @ planes).astype(np.float32, copy=False)
+
+
+def text_rects(packet: av.Packet) -> Iterator[av.subtitles.subtitle.AssSubtitle]:
+    """Yield the texts in a subtitle packet (PyAV < 15 wraps them in sets)."""
+    for found in packet.decode():
+        for rect in found if hasattr(found, "rects") else (found,):
+            if hasattr(rect, "ass"):
+                yield rect
+
+
+def plain_text(ass: str) -> str:
+    """Return what an ASS event line says, without its fields, markup and line breaks."""
+    text = ass.split(",", 8)[-1]
+    text = re.sub(r"\{[^}]*\}|<[^>]*>", "", text)
+    return " ".join(re.sub(r"\\[Nnh]", " ", text).split())
