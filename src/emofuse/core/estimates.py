@@ -67,7 +67,7 @@ class Scores:
     """
 
     taxonomy: Taxonomy
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[np.floating]
 
     def __post_init__(self) -> None:
         p = np.array(self.probabilities, dtype=np.float32)
@@ -261,7 +261,9 @@ class Timeline:
     def labels(self) -> tuple[str, ...]:
         """Every label that some estimate scores, the fused ones' order first."""
         seen: dict[str, None] = {}
-        ordered = sorted({e.modality for e in self.estimates}, key=lambda m: m is not Modality.FUSED)
+        ordered = sorted(
+            {e.modality for e in self.estimates}, key=lambda m: m is not Modality.FUSED
+        )
         for modality in ordered:
             for taxonomy in {e.scores.taxonomy: None for e in self.of(modality)}:
                 seen.update(dict.fromkeys(taxonomy.labels))
@@ -279,7 +281,8 @@ class Timeline:
         frame = pd.DataFrame(list(self.records()), columns=columns)
         for edge in ("start", "end"):
             frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")
-        return frame.set_index(["file", "start", "end"])
+        indexed: pd.DataFrame = frame.set_index(["file", "start", "end"])
+        return indexed
 
 
 def _order(e: Estimate) -> tuple[Span, Subject, str]:

@@ -121,5 +121,5 @@ class LabelMap:
     @property
     def covered(self) -> NDArray[np.bool_]:
         """Which target labels some source label reaches; the rest are masked in a loss."""
-        covered: NDArray[np.bool_] = self.matrix.any(axis=0)
+        covered: NDArray[np.bool_] = self.matrix.max(axis=0) > 0
         return covered

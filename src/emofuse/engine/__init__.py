@@ -1,0 +1,1 @@
+"""The streaming engine: windows, alignment, smoothing, pipeline. It knows only the protocols."""

@@ -1,0 +1,1 @@
+"""Fusion of the modalities into one estimate per subject and moment."""

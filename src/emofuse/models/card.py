@@ -32,7 +32,7 @@ else:  # pragma: no cover - Python 3.10
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file of a model: its name, its sha256 in hex, its size, and a URL if it is not embedded."""
+    """One file of a model: name, sha256 in hex, size, and a URL if it is not embedded."""
 
     name: str
     sha256: str
@@ -75,12 +75,13 @@ class Calibration:
 
     def probabilities(self, logits: NDArray[Any], multi_label: bool = False) -> NDArray[np.float32]:
         """Turn logits, shape (n, labels), into calibrated probabilities of that shape."""
-        scaled = logits.astype(np.float64) / self.temperature
+        scaled: NDArray[np.float64] = logits.astype(np.float64) / self.temperature
         if multi_label:
             return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
         scaled -= scaled.max(axis=1, keepdims=True)
         exp = np.exp(scaled)
-        return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+        p: NDArray[np.float32] = (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+        return p
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,9 @@ def read_card(path: Path) -> Card:
     try:
         return card_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as e:
-        raise ModelError(f"{path} is not a model card: {e}; compare it with the cards in emofuse/models/zoo") from e
+        raise ModelError(
+            f"{path} is not a model card: {e}; compare it with the cards in emofuse/models/zoo"
+        ) from e
 
 
 def card_from_mapping(raw: Mapping[str, Any]) -> Card:

@@ -1,0 +1,131 @@
+"""Alignment: estimates of all modalities, at their own pace, into slots of equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
+from ..core.media import Progress
+from ..core.protocols import Slot
+from ..core.time import Span
+
+VOICE = (Modality.SPEECH, Modality.WORDS)
+"""The modalities that tell of a speaker rather than of a face."""
+
+
+def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
+    """Summarise one modality's estimates of one subject over a span.
+
+    Probabilities are averaged, weighted by overlap with the span × quality;
+    quality by overlap. Details are those of the best single piece of evidence.
+    """
+    if len(estimates) == 1:
+        return replace(estimates[0], span=span)
+    overlap = np.array([e.span.overlap_ns(span) for e in estimates], dtype=np.float64)
+    quality = np.array([e.quality for e in estimates])
+    weights = overlap * quality
+    if not weights.any():
+        weights = overlap
+    p = np.stack([e.scores.probabilities for e in estimates])
+    best = estimates[int(weights.argmax())]
+    return replace(
+        best,
+        span=span,
+        scores=Scores(best.scores.taxonomy, weights @ p / weights.sum()),
+        quality=min(1.0, float(overlap @ quality / overlap.sum())),
+    )
+
+
+def sole_face(faces: Collection[Subject]) -> Subject:
+    """Say to whom a voice belongs: the face, if exactly one is seen, else an unknown speaker."""
+    return next(iter(faces)) if len(faces) == 1 else SPEAKER
+
+
+class Aligner:
+    """Collects estimates and yields a `Slot` per subject and hop once all modalities got there.
+
+    Slots lie at multiples of `hop_ns`. A slot is emitted as soon as every
+    modality's progress has passed its end; the last one is clipped to the end of
+    the stream. Estimates finer than a slot (`pooled`) come out as one per slot,
+    the others as they came in, before the slots that hold them.
+
+    Args:
+        hop_ns: length of a slot.
+        modalities: those to wait for.
+        pooled: those whose estimates are finer than a slot.
+    """
+
+    def __init__(
+        self,
+        hop_ns: int,
+        modalities: Collection[Modality],
+        pooled: Collection[Modality] = (Modality.FACE,),
+    ) -> None:
+        if hop_ns <= 0:
+            raise ValueError(f"a slot needs a positive length, got {hop_ns} ns")
+        self._hop_ns = hop_ns
+        self._modalities = tuple(modalities)
+        self._pooled = frozenset(pooled)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._pending: list[Estimate] = []
+        self._progress = dict.fromkeys(self._modalities, 0)
+        self._next = 0  # number of the first slot not yet emitted
+
+    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Slot | Progress]:
+        """Take an estimate, or progress of one modality; yield the slots that are complete."""
+        if isinstance(item, Estimate):
+            self._pending.append(item)
+            if item.modality not in self._pooled:
+                yield item
+        elif isinstance(item.track, Modality) and item.track in self._progress:
+            known = self._progress[item.track]
+            self._progress[item.track] = max(known, item.upto_ns)
+            yield from self._emit_until(min(self._progress.values()))
+
+    def flush(self) -> Iterator[Estimate | Slot | Progress]:
+        """Yield the remaining slots, the last one clipped to the end of the stream."""
+        end = max([*self._progress.values(), *(e.span.end_ns for e in self._pending)], default=0)
+        yield from self._emit_until(end)
+        if self._next * self._hop_ns < end:
+            yield from self._emit(Span(self._next * self._hop_ns, end))
+            yield Progress(Modality.FUSED, end)
+
+    def _emit_until(self, upto_ns: int) -> Iterator[Estimate | Slot | Progress]:
+        ready = upto_ns // self._hop_ns
+        if ready <= self._next:
+            return
+        while self._next < ready and self._pending:
+            start = self._next * self._hop_ns
+            yield from self._emit(Span(start, start + self._hop_ns))
+            self._next += 1
+        self._next = ready  # nothing pending: the empty stretch needs no visit
+        yield Progress(Modality.FUSED, ready * self._hop_ns)
+
+    def _emit(self, span: Span) -> Iterator[Estimate | Slot]:
+        here = [e for e in self._pending if e.span.overlap_ns(span)]
+        self._pending = [e for e in self._pending if e.span.end_ns > span.end_ns]
+        groups: dict[tuple[Subject, Modality], list[Estimate]] = {}
+        for e in here:
+            groups.setdefault((e.subject, e.modality), []).append(e)
+        evidence = {key: pool(group, span) for key, group in groups.items()}
+        for (_, modality), estimate in evidence.items():
+            if modality in self._pooled:
+                yield estimate
+        yield from _slots(span, evidence)
+
+
+def _slots(span: Span, evidence: dict[tuple[Subject, Modality], Estimate]) -> Iterator[Slot]:
+    """Gather each subject's evidence; voices go to the face they belong to."""
+    faces = sorted({s for s, _ in evidence if s.kind is SubjectKind.FACE})
+    by_subject: dict[Subject, dict[Modality, Estimate]] = {face: {} for face in faces}
+    for (subject, modality), estimate in evidence.items():
+        owner = sole_face(faces) if modality in VOICE else subject
+        by_subject.setdefault(owner, {})[modality] = estimate
+    for subject in sorted(by_subject):
+        yield Slot(subject, span, by_subject[subject])

@@ -1,0 +1,146 @@
+"""Stages composed: packets of a medium in, estimates out.
+
+A file, a webcam and a socket run the same pipeline. Its law: cut the same media
+into packets in any way, and the estimates are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..core.estimates import Estimate
+from ..core.media import AudioChunk, Frame, Note, Packet, Progress, Track, Utterance
+from ..core.protocols import Fuser, Slot, Stage
+
+_ITEMS: dict[Track, type] = {
+    Track.VIDEO: Frame,
+    Track.AUDIO: AudioChunk,
+    Track.TEXT: Utterance,
+}
+
+
+class Select:
+    """Lets one track's packets and progress through."""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+
+    def feed(self, item: Packet) -> Iterator[Packet]:
+        """Yield the packet if it is of the track."""
+        if isinstance(item, Progress):
+            if item.track is self._track:
+                yield item
+        elif isinstance(item, _ITEMS[self._track]):
+            yield item
+
+    def flush(self) -> Iterator[Packet]:
+        """Nothing is ever held."""
+        return iter(())
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+class Chain:
+    """Stages in series: what one yields the next is fed."""
+
+    def __init__(self, *stages: Stage[Any, Any]) -> None:
+        self._stages = stages
+
+    def feed(self, item: Any) -> Iterator[Any]:
+        """Feed the first stage; yield what leaves the last."""
+        return self._through([item], 0)
+
+    def flush(self) -> Iterator[Any]:
+        """Flush the stages in order, each into the following ones."""
+        for i, stage in enumerate(self._stages):
+            yield from self._through(stage.flush(), i + 1)
+
+    def reset(self) -> None:
+        """Reset every stage."""
+        for stage in self._stages:
+            stage.reset()
+
+    def _through(self, items: Iterable[Any], start: int) -> Iterator[Any]:
+        if start == len(self._stages):
+            yield from items
+            return
+        for item in items:
+            yield from self._through(self._stages[start].feed(item), start + 1)
+
+
+class Fork:
+    """Stages in parallel: each is fed every item; their results follow each other."""
+
+    def __init__(self, *stages: Stage[Any, Any]) -> None:
+        self._stages = stages
+
+    def feed(self, item: Any) -> Iterator[Any]:
+        """Feed every stage; yield what each says."""
+        for stage in self._stages:
+            yield from stage.feed(item)
+
+    def flush(self) -> Iterator[Any]:
+        """Flush every stage."""
+        for stage in self._stages:
+            yield from stage.flush()
+
+    def reset(self) -> None:
+        """Reset every stage."""
+        for stage in self._stages:
+            stage.reset()
+
+
+class Fuse:
+    """Replaces slots by their fused estimates; everything else passes."""
+
+    def __init__(self, fuser: Fuser) -> None:
+        self._fuser = fuser
+
+    def feed(self, item: Estimate | Slot | Progress) -> Iterator[Estimate | Progress]:
+        """Take what the aligner yields."""
+        if not isinstance(item, Slot):
+            yield item
+        elif (fused := self._fuser.fuse(item)) is not None:
+            yield fused
+
+    def flush(self) -> Iterator[Estimate]:
+        """Nothing is ever held."""
+        return iter(())
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+class Pipeline:
+    """The whole way from packets to estimates.
+
+    Yields each modality's estimates, the fused ones, notes, and
+    `Progress(Modality.FUSED, …)`: everything that starts before is out.
+
+    Args:
+        branches: one chain per modality or group of modalities, fed every
+            packet, yielding estimates and their modality's progress.
+        joint: aligner, fusion, smoothing: what brings the branches together.
+    """
+
+    def __init__(
+        self, branches: Sequence[Stage[Any, Any]], joint: Sequence[Stage[Any, Any]]
+    ) -> None:
+        self._chain = Chain(Fork(*branches), *joint)
+
+    def feed(self, packet: Packet) -> Iterator[Estimate | Progress | Note]:
+        """Take one packet; yield what can be said now."""
+        if isinstance(packet, Note):
+            yield packet
+        else:
+            yield from self._chain.feed(packet)
+
+    def flush(self) -> Iterator[Estimate | Progress | Note]:
+        """End the stream; yield the rest."""
+        return self._chain.flush()
+
+    def reset(self) -> None:
+        """Make the pipeline as new, for another stream."""
+        self._chain.reset()

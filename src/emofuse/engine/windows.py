@@ -1,0 +1,172 @@
+"""Windowing and batching: the only places where streams are cut for models.
+
+Who writes a recogniser writes no streaming code; who trains one cuts its
+windows here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import Estimate, Modality, Subject
+from ..core.media import AudioChunk, Progress, Sample
+from ..core.protocols import Recogniser
+from ..core.time import NS, Span, samples_to_ns
+from ..models.card import WindowSpec
+
+Quality = Callable[[NDArray[np.float32], int], float]
+"""Says how good a waveform (float32, (n,)) at a rate in Hz is as evidence, in [0, 1]."""
+
+
+class Windower:
+    """Cuts voiced regions into overlapping windows, one per hop.
+
+    Takes the voiced `AudioChunk`s of `speech/segment.py`: contiguous inside a
+    region, with a gap (or a `Progress` beyond the last sample) between regions.
+    Yields a `Sample` for each hop of a region; its span is the hop, its data the
+    window around it (see `WindowSpec`). The last hop of a region takes a
+    remainder of up to half a hop with it, and is short if more remains.
+
+    Args:
+        spec: window, hop and lookahead.
+        subject: whom the voice belongs to.
+        quality: measures a window.
+    """
+
+    def __init__(self, spec: WindowSpec, subject: Subject, quality: Quality) -> None:
+        self._spec = spec
+        self._subject = subject
+        self._quality = quality
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._buffer: NDArray[np.float32] = np.empty(0, np.float32)
+        self._buffer_first = 0  # stream index of _buffer[0]
+        self._region_first = 0  # stream index of the region's first sample
+        self._hop_first = 0  # stream index of the first hop not yet emitted
+        self._rate = 0  # 0: no region is open
+
+    def feed(self, item: AudioChunk | Progress) -> Iterator[Sample | Progress]:
+        """Take voiced samples or progress; yield the hops that are complete."""
+        if isinstance(item, Progress):
+            yield from self._advance(item)
+        else:
+            yield from self._extend(item)
+
+    def flush(self) -> Iterator[Sample]:
+        """Close the open region, if there is one."""
+        if self._rate:
+            yield from self._close()
+
+    @property
+    def _end(self) -> int:
+        return self._buffer_first + len(self._buffer)
+
+    def _advance(self, progress: Progress) -> Iterator[Sample | Progress]:
+        if self._rate and progress.upto_ns > samples_to_ns(self._end, self._rate):
+            yield from self._close()
+        upto = progress.upto_ns
+        if self._rate:
+            upto = min(upto, samples_to_ns(self._hop_first, self._rate))
+        yield Progress(Modality.SPEECH, upto)
+
+    def _extend(self, chunk: AudioChunk) -> Iterator[Sample]:
+        if self._rate and chunk.first != self._end:
+            yield from self._close()
+        if not self._rate:
+            self._rate = chunk.rate
+            self._region_first = self._buffer_first = self._hop_first = chunk.first
+        self._buffer = np.concatenate((self._buffer, chunk.samples))
+        hop, lookahead = self._samples(self._spec.hop_ns), self._samples(self._spec.lookahead_ns)
+        while self._hop_first + hop + lookahead <= self._end:
+            yield self._emit(self._hop_first + hop)
+
+    def _close(self) -> Iterator[Sample]:
+        hop = self._samples(self._spec.hop_ns)
+        # What is short enough to have been waited for is not worth a hop of its own.
+        scrap = min(hop // 2, self._samples(self._spec.lookahead_ns))
+        while self._hop_first < self._end:
+            hop_end = self._hop_first + hop
+            yield self._emit(self._end if self._end - hop_end < scrap else hop_end)
+        self.reset()
+
+    def _emit(self, hop_end: int) -> Sample:
+        evidence_end = min(hop_end + self._samples(self._spec.lookahead_ns), self._end)
+        window = self._samples(self._spec.window_ns)
+        evidence_first = max(self._region_first, evidence_end - window)
+        base = self._buffer_first
+        samples = self._buffer[evidence_first - base : evidence_end - base].copy()
+        span = Span(samples_to_ns(self._hop_first, self._rate), samples_to_ns(hop_end, self._rate))
+        self._hop_first = hop_end
+        self._forget(hop_end - window)
+        return Sample(self._subject, span, samples, self._quality(samples, self._rate))
+
+    def _forget(self, first: int) -> None:
+        """Drop samples before `first`, which no later window can reach."""
+        if first > self._buffer_first:
+            self._buffer = self._buffer[first - self._buffer_first :]
+            self._buffer_first = first
+
+    def _samples(self, duration_ns: int) -> int:
+        return duration_ns * self._rate // NS
+
+
+class Recognise:
+    """Runs a recogniser on samples, in batches; progress keeps its place among them.
+
+    Args:
+        recogniser: what to run.
+        modality: of the estimates.
+        batch: most samples run at once (≥ 1).
+        max_wait_ns: a started batch is run when progress is this far past its
+            first sample; 0 runs it with the next progress (live).
+    """
+
+    def __init__(
+        self, recogniser: Recogniser, modality: Modality, batch: int = 8, max_wait_ns: int = 0
+    ) -> None:
+        self._recogniser = recogniser
+        self._modality = modality
+        self._batch = batch
+        self._max_wait_ns = max_wait_ns
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._pending: list[Sample] = []
+        self._held: Progress | None = None
+
+    def feed(self, item: Sample | Progress) -> Iterator[Estimate | Progress]:
+        """Take a sample or progress; yield estimates, in the samples' order."""
+        if isinstance(item, Sample):
+            self._pending.append(item)
+            if len(self._pending) >= self._batch:
+                yield from self.flush()
+        elif self._pending:
+            self._held = item
+            if item.upto_ns - self._pending[0].span.start_ns >= self._max_wait_ns:
+                yield from self.flush()
+        else:
+            yield item
+
+    def flush(self) -> Iterator[Estimate | Progress]:
+        """Run what is held, then say how far that brought us."""
+        samples, self._pending = self._pending, []
+        held, self._held = self._held, None
+        scores = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
+        for sample, score in zip(samples, scores, strict=True):
+            yield Estimate(
+                subject=sample.subject,
+                span=sample.span,
+                scores=score,
+                modality=self._modality,
+                quality=sample.quality,
+                model_id=self._recogniser.model_id,
+                details=sample.details,
+            )
+        if held is not None:
+            yield held

@@ -1,0 +1,25 @@
+"""What tests of several rooms share: media of the repository, and shared data where it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder of small clips that the repository holds."""
+    return ROOT / "tests" / "media"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of corpora and real clips, which is not part of the project."""
+    folder = Path(os.environ.get("EMOFUSE_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no shared data: set EMOFUSE_DATA to the folder that holds the corpora")
+    return folder
