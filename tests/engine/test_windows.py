@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import SPEAKER, Modality
-from emofuse.core.media import AudioChunk, Progress, Sample
+from emofuse.core.media import AudioChunk, Progress, Sample, WindowSpec
 from emofuse.core.time import NS
 from emofuse.engine.windows import Windower
-from emofuse.models.card import WindowSpec
 
 RATE = 1_000
 SPEC = WindowSpec(3 * NS, NS, NS)

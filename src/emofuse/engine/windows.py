@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Estimate, Modality, Subject
-from ..core.media import AudioChunk, Progress, Sample
+from ..core.media import AudioChunk, Progress, Sample, WindowSpec
 from ..core.protocols import Recogniser
 from ..core.time import NS, Span, samples_to_ns
-from ..models.card import WindowSpec
 
 Quality = Callable[[NDArray[np.float32], int], float]
 """Says how good a waveform (float32, (n,)) at a rate in Hz is as evidence, in [0, 1]."""

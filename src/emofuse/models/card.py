@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..core.estimates import Modality
 from ..core.labels import Taxonomy
+from ..core.media import WindowSpec
 from ..core.time import to_ns
 from ..errors import ModelError
 
@@ -38,26 +39,6 @@ class ModelFile:
     sha256: str
     bytes: int
     url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSpec:
-    """How a stream is cut for a model.
-
-    Every `hop_ns` of a voiced region gets one estimate. Its evidence is the
-    `window_ns` around it that reach `lookahead_ns` past the hop's end, clipped to
-    the region. The lookahead is the latency that the model declares.
-    """
-
-    window_ns: int
-    hop_ns: int
-    lookahead_ns: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.hop_ns <= self.window_ns or self.lookahead_ns < 0:
-            raise ValueError(f"need 0 < hop <= window and lookahead >= 0, got {self}")
-        if self.hop_ns + self.lookahead_ns > self.window_ns:
-            raise ValueError(f"hop and lookahead must fit into the window, got {self}")
 
 
 @dataclass(frozen=True, slots=True)
