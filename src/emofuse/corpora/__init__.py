@@ -1,0 +1,1 @@
+"""What corpora hold and what their labels mean."""

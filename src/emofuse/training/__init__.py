@@ -1,0 +1,1 @@
+"""Training: nets, the loop, export. Needs the extra `train` (torch)."""

@@ -73,7 +73,7 @@ class LoopConfig:
     optimiser: Optimiser = Optimiser.SGD
     momentum: float = 0.9
     warmup: float = 0.25
-    ema: float = 0.999
+    ema: float = 0.998
     seed: int = 1
     threads: int = 1
     bf16: bool = True
@@ -264,7 +264,7 @@ class _Trainer:
         return figures
 
     def _save(self) -> None:
-        """Save the epoch; killed anywhere in here, a run repeats the epoch and is none the worse."""
+        """Save the epoch; killed anywhere in here, a run just repeats the epoch."""
         figures = [f[self.task.select] for f in self.history]
         if max(figures) > max(figures[:-1], default=-math.inf):
             _save_atomically(self.averaged, self.run / BEST)

@@ -21,10 +21,10 @@ class FaceNetConfig:
     """
 
     labels: int = 8
-    stem: int = 32
-    widths: tuple[int, ...] = (64, 128, 160)
-    blocks: tuple[int, ...] = (2, 2, 1)
-    dropout: float = 0.2
+    stem: int = 24
+    widths: tuple[int, ...] = (48, 96, 160)
+    blocks: tuple[int, ...] = (1, 2, 1)
+    dropout: float = 0.1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
