@@ -1,0 +1,1 @@
+"""What results are written to: tables, thumbnails, the page, and the summary for people."""

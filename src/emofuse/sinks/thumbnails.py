@@ -1,0 +1,98 @@
+"""A few small pictures of a stream of unknown length, evenly spread."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import Estimate
+from ..core.media import Frame
+from ..core.time import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small JPEG and the time for which its frame was shown."""
+
+    jpeg: bytes
+    at: Span
+
+
+class ThumbnailSink:
+    """Keeps at most `limit` thumbnails of the frames written to it.
+
+    Every k-th frame is kept; when the sink is full, every other one is dropped
+    and k doubles. So at any moment, however long the stream gets, the kept ones
+    are evenly spread over it and number more than limit / 2 (once that many
+    frames came), and each frame costs nothing unless it is kept. Estimates are
+    ignored.
+
+    Args:
+        limit: most thumbnails held (≥ 2).
+        side: their longer side in pixels; smaller frames are not enlarged.
+        quality: of the JPEG, 1 … 95.
+    """
+
+    def __init__(self, limit: int = 60, side: int = 256, quality: int = 70) -> None:
+        if limit < 2:
+            raise ValueError(f"limit must be >= 2, got {limit}")
+        self._limit = limit
+        self._side = side
+        self._quality = quality
+        self._kept: list[Thumbnail] = []
+        self._step = 1
+        self._count = 0
+
+    def write(self, item: Frame | Estimate) -> None:
+        """Look at one frame."""
+        if not isinstance(item, Frame):
+            return
+        if self._count % self._step == 0:
+            if len(self._kept) == self._limit:
+                self._thin()
+            # A frame that only the step before wanted is left out after thinning.
+            if self._count % self._step == 0:
+                jpeg = encode_jpeg(item.image, self._side, self._quality)
+                self._kept.append(Thumbnail(jpeg, item.at))
+        self._count += 1
+
+    def close(self) -> None:
+        """Nothing to finish: the thumbnails stay."""
+
+    def __enter__(self) -> ThumbnailSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def thumbnails(self) -> tuple[Thumbnail, ...]:
+        """Those kept so far, in order of time."""
+        return tuple(self._kept)
+
+    def _thin(self) -> None:
+        self._kept = self._kept[::2]
+        self._step *= 2
+
+
+def encode_jpeg(image: NDArray[np.uint8], side: int, quality: int = 70) -> bytes:
+    """Shrink an RGB image (uint8, (H, W, 3)) to at most `side` pixels and encode it as JPEG."""
+    from PIL import Image  # only who makes pictures pays for it
+
+    picture = Image.fromarray(image)
+    scale = side / max(picture.size)
+    if scale < 1:
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
