@@ -1,0 +1,5 @@
+"""``python -m emofuse`` is the command line."""
+
+from .apps.cli import main
+
+main()

@@ -1,0 +1,374 @@
+"""The one way from a medium to its timeline.
+
+Command line, server, live view, batch and evaluation all analyse media through
+an `Analyzer`; it composes sources, models and the engine and adds nothing of its
+own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .core.estimates import SPEAKER, Estimate, Modality, Provenance, Timeline
+from .core.media import Frame, MediaInfo, MediaKind, Note, Packet, Progress, Track
+from .core.protocols import Recogniser, Sink, Source, Stage
+from .core.time import Span, to_ns
+from .engine.align import Aligner
+from .engine.pipeline import Chain, Fork, Fuse, Pipeline, Select
+from .engine.smooth import ExponentialSmoother
+from .engine.windows import Recognise, Windower
+from .errors import InputError, ModelError
+from .face.config import DetectorName, FaceConfig
+from .fusion.rules import FusionConfig, make_fuser
+from .models.registry import load
+from .models.store import Store
+from .speech.segment import VoiceConfig
+from .text.transcribe import TranscribeConfig
+
+if TYPE_CHECKING:
+    from .face.detect import Detector
+    from .text.transcribe import Transcriber
+
+ProgressCallback = Callable[[int, int | None], None]
+"""Told (media time done, whole duration if known), in nanoseconds."""
+
+_TRACK = {Modality.FACE: Track.VIDEO, Modality.SPEECH: Track.AUDIO, Modality.WORDS: Track.TEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsConfig:
+    """Which models are used, by id; `threads` per ONNX session."""
+
+    face: str = "face-compact-v1"
+    speech: str = "speech-compact-v1"
+    words: str = "text-minilm-v1"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerConfig:
+    """Everything that can be set about an analysis.
+
+    Args:
+        modalities: which of face, speech and words are analysed.
+        fps: pictures looked at per second of media.
+        max_side: pictures with a longer side (pixels) are shrunk to this first.
+        slot_seconds: length of the slots of the fused timeline.
+        smoothing_seconds: half-life of the past in fused estimates; 0: none.
+        batch: most samples that a model is given at once.
+        max_wait_seconds: longest that a started batch waits; 0 for live use.
+        face: detection and tracking.
+        voice: voice activity.
+        transcribe: speech recognition where no transcript is given.
+        fusion: strategy and weights.
+        models: model ids and threads.
+
+    Raises:
+        InputError: if a number is out of range or no modality is left.
+    """
+
+    modalities: tuple[Modality, ...] = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
+    fps: float = 8.0
+    max_side: int = 1280
+    slot_seconds: float = 0.5
+    smoothing_seconds: float = 0.5
+    batch: int = 8
+    max_wait_seconds: float = 1.0
+    face: FaceConfig = field(default_factory=FaceConfig)
+    voice: VoiceConfig = field(default_factory=VoiceConfig)
+    transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
+
+    def __post_init__(self) -> None:
+        positive = {"fps": self.fps, "max_side": self.max_side, "slot_seconds": self.slot_seconds}
+        for name, value in {**positive, "batch": self.batch}.items():
+            if not value > 0:
+                raise InputError(f"{name} must be > 0, got {value}")
+        for name in ("smoothing_seconds", "max_wait_seconds"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if not self.modalities or Modality.FUSED in self.modalities:
+            raise InputError(
+                "modalities must name at least one of face, speech and words, "
+                f"got {[m.value for m in self.modalities]}"
+            )
+
+
+class Analyzer:
+    """Analyses media. Models are loaded when first needed and kept for the next medium.
+
+    Args:
+        config: all settings; the defaults work offline.
+        store: where models come from; by default those embedded and those cached.
+    """
+
+    def __init__(self, config: AnalyzerConfig | None = None, store: Store | None = None) -> None:
+        self.config = config or AnalyzerConfig()
+        self._store = store or Store()
+        self._recognisers: dict[Modality, Recogniser] = {}
+
+    def analyze(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        transcript: str | os.PathLike[str] | None = None,
+        sinks: Sequence[Sink] = (),
+        progress: ProgressCallback | None = None,
+    ) -> Timeline:
+        """Analyse one medium from its start to its end.
+
+        Args:
+            path: a video, sound, image, subtitle or text file.
+            transcript: an srt, vtt or txt file with what is said in it; otherwise the
+                medium's own subtitles are used, otherwise speech recognition if installed.
+            sinks: are given every sampled frame and every estimate as they come.
+            progress: is told how far the analysis is.
+
+        Raises:
+            InputError: if the medium or the transcript cannot be read.
+            ModelError: if a model is missing or damaged.
+        """
+        with closing(self.open(path, transcript=transcript)) as source:
+            return self.collect(source, sinks=sinks, progress=progress)
+
+    def open(
+        self, path: str | os.PathLike[str], *, transcript: str | os.PathLike[str] | None = None
+    ) -> Source:
+        """Open a medium as this analyzer wants to read it; see `analyze`."""
+        from .sources.file import open_source
+        from .sources.prefetch import Prefetch
+        from .sources.text import UtteranceSource
+        from .text.transcripts import TRANSCRIPT_SUFFIXES, read_transcript
+
+        path = Path(path)
+        if path.suffix.lower() in TRANSCRIPT_SUFFIXES:
+            if transcript is not None:
+                raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
+            return UtteranceSource(path, read_transcript(path))
+        source = open_source(
+            path, fps=self.config.fps, max_side=self.config.max_side, tracks=self._tracks
+        )
+        if transcript is not None and Modality.WORDS in self.config.modalities:
+            utterances = read_transcript(Path(transcript), Span(0, source.info.duration_ns or 0))
+            source = source.with_utterances(utterances, Path(transcript).name)
+        return Prefetch(source)
+
+    def collect(
+        self,
+        source: Source,
+        *,
+        sinks: Sequence[Sink] = (),
+        progress: ProgressCallback | None = None,
+    ) -> Timeline:
+        """Analyse a whole source and return its timeline."""
+        estimates: list[Estimate] = []
+        notes: list[Note] = []
+        done_ns = 0
+        for item in self.stream(source):
+            if isinstance(item, (Frame, Estimate)):
+                for sink in sinks:
+                    sink.write(item)
+            if isinstance(item, Estimate):
+                estimates.append(item)
+            elif isinstance(item, Note):
+                notes.append(item)
+            elif isinstance(item, Progress) and isinstance(item.track, Track):
+                done_ns = max(done_ns, item.upto_ns)
+                if progress is not None:
+                    progress(done_ns, source.info.duration_ns)
+        return Timeline(
+            media=source.info,
+            estimates=tuple(estimates),
+            provenance=self.provenance(source.info),
+            notes=tuple(notes),
+            duration_ns=done_ns,
+        )
+
+    def stream(self, source: Source) -> Iterator[Frame | Estimate | Progress | Note]:
+        """Analyse a source as it is read.
+
+        Yields the sampled frames and the source's progress as they pass, every
+        estimate as soon as it is known, `Progress(Modality.FUSED, …)` when all that
+        starts before a time is out, and notes.
+        """
+        yield from self._remarks(source.info)
+        yield from self.run(source.packets(), self.pipeline(source.info))
+
+    @staticmethod
+    def run(
+        packets: Iterable[Packet], pipeline: Pipeline
+    ) -> Iterator[Frame | Estimate | Progress | Note]:
+        """Drive packets through a pipeline: feed everything, then flush."""
+        for packet in packets:
+            if isinstance(packet, (Frame, Progress)):
+                yield packet
+            yield from pipeline.feed(packet)
+        yield from pipeline.flush()
+
+    def pipeline(self, info: MediaInfo) -> Pipeline:
+        """Build the pipeline for a medium: one branch per modality that it can have."""
+        config = self.config
+        branches: list[Stage[Any, Any]] = []
+        modalities = self._present(info)
+        if Modality.FACE in modalities:
+            branches.append(self._face_branch(info))
+        if Modality.SPEECH in modalities or (Modality.WORDS in modalities and not info.text):
+            branches.append(self._voice_branch(info))
+        if Modality.WORDS in modalities and info.text:
+            branches.append(Chain(Select(Track.TEXT), *self._words_stages()))
+        joint = (
+            Aligner(to_ns(config.slot_seconds), modalities),
+            Fuse(make_fuser(config.fusion, self._priors(modalities))),
+            ExponentialSmoother(to_ns(config.smoothing_seconds)),
+        )
+        return Pipeline(branches, joint)
+
+    def provenance(self, info: MediaInfo) -> Provenance:
+        """Say what this analyzer uses for a medium."""
+        modalities = self._present(info)
+        models = {m: self._recogniser(m).model_id for m in modalities}
+        components = {}
+        if Modality.FACE in modalities:
+            components["detector"] = self.config.face.detector.value
+        if Modality.WORDS in modalities:
+            components["words"] = info.text or self._transcriber_name
+        return Provenance(
+            version=__version__,
+            models={**models, Modality.FUSED: self.config.fusion.strategy.value},
+            components=components,
+            settings=_plain(asdict(self.config)),
+        )
+
+    @property
+    def _tracks(self) -> frozenset[Track]:
+        """The tracks that are worth reading."""
+        tracks = {_TRACK[m] for m in self.config.modalities}
+        if Modality.WORDS in self.config.modalities:
+            tracks.add(Track.AUDIO)
+        return frozenset(tracks)
+
+    def _present(self, info: MediaInfo) -> tuple[Modality, ...]:
+        """The configured modalities that a medium can tell anything about."""
+        can = {
+            Modality.FACE: info.video is not None,
+            Modality.SPEECH: info.audio is not None,
+            Modality.WORDS: info.text is not None
+            or (info.audio is not None and self._transcriber is not None),
+        }
+        return tuple(m for m in self.config.modalities if can[m])
+
+    def _face_branch(self, info: MediaInfo) -> Chain:
+        from .face.track import FaceTracker
+
+        face = self.config.face
+        if info.kind is MediaKind.IMAGE:
+            face = replace(face, detect_every=1, confirmations=1)  # there is no second look
+        return Chain(
+            Select(Track.VIDEO),
+            FaceTracker(self._detector, face),
+            self._recognise(Modality.FACE),
+        )
+
+    def _voice_branch(self, info: MediaInfo) -> Chain:
+        """Sound → voiced regions → what the voice says and, without a transcript, the words."""
+        from .speech.quality import speech_quality
+        from .speech.resample import Resample
+        from .speech.segment import VoiceActivity
+        from .text.transcribe import Transcribe
+
+        listeners: list[Stage[Any, Any]] = []
+        if Modality.SPEECH in self.config.modalities:
+            card = self._store.card(self.config.models.speech)
+            if card.window is None:
+                raise ModelError(f"the card of {card.id!r} declares no [window]")
+            listeners.append(
+                Chain(
+                    Windower(card.window, SPEAKER, speech_quality), self._recognise(Modality.SPEECH)
+                )
+            )
+        if Modality.WORDS in self._present(info) and not info.text:
+            assert self._transcriber is not None  # else WORDS would not be present
+            listeners.append(Chain(Transcribe(self._transcriber), *self._words_stages()))
+        return Chain(
+            Select(Track.AUDIO), Resample(), VoiceActivity(self.config.voice), Fork(*listeners)
+        )
+
+    def _words_stages(self) -> tuple[Stage[Any, Any], ...]:
+        from .text.recognise import Sentences
+
+        return Sentences(), self._recognise(Modality.WORDS)
+
+    def _recognise(self, modality: Modality) -> Recognise:
+        config = self.config
+        return Recognise(
+            self._recogniser(modality), modality, config.batch, to_ns(config.max_wait_seconds)
+        )
+
+    def _recogniser(self, modality: Modality) -> Recogniser:
+        if modality not in self._recognisers:
+            models = self.config.models
+            model_id = getattr(models, modality.value)
+            self._recognisers[modality] = load(model_id, self._store, models.threads)
+        return self._recognisers[modality]
+
+    def _priors(self, modalities: Iterable[Modality]) -> dict[str, Sequence[float]]:
+        cards = [self._store.card(self._recogniser(m).model_id) for m in modalities]
+        return {card.id: card.prior for card in cards if card.prior is not None}
+
+    @cached_property
+    def _detector(self) -> Detector:
+        from .face.detect import HaarDetector, YunetDetector
+
+        if self.config.face.detector is DetectorName.HAAR:
+            return HaarDetector()
+        return YunetDetector(self._store.files(self._store.card("yunet-2023mar"))["weights"])
+
+    @cached_property
+    def _transcriber(self) -> Transcriber | None:
+        from .text.transcribe import make_transcriber
+
+        return make_transcriber(self.config.transcribe)
+
+    @property
+    def _transcriber_name(self) -> str:
+        return "none" if self._transcriber is None else self._transcriber.name
+
+    def _remarks(self, info: MediaInfo) -> Iterator[Note]:
+        """Tell about modalities that were wanted and cannot be had from this medium."""
+        missing = set(self.config.modalities) - set(self._present(info))
+        if Modality.WORDS in missing and info.audio is not None:
+            yield Note(
+                "no-transcript",
+                "no words: the medium has no transcript or subtitles and no speech recogniser "
+                "is at hand (pip install 'emofuse[asr]', or give a transcript)",
+            )
+
+
+def analyze(
+    path: str | os.PathLike[str],
+    *,
+    transcript: str | os.PathLike[str] | None = None,
+    config: AnalyzerConfig | None = None,
+) -> Timeline:
+    """Analyse one medium with an `Analyzer` of its own; see `Analyzer.analyze`.
+
+    Who analyses several media keeps one `Analyzer`: its models are loaded once.
+    """
+    return Analyzer(config).analyze(path, transcript=transcript)
+
+
+def _plain(value: Any) -> Any:
+    """Reduce settings to what JSON knows."""
+    if isinstance(value, Mapping):
+        return {getattr(k, "value", k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else getattr(value, "value", value)
