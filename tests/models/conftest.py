@@ -65,7 +65,7 @@ def server() -> Iterator[Served]:
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or fills the cache of whoever runs it, nor obeys their environment."""
-    for name in ("EMOFUSE_OFFLINE", "EMOFUSE_MIRROR", "EMOFUSE_MODELS"):
+    for name in ("EMOFUSE_OFFLINE", "EMOFUSE_MIRROR", "EMOFUSE_MODELS", "EMOFUSE_LICENCES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EMOFUSE_CACHE", str(tmp_path / "cache"))
 

@@ -350,7 +350,7 @@ def test_the_licence_filter(
     if commercial:
         assert strict.files(strict.card("tiny"))
     else:
-        with pytest.raises(ModelError, match="licence filter refuses"):
+        with pytest.raises(ModelError, match=r"licence filter .* refuses"):
             strict.files(strict.card("tiny"))
 
 
@@ -362,6 +362,20 @@ def test_any_callable_is_a_licence_filter(content: bytes, make_card: CardMaker) 
     with pytest.raises(ModelError, match="refuses"):
         store.files(card)
     assert store.files(replace(card, licence="MIT"))
+
+
+def test_the_licence_filter_comes_from_the_environment(
+    content: bytes, make_card: CardMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_card(licence="CC-BY-NC-4.0")
+    (folder / "tiny.bin").write_bytes(content)
+    monkeypatch.setenv("EMOFUSE_LICENCES", "commercial")
+    store = Store(folders=[folder])
+    with pytest.raises(ModelError, match="EMOFUSE_LICENCES"):
+        store.files(store.card("tiny"))
+    monkeypatch.setenv("EMOFUSE_LICENCES", "free")
+    with pytest.raises(ModelError, match="'free', expected any or commercial"):
+        Store()
 
 
 def test_sizes_for_people() -> None:

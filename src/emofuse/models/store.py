@@ -1,13 +1,14 @@
 """Where models are: embedded, in a folder of the user's, or downloaded and kept.
 
-Four environment variables steer it, so that institutions need no code:
+Environment variables steer it, so that institutions need no code:
 
-==================  ==============================================================
-``EMOFUSE_OFFLINE``  ``1``: never download.
-``EMOFUSE_MIRROR``   base URL that replaces scheme and host of every pinned URL.
-``EMOFUSE_CACHE``    folder for downloads; default: the platform's cache folder.
-``EMOFUSE_MODELS``   further folders with cards and weights, joined as in ``PATH``.
-==================  ==============================================================
+====================  ==================================================================
+``EMOFUSE_OFFLINE``   ``1``: never download.
+``EMOFUSE_MIRROR``    base URL that replaces scheme and host of every pinned URL.
+``EMOFUSE_CACHE``     folder for downloads; default: the platform's cache folder.
+``EMOFUSE_MODELS``    further folders with cards and weights, joined as in ``PATH``.
+``EMOFUSE_LICENCES``  ``commercial``: refuse weights that forbid commercial use.
+====================  ==================================================================
 
 What is checked, and when: a file's size whenever it is used; its sha256 when it
 is downloaded, and else the first time that this machine meets it (about 1.5 ms
@@ -90,7 +91,7 @@ class Store:
             platform's cache folder for emofuse.
         offline: never download; default: ``EMOFUSE_OFFLINE``.
         allow: says of a card whether its weights may be used, e.g.
-            `Licences.COMMERCIAL`; default: all may.
+            `Licences.COMMERCIAL`; default: ``EMOFUSE_LICENCES``, else all may.
         folders: further folders with cards (``*.toml``) and, beside them, their
             files; default: ``EMOFUSE_MODELS``.
         meter: makes the progress display of one download from a text; default: a
@@ -108,7 +109,7 @@ class Store:
         self.cache_dir = Path(cache_dir) if cache_dir is not None else _cache_dir()
         self.offline = _flag("EMOFUSE_OFFLINE") if offline is None else offline
         self.folders = _user_folders() if folders is None else tuple(map(Path, folders))
-        self._allow = allow or Licences.ANY
+        self._allow = allow or _licences()
         self._meter = meter or _bar
         self._found: dict[str, tuple[Card, Path]] | None = None
 
@@ -145,8 +146,8 @@ class Store:
         """
         if not self._allow(card):
             raise ModelError(
-                f"model {card.id!r} has the licence {card.licence!r}, which the configured "
-                "licence filter refuses; choose another model (`emofuse models`) or allow it"
+                f"model {card.id!r} has the licence {card.licence!r}, which the licence filter "
+                "(EMOFUSE_LICENCES) refuses; choose another model (see `emofuse models`)"
             )
         return {role: self._file(card, file) for role, file in card.files.items()}
 
@@ -264,6 +265,15 @@ def _cache_dir() -> Path:
 
 def _flag(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _licences() -> Licences:
+    named = os.environ.get("EMOFUSE_LICENCES", "").strip().lower() or Licences.ANY.value
+    try:
+        return Licences(named)
+    except ValueError:
+        known = " or ".join(licences.value for licences in Licences)
+        raise ModelError(f"EMOFUSE_LICENCES is {named!r}, expected {known}") from None
 
 
 def _user_folders() -> tuple[Path, ...]:
