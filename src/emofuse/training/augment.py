@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from .loop import Batch
 
-Faces = NDArray[np.uint8]
-"""Grey faces, uint8, shape (n, side, side)."""
+Faces = NDArray[np.uint8]  # grey, (n, side, side)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,11 @@ none), ``duplicate_of_train`` (the training image that this one repeats) and
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import InputError
 from ..labels import taxonomy
@@ -46,6 +49,27 @@ def load_votes(root: Path) -> Manifest:
         return {label: float(row[label]) for label in native.labels if float(row[label] or 0) > 0}
 
     return Manifest("FER+", native, _entries(root, votes))
+
+
+def read_images(entries: Iterable[Entry]) -> NDArray[np.uint8]:
+    """Read the grey faces of entries: uint8, shape (n, 48, 48).
+
+    Raises:
+        InputError: if an image is missing or unreadable.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    images = []
+    for entry in entries:
+        assert entry.path is not None  # by the recipe
+        try:
+            with Image.open(entry.path) as image:
+                images.append(np.asarray(image.convert("L")))
+        except (OSError, UnidentifiedImageError) as e:
+            raise InputError(
+                f"cannot read the image {entry.path}: {e}; extract the corpus again"
+            ) from e
+    return np.stack(images)
 
 
 def _entries(root: Path, labels: Callable[[Row], dict[str, float]]) -> tuple[Entry, ...]:
