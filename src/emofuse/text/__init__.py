@@ -1,0 +1,1 @@
+"""Words: transcripts, speech recognition, sentences, and what they express."""

@@ -1,0 +1,142 @@
+"""From a sentence to emotion scores."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..models.card import Card
+from ..models.recogniser import OnnxRecogniser
+from .sentences import Sentences, split_sentences
+
+__all__ = ["Preparation", "Sentences", "TextRecogniser", "WordPieces", "plain", "split_sentences"]
+
+PADDING = 0
+"""Token id that fills up the shorter rows of a batch; the graph ignores it."""
+
+_TYPOGRAPHY = str.maketrans(
+    {"‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "…": "...", "–": "-", "—": " - "}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What `prepare` makes of a text; a card's ``preparation`` holds the same keys.
+
+    Args:
+        max_tokens: longest row, special tokens included; what is beyond is cut off.
+
+    Raises:
+        ValueError: if no word would be left.
+    """
+
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 3:
+            raise ValueError(f"max_tokens must be at least 3, got {self.max_tokens}")
+
+    @classmethod
+    def of_card(cls, card: Card) -> Preparation:
+        """Read the preparation from a card.
+
+        Raises:
+            ModelError: if the card's keys or values are not those of a text model.
+        """
+        try:
+            return cls(**card.preparation)
+        except (TypeError, ValueError) as e:
+            raise ModelError(
+                f"card {card.id!r}: the preparation does not fit a text model: {e}"
+            ) from e
+
+
+def plain(text: str) -> str:
+    """Write a text with signs that a vocabulary of word pieces knows. Pure.
+
+    Typographic quotes and dashes become plain ones. Pictographs are spelled out
+    by their Unicode names ("😂" → "face with tears of joy"): they say much about
+    emotion, and the vocabulary has nearly none of them.
+    """
+    if text.isascii():
+        return text
+    return "".join(map(_spell, text.translate(_TYPOGRAPHY)))
+
+
+def _spell(sign: str) -> str:
+    category = unicodedata.category(sign)
+    if category == "So":
+        return f" {unicodedata.name(sign, '').lower()} "
+    # Skin tones, joiners and variation selectors only say how a pictograph is drawn.
+    drawn = (category == "Sk" and ord(sign) > 0xFFFF) or sign in "\u200d\ufe0e\ufe0f"
+    return "" if drawn else sign
+
+
+class WordPieces:
+    """A tokenizer file and the length it cuts to. Calling it is `prepare`.
+
+    Args:
+        path: a ``tokenizer.json`` of Hugging Face's tokenizers.
+        preparation: normally that of a card.
+
+    Raises:
+        ModelError: if the file is missing or not a tokenizer.
+    """
+
+    def __init__(self, path: Path, preparation: Preparation = Preparation()) -> None:
+        from tokenizers import Tokenizer  # a compiled library: only who reads words pays
+
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as e:  # the library raises nothing narrower
+            raise ModelError(f"cannot load the tokenizer {path}: {e}; get the model again") from e
+        # Files often come with padding to a fixed length, which would only cost time.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(preparation.max_tokens)
+
+    def __call__(self, text: str) -> NDArray[np.int64]:
+        """Turn a text into token ids, special ones included: int64, shape (n,), n >= 2."""
+        return np.array(self._tokenizer.encode(plain(text)).ids, dtype=np.int64)
+
+
+def collate(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Stack rows of token ids, the shorter ones filled up with `PADDING`: (rows, longest)."""
+    out = np.full((len(rows), max(map(len, rows))), PADDING, dtype=np.int64)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+class TextRecogniser(OnnxRecogniser):
+    """Scores sentences.
+
+    Args:
+        card: the model's card; its ``preparation`` has the keys of `Preparation`.
+        files: paths of its files by role: ``"weights"`` and ``"tokenizer"``.
+        threads: intra-op threads.
+
+    Raises:
+        ModelError: if a file is missing or damaged, or the preparation is not one.
+    """
+
+    def __init__(self, card: Card, files: Mapping[str, Path], threads: int = 1) -> None:
+        super().__init__(card, files, threads)
+        if "tokenizer" not in files:
+            raise ModelError(
+                f"card {card.id!r} names no file with the role 'tokenizer'; a text model needs one"
+            )
+        self._pieces = WordPieces(files["tokenizer"], Preparation.of_card(card))
+
+    def prepare(self, sample: str) -> NDArray[np.int64]:
+        """Turn a text into token ids, int64, shape (n,): see `WordPieces`."""
+        return self._pieces(sample)
+
+    def collate(self, rows: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64]]:
+        """Stack rows of token ids into the graph's one input: see `collate`."""
+        return (collate(rows),)
