@@ -1,0 +1,458 @@
+"""The command line. Heavy imports are inside the commands: `emofuse --help` stays quick.
+
+Exit codes: 0 all went well; 1 `emofuse doctor` found that the main job cannot
+work; 2 some input, flag or model could not be used (of several inputs the others
+were still analysed); 3 a bug in emofuse; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import EmofuseError, InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from ..analyzer import AnalyzerConfig
+    from .analyse import Format, Outcome
+    from .inputs import Failure, TranscriptChoice
+
+BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="emofuse",
+    help="Reads emotional expression from face, voice and words, and fuses the three.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+models_app = typer.Typer(help="List, show and download models.", no_args_is_help=False)
+app.add_typer(models_app, name="models")
+
+
+class Recipe(str, Enum):
+    """Models that can be trained."""
+
+    FACE = "face"
+    SPEECH = "speech"
+    TEXT = "text"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. No traceback without ``--debug``."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            # A file name or sign that the terminal cannot show must not end in an error.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app(args=args, prog_name="emofuse", obj=debug)
+        return 0
+    except SystemExit as e:
+        return _exit_code(e)
+    except EmofuseError as e:
+        if debug:
+            raise
+        _complain(str(e))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _silence(sys.stdout)
+        return 0
+    except Exception as e:
+        if debug:
+            raise
+        _complain(
+            f"unexpected {type(e).__name__}: {e}. This is a bug in emofuse: please report it "
+            f"with what the same command prints with --debug (emofuse --debug {args[0]} …)"
+        )
+        return BUG
+    finally:
+        _flush()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"emofuse {__version__}")
+        raise typer.Exit
+
+
+_MODALITIES = "What is analysed"
+_RESULTS = "Results"
+_SETTINGS = "Settings (they override --config)"
+
+
+@app.command(
+    help="Analyse media: who expressed what and when.\n\n"
+    "One file's results are DIR/timeline.json, .csv and .html. Of several files, or of a folder, "
+    "each gets a folder of its own, beside DIR/timeline.csv with everything and DIR/index.html. "
+    "Without --out only a summary is printed."
+)
+def analyze(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH…",
+            show_default=False,
+            help="Video, sound, picture or text files; folders of video, sound and pictures.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the results.", rich_help_panel=_RESULTS),
+    ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="LIST",
+            help="Which files: json, csv, html.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = "json,csv,html",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace existing results.", rich_help_panel=_RESULTS),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=_RESULTS),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RESULTS),
+    ] = False,
+    transcript: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|auto|none",
+            help="What is said, as srt, vtt or txt. auto: clip.srt or clip.vtt beside clip.mp4.",
+            rich_help_panel=_MODALITIES,
+        ),
+    ] = "auto",
+    words: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="Speech recogniser where there is neither transcript nor subtitles: "
+            "auto, whisper, pocketsphinx or none.",
+            rich_help_panel=_MODALITIES,
+        ),
+    ] = None,
+    no_face: Annotated[
+        bool,
+        typer.Option("--no-face", help="Leave out faces.", rich_help_panel=_MODALITIES),
+    ] = False,
+    no_speech: Annotated[
+        bool,
+        typer.Option("--no-speech", help="Leave out the voice.", rich_help_panel=_MODALITIES),
+    ] = False,
+    no_words: Annotated[
+        bool,
+        typer.Option("--no-words", help="Leave out what is said.", rich_help_panel=_MODALITIES),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings as YAML or TOML; `emofuse config` prints them all.",
+            rich_help_panel=_SETTINGS,
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Pictures per second to look at (8).", rich_help_panel=_SETTINGS),
+    ] = None,
+    slot: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Length of the fused steps (0.5).", rich_help_panel=_SETTINGS
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Face detector: haar or yunet.", rich_help_panel=_SETTINGS
+        ),
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fusion: logpool, confidence or weighted.",
+            rich_help_panel=_SETTINGS,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads per model (1).", rich_help_panel=_SETTINGS)
+    ] = None,
+) -> None:
+    """Analyse media: who expressed what and when."""
+    from .config import Flag
+
+    flags = {
+        "fps": Flag("--fps", fps),
+        "slot_seconds": Flag("--slot", slot),
+        "face.detector": Flag("--detector", detector),
+        "fusion.strategy": Flag("--fusion", fusion),
+        "transcribe.engine": Flag("--words", words),
+        "models.threads": Flag("--threads", threads),
+    }
+    given = {key: flag for key, flag in flags.items() if flag.value is not None}
+    left_out = {"face": no_face, "speech": no_speech, "words": no_words}
+    settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
+    choices = _formats(formats), _transcript(transcript)
+    failures = _analyze(paths, out, overwrite, *choices, settings, quiet, as_json)
+    if context.obj:
+        _print_causes(failures)
+    if failures:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _analyze(
+    paths: list[Path],
+    out: Path | None,
+    overwrite: bool,
+    formats: tuple[Format, ...],
+    transcript: Path | TranscriptChoice,
+    settings: AnalyzerConfig,
+    quiet: bool,
+    as_json: bool,
+) -> Sequence[Failure]:
+    from ..analyzer import Analyzer
+    from ..models.store import Store
+    from . import show
+    from .analyse import Outcome, Results, analyse, table_labels
+    from .inputs import make_plan
+
+    plan = make_plan(paths, transcript)
+    if plan.failures and not plan.jobs:
+        _complain(show.failures(plan.failures))
+        return plan.failures
+    store = Store()
+    analyzer = Analyzer(settings, store)
+    results = Results(out, formats, plan, overwrite, table_labels(settings, store))
+    outcomes: list[Outcome] = []
+    failures = list(plan.failures)
+    screen, talk = show.stdout(), not (quiet or as_json)
+    with show.ProgressBars(len(plan.jobs), enabled=not quiet and show.is_terminal()) as bars:
+        for result in analyse(analyzer, plan, results, bars.next):
+            if not isinstance(result, Outcome):
+                failures.append(result)
+                continue
+            outcomes.append(result)
+            if talk:
+                bars.clear()
+                screen.print(show.outcome(result))
+    if as_json:
+        screen.print_json(data=show.report_mapping(outcomes, failures, plan.skipped, results.files))
+    elif talk:
+        for line in show.closing(plan, results.files, bool(outcomes)):
+            screen.print(line)
+    if failures:
+        _complain(show.failures(failures, len(plan.jobs) + len(plan.failures)))
+    return failures
+
+
+def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> AnalyzerConfig:
+    from dataclasses import replace
+
+    from .config import read_config
+
+    settings = read_config(config, flags)
+    if not without:
+        return settings
+    left = tuple(m for m in settings.modalities if m.value not in without)
+    if not left:
+        raise InputError(
+            "nothing is left to analyse without "
+            f"{', '.join(sorted(m.value for m in settings.modalities))}; leave one of them on"
+        )
+    return replace(settings, modalities=left)
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    from .analyse import Format
+
+    try:
+        return tuple(dict.fromkeys(Format(name.strip().lower()) for name in text.split(",")))
+    except ValueError:
+        known = ", ".join(f.value for f in Format)
+        raise InputError(f"--format: got {text!r}, expected some of {known}") from None
+
+
+def _transcript(text: str) -> Path | TranscriptChoice:
+    from .inputs import TranscriptChoice
+
+    try:
+        return TranscriptChoice(text)
+    except ValueError:
+        return Path(text)
+
+
+@app.command("config")
+def show_config(
+    file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings to start from.")
+    ] = None,
+) -> None:
+    """Print all settings with their values as YAML, to be saved, changed and used."""
+    from .config import read_config, to_yaml
+
+    typer.echo(to_yaml(read_config(file)), nl=False)
+
+
+@models_app.callback(invoke_without_command=True)
+def list_models(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List all models: labels, size, licence, where they are, how good they are."""
+    if context.invoked_subcommand is not None:
+        return
+    from ..models.store import Store
+    from . import show
+
+    store = Store()
+    if as_json:
+        show.stdout().print_json(data=[show.card_mapping(card, store) for card in store.cards()])
+    else:
+        show.stdout().print(show.cards(store))
+
+
+@models_app.command("show")
+def show_model(
+    model_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a model's card: labels, data, licences, measured figures, files."""
+    from ..models.store import Store
+    from . import show
+
+    store = Store()
+    card = store.card(model_id)
+    if as_json:
+        show.stdout().print_json(data=show.card_mapping(card, store))
+    else:
+        show.stdout().print(show.card(card, store))
+
+
+@models_app.command("get")
+def get_models(
+    model_ids: Annotated[list[str], typer.Argument(metavar="ID…")],
+) -> None:
+    """Download models, so that they are there when there is no network."""
+    from ..models.store import Store
+
+    store = Store()
+    for card in [store.card(model_id) for model_id in model_ids]:
+        files = store.files(card)
+        store.verify(card)
+        for path in files.values():
+            typer.echo(path)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what works on this machine, and why not what does not."""
+    from ..models.store import Store
+    from . import show
+    from .doctor import examine, healthy
+
+    checks = list(examine(Store()))
+    if as_json:
+        data = {"healthy": healthy(checks), "checks": [show.check_mapping(c) for c in checks]}
+        show.stdout().print_json(data=data)
+    else:
+        show.stdout().print(show.checks(checks))
+    if not healthy(checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Recipe, typer.Argument(help="Which model.")],
+    config: Annotated[
+        Path, typer.Option(metavar="FILE", help="The training's settings as YAML or TOML.")
+    ],
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the corpus.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the run; an interrupted run goes on."),
+    ] = None,
+) -> None:
+    """Train a model (needs the extra `train`)."""
+    from importlib import import_module
+    from typing import get_type_hints
+
+    from .config import Flag, read
+
+    try:
+        trainer = import_module(f"emofuse.training.{recipe.value}")
+    except ImportError as e:
+        if (e.name or "").split(".")[0] == "emofuse":
+            raise
+        raise MissingExtra("train", f"training (module {e.name})") from e
+    flags = {"data": Flag("--data", data and str(data)), "run": Flag("--out", out and str(out))}
+    kind = get_type_hints(trainer.train)["config"]
+    settings = read(kind, config, {k: f for k, f in flags.items() if f.value is not None})
+    typer.echo(trainer.train(settings))
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        for line in message.splitlines():
+            typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
+
+
+def _print_causes(failures: Sequence[Failure]) -> None:
+    import traceback
+
+    for _, error in failures:
+        traceback.print_exception(type(error), error, error.__traceback__)
+
+
+def _flush() -> None:
+    """Notice now, not while Python ends, that nobody reads our output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            _silence(stream)
+
+
+def _silence(stream: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Configuration from one YAML or TOML file, checked, with flags on top.
+
+The components' configurations are plain frozen dataclasses beside the
+components. Here they become one tree: a file's sections are the fields of
+`AnalyzerConfig`. Unknown keys fail, types are checked strictly (``"8"`` is not
+8), and every message names the key, what was got and what was expected.
+Relative paths in a file are relative to the working directory, as on the
+command line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
+
+from ..errors import EmofuseError, InputError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from ..analyzer import AnalyzerConfig
+
+Config = TypeVar("Config")
+
+_WIDTH = 88  # columns of a printed configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A command-line flag that overrides a key: its name, for messages, and the value given."""
+
+    name: str
+    value: Any
+
+
+def read_config(
+    path: Path | None = None, flags: Mapping[str, Flag] | None = None
+) -> AnalyzerConfig:
+    """Read the analyzer's configuration. See `read`."""
+    from ..analyzer import AnalyzerConfig
+
+    return read(AnalyzerConfig, path, flags)
+
+
+def read(
+    kind: type[Config], path: Path | None = None, flags: Mapping[str, Flag] | None = None
+) -> Config:
+    """Build a configuration from a file and flags; what neither names keeps its default.
+
+    Args:
+        kind: a configuration dataclass.
+        path: a ``.yaml``, ``.yml``, ``.json`` or ``.toml`` file, or None.
+        flags: dotted key → flag, e.g. ``{"fusion.strategy": Flag("--fusion", "logpool")}``.
+
+    Raises:
+        InputError: if the file cannot be read, a key is unknown, or a value is
+            of the wrong type or out of range.
+    """
+    from pydantic import ValidationError
+
+    flags = flags or {}
+    tree = _read_file(path) if path is not None else {}
+    tree = _without_empty_sections(kind, tree)
+    for key, flag in flags.items():
+        _put(tree, key.split("."), flag.value)
+    source = f"{path}: " if path is not None else ""
+    try:
+        # As JSON, because that is the one strict mode in which an enum may be a text.
+        (config,) = _adapter(kind).validate_json(json.dumps([tree], default=str), strict=True)
+    except ValidationError as e:
+        messages = [_message(kind, error, flags) for error in e.errors()]
+        only_flags = all(m.startswith("--") for m in messages)
+        raise InputError(("" if only_flags else source) + "; ".join(messages)) from None
+    except EmofuseError as e:  # a component refused its values in its own words
+        raise InputError(f"{source}{e}") from e
+    return cast(Config, config)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested plain types, the way a file would hold it."""
+    (tree,) = _adapter(type(config)).dump_python((config,), mode="json")
+    return cast(dict[str, Any], tree)
+
+
+def to_yaml(config: Any) -> str:
+    """Write a configuration as YAML with the dataclasses' docstrings as comments.
+
+    `read` understands the result and gives the same configuration back.
+    """
+    return "\n".join(_yaml_lines(type(config), to_mapping(config), 0)) + "\n"
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Validate a one-tuple: pydantic takes a config for that, and hands it down to dataclasses."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml, ".json": _yaml}
+    if path.suffix.lower() not in parsers:
+        raise InputError(
+            f"configuration {path} has the ending {path.suffix!r}, expected .yaml or .toml"
+        )
+    try:
+        tree = parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as e:
+        reason = getattr(e, "strerror", None) or e
+        raise InputError(f"cannot read the configuration {path}: {reason}") from e
+    except ValueError as e:
+        raise InputError(f"the configuration {path} is not valid: {_one_line(e)}") from e
+    if tree is None:  # nothing but comments
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(
+            f"the configuration {path} holds a {type(tree).__name__}, expected keys and values "
+            "such as those that `emofuse config` prints"
+        )
+    return tree
+
+
+def _toml(text: str) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:  # pragma: no cover - Python 3.10
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise ValueError(str(e)) from e
+
+
+def _without_empty_sections(kind: Any, tree: dict[str, Any]) -> dict[str, Any]:
+    """Drop sections in which everything is commented out: YAML reads them as null."""
+    sections = {name: hint for name, hint in _hints(kind).items() if is_dataclass(hint)}
+    kept = {k: v for k, v in tree.items() if not (v is None and k in sections)}
+    return {
+        k: _without_empty_sections(sections[k], v) if k in sections and isinstance(v, dict) else v
+        for k, v in kept.items()
+    }
+
+
+def _put(tree: dict[str, Any], key: list[str], value: Any) -> None:
+    """Set a nested value, making sections on the way."""
+    for part in key[:-1]:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    tree[key[-1]] = value
+
+
+def _message(kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag]) -> str:
+    """One of pydantic's errors in our words: key, got, expected."""
+    parts = [str(part) for part in error["loc"][1:] if part != "[key]"]
+    key = ".".join(parts)
+    if error["type"] == "unexpected_keyword_argument":
+        return _unknown_key(kind, parts)
+    flag = next((f for k, f in flags.items() if key == k or key.startswith(k + ".")), None)
+    name = flag.name if flag else key or "the configuration"
+    if error["type"] == "value_error":
+        return f"{name}: {error['ctx']['error']}"
+    expected = error["msg"].removeprefix("Input should be ")
+    if error["type"] == "dataclass_type":
+        expected = "a section with keys and values"
+    return f"{name}: got {_short(error['input'])}, expected {expected}"
+
+
+def _unknown_key(kind: Any, parts: list[str]) -> str:
+    for part in parts[:-1]:
+        kind = _hints(kind).get(part)
+    known = [f.name for f in fields(kind)] if is_dataclass(kind) else []
+    close = get_close_matches(parts[-1], known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+    return f"unknown key {'.'.join(parts)!r}: {hint}"
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind) if is_dataclass(kind) else {}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _yaml_lines(kind: Any, tree: Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent, notes, hints = "  " * depth, _notes(kind), _hints(kind)
+    for name, value in tree.items():
+        section = is_dataclass(hints.get(name)) and isinstance(value, dict)
+        note = notes.get(name) or (_summary(hints[name]) if section else "")
+        yield from _comment(note, indent)
+        if section and value:
+            yield f"{indent}{name}:"
+            yield from _yaml_lines(hints[name], value, depth + 1)
+        else:
+            # JSON is YAML, and on one line: no block style to indent.
+            yield f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}"
+        if depth == 0:
+            yield ""
+
+
+def _comment(text: str, indent: str) -> Iterator[str]:
+    import textwrap
+
+    plain = re.sub(r"`+([^`]*)`+", r"\1", text)
+    for line in textwrap.wrap(plain, _WIDTH - len(indent)):
+        yield f"{indent}# {line}"
+
+
+def _summary(kind: Any) -> str:
+    return (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _notes(kind: Any) -> dict[str, str]:
+    """What the `Args:` of a Google-style docstring say of each field."""
+    doc = re.search(r"\n\s*Args:\n(.*?)(?:\n\s*\n|\Z)", kind.__doc__ or "", re.DOTALL)
+    notes: dict[str, str] = {}
+    name = ""
+    for line in doc[1].splitlines() if doc else ():
+        entry = re.match(r"\s*(\w+): (.*)", line)
+        if entry and entry[1] in {f.name for f in fields(kind)}:
+            name = entry[1]
+            notes[name] = entry[2].strip()
+        elif name:
+            notes[name] += " " + line.strip()
+    return notes
