@@ -21,7 +21,7 @@ from ..sinks.tables import CsvSink, write_csv, write_json
 from .inputs import Failure, Job, Plan
 
 if TYPE_CHECKING:
-    from ..analyzer import Analyzer
+    from ..analyzer import Analyzer, AnalyzerConfig
     from ..core.estimates import Timeline
     from ..sinks.thumbnails import Thumbnail
 
@@ -249,9 +249,8 @@ def _as_failure(job: Job, error: Exception) -> EmofuseError:
     return failure
 
 
-def table_labels(analyzer: Analyzer, store: Store) -> tuple[str, ...]:
+def table_labels(config: AnalyzerConfig, store: Store) -> tuple[str, ...]:
     """Return the emotion columns of a table that results of all configured models fit into."""
-    config = analyzer.config
     ids = [getattr(config.models, m.value) for m in config.modalities]
     labels = [label for model_id in ids for label in store.card(model_id).taxonomy.labels]
     return tuple(dict.fromkeys((*CANONICAL.labels, *labels)))

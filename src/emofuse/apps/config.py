@@ -172,6 +172,8 @@ def _message(kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag
     name = flag.name if flag else key or "the configuration"
     if error["type"] == "value_error":
         return f"{name}: {error['ctx']['error']}"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{name}: got nothing, expected a value"
     expected = error["msg"].removeprefix("Input should be ")
     if error["type"] == "dataclass_type":
         expected = "a section with keys and values"
