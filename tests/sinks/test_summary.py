@@ -87,8 +87,9 @@ def test_only_the_longest_moments_are_named_in_order_of_time():
     for label, length in moments:
         estimates.append(fused(start, start + length, label))
         start += length
+    # Two moments of sadness a second apart read as one.
     text = describe(summarise(of(*estimates, seconds=40)).people[0], most=2)
-    assert text == "mostly neutral (56 %), sad 0:20–0:24, happy 0:27–0:33"
+    assert text == "mostly neutral (56 %), sad 0:20–0:27, happy 0:27–0:33"
     assert describe(summarise(of(fused(0, 3, "sad"))).people[0]) == "sad throughout"
 
 

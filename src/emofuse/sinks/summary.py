@@ -119,7 +119,7 @@ def describe(person: Person, *, timed: bool = True, most: int = 4) -> str:
         if share == 100
         else f"{_mostly(share)} {person.label} ({share} %)"
     )
-    others = [r for r in person.runs if r.label != person.label]
+    others = _bridged(r for r in person.runs if r.label != person.label)
     others = sorted(sorted(others, key=_weight, reverse=True)[:most], key=lambda r: r.span)
     moments = [f"{r.label} {short_span(r.span)}" for r in others]
     return ", ".join([main, *moments])
@@ -179,6 +179,20 @@ def _covered_ns(spans: Iterable[Span]) -> int:
         covered += max(0, span.end_ns - max(span.start_ns, upto))
         upto = max(upto, span.end_ns)
     return covered
+
+
+def _bridged(runs: Iterable[Run]) -> list[Run]:
+    """Join runs of one label that are at most a second apart: to a reader, one moment."""
+    out: list[Run] = []
+    latest: dict[str, int] = {}  # label → index of its last run in `out`
+    for run in runs:
+        i = latest.get(run.label)
+        if i is not None and run.span.start_ns - out[i].span.end_ns <= NS:
+            out[i] = Run(run.label, Span(out[i].span.start_ns, run.span.end_ns), run.confidence)
+        else:
+            latest[run.label] = len(out)
+            out.append(run)
+    return out
 
 
 def _mostly(share: int) -> str:

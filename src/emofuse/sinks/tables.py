@@ -64,7 +64,7 @@ def _json_lines(timeline: Timeline) -> Iterator[str]:
         "version": VERSION,
         "media": _media(timeline.media),
         "duration": timeline.duration_ns / NS,
-        "provenance": _provenance(timeline.provenance),
+        "provenance": _plain(_provenance(timeline.provenance)),
         "notes": [_note(n) for n in timeline.notes],
         "taxonomies": {
             key: {"name": t.name, "labels": t.labels, "multi_label": t.multi_label}
@@ -83,7 +83,7 @@ def _json_lines(timeline: Timeline) -> Iterator[str]:
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:
@@ -136,7 +136,7 @@ def _estimate(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
             "scores": {m.value: _scores(s, keys) for m, s in e.blend.scores.items()},
         }
     if e.details:
-        out["details"] = e.details
+        out["details"] = _plain(e.details)
     if e.embedding is not None:
         out["embedding"] = _shortest(e.embedding)
     return out
