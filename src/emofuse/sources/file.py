@@ -6,34 +6,42 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.media import (
     AudioInfo,
     MediaInfo,
     MediaKind,
+    Note,
     Packet,
     Progress,
     Track,
     Utterance,
     VideoInfo,
 )
-from ..core.time import NS
+from ..core.protocols import Source
+from ..core.time import NS, clock
 from ..errors import InputError
+from .image import IMAGE_SUFFIXES, ImageSource
+from .paths import check_file
 from .tracks import (
     AudioReader,
     GivenText,
+    Item,
     Reader,
     SubtitleReader,
     VideoReader,
+    declared_end_ns,
     shown_size,
     to_clock,
 )
+from .words import TEXT_SUFFIXES, UtteranceSource, describe_text
 
 if TYPE_CHECKING:
     import av
+    from av.subtitles.stream import SubtitleStream
 
-ALL_TRACKS = frozenset(Track)
+ORDER = (Track.VIDEO, Track.AUDIO, Track.TEXT)
 
 TEXT_CODECS = frozenset({"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"})
 """Subtitle codecs that hold text; the others hold pictures of text."""
@@ -41,14 +49,17 @@ TEXT_CODECS = frozenset({"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "t
 PROGRESS_STEP_NS = NS // 10
 """A track's progress is told when it went on by at least this much."""
 
-PATIENCE_NS = 3 * NS
+PATIENCE_NS = {Track.VIDEO: 3 * NS, Track.AUDIO: 3 * NS, Track.TEXT: NS}
 """A track without packets counts as silent up to this much before the others."""
-
-TEXT_PATIENCE_NS = NS
-"""The same for subtitles, which are silent most of the time."""
 
 SHORTFALL_NS = NS // 2
 """A file that ends this much before its declared end is called truncated."""
+
+GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
+"""Formats whose length FFmpeg estimates from the bitrate or the last packets."""
+
+SUBTITLES = "subtitles"
+"""Where words come from if the medium brings them itself."""
 
 MAX_THREADS = 4
 """Decoding threads; every one of them holds a picture in memory."""
@@ -81,11 +92,15 @@ class FileSource:
         max_side: int = 1280,
         utterances: Sequence[Utterance] | None = None,
         transcript: str | None = None,
-        tracks: Collection[Track] = ALL_TRACKS,
+        tracks: Collection[Track] = ORDER,
     ) -> None:
         if not fps > 0 or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
-        self._path = Path(path)
+        self._path, self._wanted = Path(path), frozenset(tracks)
+        self._position_ns = 0  # how far the file was read
+        self._damaged: list[int] = []  # positions of packets that could not be decoded
+        self._broke_off = ""  # why reading ended before the file's end
+        self._delivered = False
         self._container = open_container(self._path)
         try:
             self._set_up(fps, max_side, utterances, transcript, tracks)
@@ -113,7 +128,7 @@ class FileSource:
         if any(s is not None and not s.start_time for s in (video, audio)):
             starts.append(0)
         origin = min(starts)
-        rotation = first_rotation(self._path) if video else 0
+        rotation = first_rotation(self._path, video.index) if video else 0
         readers: dict[int, Reader] = {}
         if video is not None:
             video.thread_type = "AUTO"
@@ -129,7 +144,7 @@ class FileSource:
         self._origin_ns = origin
         self.info = self._describe(video, audio, rotation, origin)
         if subtitles is not None or utterances is not None:
-            source = "subtitles" if utterances is None else transcript or "transcript"
+            source = SUBTITLES if utterances is None else transcript or "transcript"
             self.info = replace(self.info, text=source)
 
     def _describe(
@@ -150,32 +165,95 @@ class FileSource:
         )
 
     def packets(self) -> Iterator[Packet]:
-        """Yield frames, sound, utterances and progress; then notes, and progress to the end."""
-        promised = dict.fromkeys(self._readers, 0)
-        position = 0
-        for packet in self._demux():
-            reader = self._readers[packet.stream.index]
-            yield from reader.feed(packet)
-            if reader.track is not Track.TEXT:
-                stamp = packet.dts if packet.dts is not None else packet.pts
-                if stamp is not None:
-                    position = max(position, to_clock(stamp, packet.stream, self._origin_ns))
-            for index, other in self._readers.items():
-                patience = TEXT_PATIENCE_NS if other.track is Track.TEXT else PATIENCE_NS
-                yield from other.advance(position - patience)
-                if other.upto_ns - promised[index] >= PROGRESS_STEP_NS:
-                    promised[index] = other.upto_ns
-                    yield Progress(other.track, other.upto_ns)
-        for reader in self._readers.values():
-            yield from reader.flush()
-        end = max(r.end_ns for r in self._readers.values())
-        for reader in self._readers.values():
-            yield Progress(reader.track, max(end, reader.upto_ns))
+        """Yield frames, sound, utterances and progress; at the end notes, and progress for all.
 
-    def _demux(self) -> Iterator[av.Packet]:
-        for packet in self._container.demux(self._streams):
-            if packet.size:
+        Raises:
+            InputError: if nothing in the file can be decoded.
+        """
+        promised = dict.fromkeys(self._readers, 0)
+        for packet in self._demux():
+            yield from self._decoded(self._readers[packet.stream.index].feed(packet))
+            for index, reader in self._readers.items():
+                yield from reader.advance(self._position_ns - PATIENCE_NS[reader.track])
+                if reader.upto_ns - promised[index] >= PROGRESS_STEP_NS:
+                    promised[index] = reader.upto_ns
+                    yield Progress(reader.track, reader.upto_ns)
+        yield from self._finish()
+
+    def _finish(self) -> Iterator[Packet]:
+        """Hand out what decoders hold, then say what the user should know, then the end."""
+        for reader in self._readers.values():
+            yield from self._decoded(reader.flush())
+        if not self._delivered:
+            raise InputError(
+                f"nothing in {self._path} can be decoded, although it looks like media; "
+                "it may be damaged or encrypted: try another copy"
+            )
+        end = max(max(r.end_ns, r.upto_ns) for r in self._readers.values())
+        for reader in self._readers.values():
+            yield from reader.advance(end)
+        yield from self._notes(end)
+        for reader in self._readers.values():
+            yield Progress(reader.track, end)
+
+    def _demux(self) -> Iterator[av.Packet[Any]]:
+        """Yield the packets of the tracks in use, and follow the position in the file."""
+        import av
+
+        try:
+            for packet in self._container.demux(self._streams):
+                if not packet.size:  # decoding an empty packet would end the decoder
+                    continue
+                stamp = packet.dts if packet.dts is not None else packet.pts
+                if stamp is not None and packet.stream.type != "subtitle":
+                    here = to_clock(stamp, packet.stream, self._origin_ns)
+                    self._position_ns = max(self._position_ns, here)
                 yield packet
+        except av.FFmpegError as error:
+            self._broke_off = error.strerror or str(error)
+
+    def _decoded(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass on what a decoder yields, counting packets that it cannot decode."""
+        import av
+
+        try:
+            for item in items:
+                self._delivered = True
+                yield item
+        except av.FFmpegError:
+            self._damaged.append(self._position_ns)
+
+    def _notes(self, end_ns: int) -> Iterator[Note]:
+        """Say what is unusual about what was read."""
+        name, seen = self.info.name, self.info.video is not None
+        if seen and self.info.audio is None and Track.AUDIO in self._wanted:
+            yield Note("no-audio", f"{name} has no sound that can be read")
+        declared, missing = self._declared_end_ns(), missing_bytes(self._path)
+        truncated = self._broke_off or missing or end_ns + SHORTFALL_NS < declared
+        if truncated:
+            total = f" of {clock(declared)}" if declared > end_ns else ""
+            why = f"{missing} bytes are missing" if missing else self._broke_off
+            text = f"{name} breaks off: reading stopped at {clock(end_ns)}{total}"
+            yield Note("truncated", f"{text} ({why})" if why else text, end_ns)
+        damaged = [at for at in self._damaged if not truncated or at + NS < end_ns]
+        if damaged:
+            text = f"packets of {name} that could not be decoded: {len(damaged)}"
+            yield Note("damaged", f"{text}, the first at {clock(damaged[0])}", damaged[0])
+        left = sum(len(r.left) for r in self._readers.values() if isinstance(r, GivenText))
+        if left:
+            text = f"utterances of {self.info.text} that start after {name} ends, left out: {left}"
+            yield Note("transcript-too-long", text, end_ns)
+
+    def _declared_end_ns(self) -> int:
+        """Return when the medium ends according to its container; 0 if that is only a guess."""
+        tracks = [stream for stream in self._streams if stream.type != "subtitle"]
+        known = self._container.format.name not in GUESSED_LENGTH
+        if self._container.format.name == "mp3":
+            known = bool(tracks[0].start_time)  # the tag that holds the delay holds the length too
+        ends = [declared_end_ns(stream, self._origin_ns) for stream in tracks]
+        if known and None not in ends:
+            return max(end for end in ends if end is not None)
+        return self.info.duration_ns or 0 if known and self.info.text != SUBTITLES else 0
 
     def close(self) -> None:
         """Let go of the file; harmless when called twice."""
@@ -197,64 +275,56 @@ def open_container(path: Path) -> av.container.InputContainer:
         return av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
         raise InputError(
-            f"cannot read {path} as media ({error.strerror or error}); give a video "
-            "(mp4, mov, mkv, webm, flv, avi, mpg, gif), sound (wav, mp3, flac, ogg, opus, m4a) "
-            "or image file that plays in a media player"
-        ) from None
-
-
-def check_file(path: Path) -> None:
-    """Check that `path` is a file with something in it.
-
-    Raises:
-        InputError: if it is not.
-    """
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, expected a media file; name a file in it")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path} is empty (0 bytes), expected a media file; copy it again")
-    except OSError as error:
-        raise InputError(
-            f"cannot open {path}: {error.strerror}; check the path and its permissions"
+            f"cannot read {path} as media ({error.strerror or error}): it is another kind of "
+            "file or incomplete; give a video (mp4, mov, mkv, webm, flv, avi, mpg, gif), sound "
+            "(wav, mp3, flac, ogg, opus, m4a) or image file that plays in a media player"
         ) from None
 
 
 def pick_streams(
     container: av.container.InputContainer, tracks: Collection[Track], subtitles: bool
-) -> tuple[av.VideoStream | None, av.AudioStream | None, av.SubtitleStream | None]:
+) -> tuple[av.VideoStream | None, av.AudioStream | None, SubtitleStream | None]:
     """Pick the main video and audio track and the first track of text subtitles, if any."""
     from av.stream import Disposition
 
-    def decodable(kind: str) -> list[av.stream.Stream]:
-        streams = (s for s in container.streams if s.type == kind and s.codec_context is not None)
-        return [s for s in streams if not s.disposition & Disposition.attached_pic]
+    def main(track: Track) -> Any:
+        kind = "subtitle" if track is Track.TEXT else track.value
+        usable = [s for s in container.streams if s.type == kind and is_usable(s)]
+        best = container.streams.best(kind)  # type: ignore[arg-type]
+        return best if best in usable else next(iter(usable), None)
 
-    videos, audios = decodable("video"), decodable("audio")
-    texts = [s for s in decodable("subtitle") if s.codec_context.name in TEXT_CODECS]
+    def is_usable(stream: av.stream.Stream) -> bool:
+        context, cover = stream.codec_context, stream.disposition & Disposition.attached_pic
+        return bool(context and not cover) and (
+            stream.type != "subtitle" or context.name in TEXT_CODECS
+        )
 
-    def main(kind: Track, streams: list[av.stream.Stream]) -> av.stream.Stream | None:
-        if kind not in tracks or not streams:
-            return None
-        name = {Track.TEXT: "subtitle"}.get(kind, kind.value)
-        best = container.streams.best(name)
-        return best if best in streams else streams[0]
-
-    video, audio = main(Track.VIDEO, videos), main(Track.AUDIO, audios)
-    return video, audio, main(Track.TEXT, texts) if subtitles else None
+    wanted = set(tracks) - (set() if subtitles else {Track.TEXT})
+    video, audio, text = (main(t) if t in wanted else None for t in ORDER)
+    return video, audio, text
 
 
-def first_rotation(path: Path) -> int:
+def first_rotation(path: Path, index: int) -> int:
     """Return by how many degrees counter-clockwise the first picture is to be turned."""
     import av
 
     with open_container(path) as container:
         try:
-            for frame in container.decode(video=0):
-                return int(getattr(frame, "rotation", 0)) % 360
+            for frame in container.decode(container.streams[index]):
+                return int(frame.rotation) % 360
         except av.FFmpegError:
             return 0  # the main pass reports what is wrong
     return 0
+
+
+def missing_bytes(path: Path) -> int:
+    """Return how many bytes a RIFF file (wav, avi) lacks according to its header."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    announced = int.from_bytes(head[4:], "little") + 8
+    if head[:4] != b"RIFF" or announced > 0xFFFFFF00:  # streamed: length unknown
+        return 0
+    return max(0, announced - path.stat().st_size)
 
 
 def describe_video(stream: av.VideoStream, rotation: int) -> VideoInfo:
@@ -281,18 +351,30 @@ def open_source(
     utterances: Sequence[Utterance] | None = None,
     transcript: str | None = None,
 ) -> Source:
-    """Open any medium: a video, sound or image file.
+    """Open any medium: a video, sound, image or text file.
+
+    A text file is only opened together with what was read from it.
 
     Args:
         path: the file.
         fps: pictures per second of media to deliver.
         max_side: pictures with a longer side are scaled down to this.
-        utterances: a transcript of the file, if there is one.
+        utterances: a transcript of the file, if there is one; for a text file
+            (txt, srt, vtt) its own contents.
         transcript: that transcript's name, for `MediaInfo.text`.
 
     Raises:
         InputError: if the file cannot be used.
     """
-    return FileSource(
-        path, fps=fps, max_side=max_side, utterances=utterances, transcript=transcript
-    )
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in TEXT_SUFFIXES:
+        check_file(path)
+        if utterances is None:
+            raise InputError(
+                f"{path} is a transcript, and its utterances were not given; "
+                "read them with emofuse.text.transcripts.read_transcript"
+            )
+        return UtteranceSource(describe_text(path, utterances), utterances)
+    kind = ImageSource if suffix in IMAGE_SUFFIXES else FileSource
+    return kind(path, fps=fps, max_side=max_side, utterances=utterances, transcript=transcript)

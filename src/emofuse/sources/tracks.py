@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 import re
+from bisect import bisect, insort
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from ..core.time import NS, Span, ns_to_samples, samples_to_ns
 
 if TYPE_CHECKING:
     import av
+    from av.subtitles.stream import SubtitleStream
+    from av.subtitles.subtitle import AssSubtitle
 
 Item = Frame | AudioChunk | Utterance
 
@@ -35,6 +38,9 @@ AUDIO_JUMP_NS = NS // 20
 LONE_CUE_NS = 2 * NS
 """How long a subtitle lasts that declares no duration."""
 
+REORDER_DEPTH = 32
+"""Codecs reorder at most this many pictures."""
+
 
 class Reader(Protocol):
     """What `FileSource` asks of a track."""
@@ -42,7 +48,12 @@ class Reader(Protocol):
     track: Track
     upto_ns: int
 
-    def feed(self, packet: av.Packet) -> Iterator[Item]:
+    @property
+    def end_ns(self) -> int:
+        """Where what was read so far ends."""
+        ...
+
+    def feed(self, packet: av.Packet[Any]) -> Iterator[Item]:
         """Decode one packet; yield what it completes."""
         ...
 
@@ -62,10 +73,11 @@ class VideoReader:
     delivered one, so that spans tile; while it stays longer than `hold_ns` it is
     delivered again, piece by piece, so that nobody downstream waits for long and
     a still picture is not taken for an empty stretch. The last one lasts until
-    the track ends.
+    the track ends. Pictures between ticks that no other picture refers to are
+    not even decoded.
 
     Args:
-        stream: the video stream; its codec context is set to threaded decoding.
+        stream: the video stream.
         origin_ns: time of the medium's start on the stream's clock.
         fps: sampling rate in pictures per second of media.
         max_side: longer pictures are scaled down to this many pixels.
@@ -79,22 +91,30 @@ class VideoReader:
     ) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self.upto_ns = 0
+        self.upto_ns = self.end_ns = 0
         self.hold_ns = max(NS, round(2 * NS / fps))
         self._stream, self._origin_ns, self._fps = stream, origin_ns, fps
         self._max_side, self._quarters = max_side, rotation // 90 % 4
         self._scaler = VideoReformatter()
         self._declared_end_ns = declared_end_ns(stream, origin_ns)
         self._frame_ns = round(NS / (stream.average_rate or 25))
-        self._waiting: list[int] = []  # times fed to the decoder that it hasn't given back
+        self._fed: list[int] = []  # the latest times given to the decoder, in order
+        self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None
-        self._due_ns = self._shown_ns = self._end_ns = -1
+        self._shown_ns = -1  # time of the last decoded picture
+        self._next_tick = 0
 
-    def feed(self, packet: av.Packet) -> Iterator[Frame]:
+    def feed(self, packet: av.Packet[Any]) -> Iterator[Frame]:
         """Decode one packet; yield the sampled pictures that it completes."""
-        time = packet.pts if packet.pts is not None else packet.dts
-        if time is not None:
-            heapq.heappush(self._waiting, self._clock(time))
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        needed = True
+        if stamp is not None:
+            at = max(0, to_clock(stamp, self._stream, self._origin_ns))
+            length = to_clock(packet.duration, self._stream, 0) if packet.duration else 0
+            self.end_ns = max(self.end_ns, at + (length or self._frame_ns))
+            needed = packet.pts is None or self._follows_tick(at)
+            heapq.heappush(self._waiting, at)
+        self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
         for frame in packet.decode():
             yield from self._take(frame)
 
@@ -112,13 +132,19 @@ class VideoReader:
         """Yield what the decoder still holds; the last picture lasts until the track's end."""
         for frame in self._stream.decode(None):
             yield from self._take(frame)
-        yield from self._release(self._end_ns)
-        self.upto_ns = max(self.upto_ns, self._end_ns)
+        yield from self._release(self.end_ns)
 
-    @property
-    def end_ns(self) -> int:
-        """Where the last decoded picture ends."""
-        return max(0, self._end_ns)
+    def _tick(self, time_ns: int) -> int:
+        """Return the number of the last tick at or before a time; tick 0 is the start."""
+        return int((time_ns + TICK_SLACK_NS) * self._fps // NS)
+
+    def _follows_tick(self, at: int) -> bool:
+        """Whether no picture known so far lies between `at` and the tick before it."""
+        place = bisect(self._fed, at)
+        before = self._tick(self._fed[place - 1]) if place else -1
+        insort(self._fed, at)
+        del self._fed[:-REORDER_DEPTH]
+        return self._tick(at) > before
 
     def _take(self, frame: av.VideoFrame) -> Iterator[Frame]:
         at = self._time(frame)
@@ -127,40 +153,36 @@ class VideoReader:
         if at <= self._shown_ns:
             return
         self._shown_ns = at
-        self._end_ns = at + (self._clock(frame.duration, 0) if frame.duration else self._frame_ns)
-        if at + TICK_SLACK_NS < self._due_ns:
+        if self._tick(at) < self._next_tick:
             return
-        yield from self._release(min(at, self._reach_ns))
-        self._held = self._picture(frame), max(at, self.upto_ns)
-        self.upto_ns = self._held[1]
-        ticks = int((at + TICK_SLACK_NS) * self._fps // NS) + 1
-        self._due_ns = round(ticks * NS / self._fps)
+        self._next_tick = self._tick(at) + 1
+        yield from self._release(at)
+        self.upto_ns = max(self.upto_ns, at)
+        self._held = self._picture(frame), self.upto_ns
 
     def _time(self, frame: av.VideoFrame) -> int:
         stamp = frame.pts if frame.pts is not None else frame.dts
-        return self._end_ns if stamp is None else max(0, self._clock(stamp))
-
-    def _clock(self, stamp: int, origin_ns: int | None = None) -> int:
-        return to_clock(stamp, self._stream, self._origin_ns if origin_ns is None else origin_ns)
+        if stamp is None:
+            return self._shown_ns + self._frame_ns if self._shown_ns >= 0 else 0
+        return max(0, to_clock(stamp, self._stream, self._origin_ns))
 
     @property
     def _reach_ns(self) -> int:
         """How far the held picture lasts if no other one comes."""
-        if self._declared_end_ns is not None:
-            return max(self._declared_end_ns, self._end_ns)
-        assert self._held is not None
-        return max(self._shown_ns + LONGEST_HOLD_NS, self._end_ns)
+        declared = self._declared_end_ns
+        return max(self._shown_ns + LONGEST_HOLD_NS if declared is None else declared, self.end_ns)
 
     def _pieces(self, until_ns: int) -> Iterator[Frame]:
         """Hand out the held picture for whole holds that end by `until_ns`."""
         while self._held is not None and self._held[1] + self.hold_ns <= until_ns:
             image, start = self._held
-            self._held = image, start + self.hold_ns
             self.upto_ns = start + self.hold_ns
-            yield Frame(image, Span(start, start + self.hold_ns))
+            self._held = image, self.upto_ns
+            yield Frame(image, Span(start, self.upto_ns))
 
     def _release(self, until_ns: int) -> Iterator[Frame]:
         """Hand out the held picture until `until_ns` and let go of it."""
+        until_ns = min(until_ns, self._reach_ns)
         yield from self._pieces(until_ns)
         if self._held is not None:
             (image, start), self._held = self._held, None
@@ -201,7 +223,7 @@ class AudioReader:
         self._resampler: av.AudioResampler | None = None
         self._next: int | None = None  # index of the next sample, once sound has started
 
-    def feed(self, packet: av.Packet) -> Iterator[AudioChunk]:
+    def feed(self, packet: av.Packet[Any]) -> Iterator[AudioChunk]:
         """Decode one packet; yield its sound."""
         for frame in packet.decode():
             yield from self._take(frame)
@@ -260,11 +282,11 @@ class SubtitleReader:
 
     track = Track.TEXT
 
-    def __init__(self, stream: av.SubtitleStream, origin_ns: int) -> None:
+    def __init__(self, stream: SubtitleStream, origin_ns: int) -> None:
         self.upto_ns = self.end_ns = 0
         self._stream, self._origin_ns = stream, origin_ns
 
-    def feed(self, packet: av.Packet) -> Iterator[Utterance]:
+    def feed(self, packet: av.Packet[Any]) -> Iterator[Utterance]:
         """Decode one cue."""
         if packet.pts is None:
             return
@@ -290,26 +312,25 @@ class GivenText:
     """Hands out utterances of a given transcript in time with the medium."""
 
     track = Track.TEXT
+    end_ns = 0  # a transcript doesn't make the medium longer
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:
-        self._left = sorted(utterances, key=lambda u: u.span, reverse=True)
+        self.left = sorted(utterances, key=lambda u: u.span, reverse=True)
         self.upto_ns = 0
-        self.end_ns = max((u.span.end_ns for u in self._left), default=0)
 
-    def feed(self, packet: av.Packet) -> Iterator[Utterance]:
+    def feed(self, packet: av.Packet[Any]) -> Iterator[Utterance]:
         """Yield nothing: a transcript has no packets."""
         yield from ()
 
     def advance(self, upto_ns: int) -> Iterator[Utterance]:
         """Yield the utterances that start before `upto_ns`."""
-        while self._left and self._left[-1].span.start_ns < upto_ns:
-            yield self._left.pop()
+        while self.left and self.left[-1].span.start_ns < upto_ns:
+            yield self.left.pop()
         self.upto_ns = max(self.upto_ns, upto_ns)
 
     def flush(self) -> Iterator[Utterance]:
-        """Yield the utterances that are left."""
-        while self._left:
-            yield self._left.pop()
+        """Yield nothing: what starts after the medium's end isn't in it."""
+        yield from ()
 
 
 def to_clock(stamp: int, stream: av.stream.Stream, origin_ns: int) -> int:
@@ -342,7 +363,7 @@ MIX = {"FC": 1.0, "LFE": 0.0, "FL": 0.7071, "FR": 0.7071}
 """Shares of a surround sound's channels; the others get 0.5 (after ITU-R BS.775)."""
 
 
-def downmix(planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.float32]:
+def downmix(planes: NDArray[Any], channels: list[str]) -> NDArray[np.float32]:
     """Mix channels × samples to mono without clipping: float32, (samples,)."""
     if len(planes) == 1:
         return np.ascontiguousarray(planes[0], dtype=np.float32)
@@ -352,7 +373,7 @@ def downmix(planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.floa
     return (weights @ planes).astype(np.float32, copy=False)
 
 
-def text_rects(packet: av.Packet) -> Iterator[av.subtitles.subtitle.AssSubtitle]:
+def text_rects(packet: av.Packet[Any]) -> Iterator[AssSubtitle]:
     """Yield the texts in a subtitle packet (PyAV < 15 wraps them in sets)."""
     for found in packet.decode():
         for rect in found if hasattr(found, "rects") else (found,):
