@@ -1,0 +1,1 @@
+"""Faces: find them, follow them, cut them out alike, say what they express."""

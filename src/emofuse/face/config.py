@@ -1,0 +1,48 @@
+"""What can be set about faces. Light to import: it loads no image library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class DetectorName(str, Enum):
+    """The face detectors that emofuse knows."""
+
+    HAAR = "haar"
+    YUNET = "yunet"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceConfig:
+    """How faces are detected and followed.
+
+    Args:
+        detector: what finds faces; ``haar`` needs nothing else, ``yunet`` is better
+            in every respect and fetches its weights (0.2 MB) once.
+        detect_every: detect on every n-th sampled picture; in between boxes are
+            interpolated.
+        confirmations: detections in which a face must be found before it counts.
+        min_score: at least one of them must be this sure, in [0, 1].
+        hold_seconds: how long a face may go undetected and still be the same track.
+        max_faces: most faces followed at once; the surest and largest come first.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    detector: DetectorName = DetectorName.HAAR
+    detect_every: int = 2
+    confirmations: int = 2
+    min_score: float = 0.5
+    hold_seconds: float = 0.5
+    max_faces: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("detect_every", "confirmations", "max_faces"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.min_score <= 1:
+            raise ValueError(f"min_score must lie in [0, 1], got {self.min_score}")
+        if not 0 <= self.hold_seconds <= 10:
+            raise ValueError(f"hold_seconds must lie in [0, 10], got {self.hold_seconds}")

@@ -1,0 +1,300 @@
+"""Face detection behind one interface.
+
+Two detectors come with emofuse. `HaarDetector` needs nothing but OpenCV's wheel
+and is the default; it finds upright frontal faces. `YunetDetector` (Wu, Peng & Yu,
+"YuNet: A Tiny Millisecond-level Face Detector", 2023) finds more faces, in more
+poses, faster, and says where eyes, nose and mouth are; its weights are fetched
+once through the model store.
+
+`benchmarks/face_detection.py` measures both; the figures in this file are its.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, ModelError
+from ..models.runtime import Session
+from .config import DetectorName
+
+Box = tuple[float, float, float, float]
+"""Left, top, width, height."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A face in a picture.
+
+    Args:
+        box: left, top, width and height in pixels of the picture, as floats; it
+            may reach past the picture's edge.
+        score: how sure the detector is, in [0, 1].
+        landmarks: float32, shape (5, 2), x and y in pixels of right eye, left eye,
+            nose tip, right and left corner of the mouth (right and left of the
+            person, so the right eye is on the picture's left); None if the
+            detector has none.
+
+    Raises:
+        ValueError: if width or height is not positive, or the landmarks have
+            another shape.
+    """
+
+    box: Box
+    score: float
+    landmarks: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.box[2] > 0 and self.box[3] > 0):
+            raise ValueError(f"a face needs a positive width and height, got {self.box}")
+        if self.landmarks is not None and self.landmarks.shape != (5, 2):
+            raise ValueError(f"landmarks need the shape (5, 2), got {self.landmarks.shape}")
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds the faces of a picture. Keeps no memory of earlier pictures."""
+
+    @property
+    def name(self) -> DetectorName:
+        """Which detector it is."""
+        ...
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces of an RGB picture, uint8 (H, W, 3), surest first; [] if none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HaarConfig:
+    """How the Haar cascade searches.
+
+    Args:
+        side: pixels; a larger picture is shrunk to this long side before the search.
+        min_face: smallest face to look for, in pixels of the shrunk picture.
+        step: ratio of neighbouring sizes in the search.
+        min_score: weaker finds are left out.
+    """
+
+    side: int = 400
+    min_face: int = 24
+    step: float = 1.3
+    min_score: float = 0.33
+
+    def __post_init__(self) -> None:
+        if self.min_face < 20 or self.side < self.min_face:
+            raise ValueError(f"need side >= min_face >= 20 (the cascade's window), got {self}")
+        if not (self.step > 1 and 0 <= self.min_score <= 1):
+            raise ValueError(f"need step > 1 and min_score in [0, 1], got {self}")
+
+
+class HaarDetector:
+    """Viola–Jones detection (2001) with the cascade of Lienhart et al. in OpenCV's wheel.
+
+    A coarse search of the whole picture proposes faces; a fine one around each
+    proposal, at a fixed resolution, confirms it. How many windows of the fine
+    search agree is the evidence behind the score: unlike the coarse search's it
+    does not depend on the face's size.
+
+    Raises:
+        ModelError: if OpenCV comes without its cascades.
+    """
+
+    def __init__(self, config: HaarConfig | None = None) -> None:
+        self.config = config or HaarConfig()
+        self._coarse = _cascade(_COARSE)
+        self._fine = _cascade(_FINE)
+
+    @property
+    def name(self) -> DetectorName:
+        """`DetectorName.HAAR`."""
+        return DetectorName.HAAR
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return the upright frontal faces of an RGB picture, surest first.
+
+        Raises:
+            InputError: if `image` is not a uint8 picture of shape (H, W, 3).
+        """
+        _check(image)
+        small, scale = _shrink(image, self.config.side)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        size = self.config.min_face
+        proposals, _ = self._coarse.detectMultiScale2(
+            grey, self.config.step, 1, minSize=(size, size)
+        )
+        found = [f for p in proposals if (f := self._confirm(grey, p)) is not None]
+        found = [f for f in found if f.score >= self.config.min_score]
+        return [_rescale(f, 1 / scale) for f in suppress(found)]
+
+    def _confirm(self, grey: NDArray[np.uint8], box: NDArray[np.int32]) -> Detection | None:
+        """Search finely around a proposal, with the face brought to `_FINE_FACE` pixels."""
+        x, y, w, _ = map(int, box)
+        margin = w // 3
+        top, left = max(0, y - margin), max(0, x - margin)
+        patch = grey[top : y + w + margin, left : x + w + margin]
+        scale = _FINE_FACE / w
+        patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+        boxes, votes = self._fine.detectMultiScale2(
+            patch, 1.05, 1, minSize=(_FINE_FACE * 3 // 4,) * 2, maxSize=(_FINE_FACE * 4 // 3,) * 2
+        )
+        if len(boxes) == 0:
+            return None
+        best = int(np.argmax(votes))
+        bx, by, bw, bh = (float(v) / scale for v in boxes[best])
+        return Detection((left + bx, top + by, bw, bh), _confidence(int(np.ravel(votes)[best])))
+
+
+class YunetDetector:
+    """YuNet (2023mar) on ONNX Runtime.
+
+    Args:
+        path: the published ``face_detection_yunet_2023mar.onnx`` (card
+            ``yunet-2023mar``).
+        min_score: weaker finds are left out.
+        threads: intra-op threads.
+
+    Raises:
+        ModelError: if the file cannot be loaded or is another model.
+    """
+
+    def __init__(self, path: Path, min_score: float = 0.7, threads: int = 1) -> None:
+        self.min_score = min_score
+        self._session = Session(path, threads)
+        wanted = {
+            f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
+        }
+        if set(self._session.outputs) != wanted:
+            raise ModelError(
+                f"{path} is not YuNet: expected the outputs {sorted(wanted)}, got "
+                f"{sorted(self._session.outputs)}; fetch the model 'yunet-2023mar' again"
+            )
+
+    @property
+    def name(self) -> DetectorName:
+        """`DetectorName.YUNET`."""
+        return DetectorName.YUNET
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces of an RGB picture with landmarks, surest first.
+
+        Raises:
+            InputError: if `image` is not a uint8 picture of shape (H, W, 3).
+        """
+        _check(image)
+        small, scale = _shrink(image, _CANVAS)
+        height, width = small.shape[:2]
+        canvas = np.zeros((1, 3, _CANVAS, _CANVAS), np.float32)
+        canvas[0, :, :height, :width] = small[:, :, ::-1].transpose(
+            2, 0, 1
+        )  # it was trained on BGR
+        outputs = self._session.run({self._session.inputs[0]: canvas})
+        named = dict(zip(self._session.outputs, outputs, strict=True))
+        found = [d for stride in _STRIDES for d in _decode(named, stride, self.min_score)]
+        return [_rescale(d, 1 / scale) for d in suppress(found)]
+
+
+def suppress(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:
+    """Keep the surest of detections that overlap; surest first.
+
+    Two overlap if their IoU exceeds `overlap` or one lies mostly inside the other.
+    """
+    kept: list[Detection] = []
+    for d in sorted(found, key=lambda d: (-d.score, d.box)):
+        if all(iou(d.box, k.box) <= overlap and _inside(d.box, k.box) <= 0.7 for k in kept):
+            kept.append(d)
+    return kept
+
+
+def iou(a: Box, b: Box) -> float:
+    """Return intersection over union of two boxes, in [0, 1]."""
+    common = _intersection(a, b)
+    return common / (a[2] * a[3] + b[2] * b[3] - common)
+
+
+_COARSE = "haarcascade_frontalface_alt2.xml"
+_FINE = "haarcascade_frontalface_alt.xml"
+_FINE_FACE = 48  # pixels; twice the cascade's window resolves the sizes well
+_STRIDES = (8, 16, 32)
+_CANVAS = 640  # the published graph's input is fixed at 640 × 640
+
+
+def _cascade(name: str) -> Any:
+    path = Path(cv2.data.haarcascades) / name
+    cascade = cv2.CascadeClassifier(str(path))
+    if cascade.empty():
+        raise ModelError(
+            f"cannot load OpenCV's cascade {path}: install opencv-python-headless from its "
+            "wheel, or choose the detector 'yunet'"
+        )
+    return cascade
+
+
+def _confidence(votes: int) -> float:
+    return votes / (votes + 8.0)
+
+
+def _check(image: NDArray[np.uint8]) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(
+            "face detection needs an RGB picture, uint8 of shape (H, W, 3), got "
+            f"{image.dtype} {image.shape}; convert it first"
+        )
+
+
+def _shrink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """Return the picture with a long side of at most `side`, and the scale applied."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    if scale == 1.0:
+        return image, scale
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _decode(
+    named: dict[str, NDArray[np.float32]], stride: int, min_score: float
+) -> list[Detection]:
+    """Read one scale of YuNet's answers: one cell of the canvas per row.
+
+    A cell's box is given by its centre's offset from the cell in strides and the
+    logarithm of its size in strides; landmarks are offsets in strides.
+    """
+    score = np.sqrt(
+        np.clip(named[f"cls_{stride}"][0, :, 0], 0, 1)
+        * np.clip(named[f"obj_{stride}"][0, :, 0], 0, 1)
+    )
+    cells = np.flatnonzero(score >= min_score)
+    row, column = np.divmod(cells, _CANVAS // stride)
+    origin = np.stack([column, row], axis=1).astype(np.float32)
+    offset, log_size = np.split(named[f"bbox_{stride}"][0, cells], 2, axis=1)
+    size = np.exp(log_size) * stride
+    corner = (origin + offset) * stride - size / 2
+    points = (origin[:, None] + named[f"kps_{stride}"][0, cells].reshape(-1, 5, 2)) * stride
+    return [
+        Detection((float(c[0]), float(c[1]), float(s[0]), float(s[1])), float(v), p)
+        for c, s, v, p in zip(corner, size, score[cells], points, strict=True)
+    ]
+
+
+def _rescale(d: Detection, scale: float) -> Detection:
+    x, y, w, h = (v * scale for v in d.box)
+    landmarks = None if d.landmarks is None else (d.landmarks * scale).astype(np.float32)
+    return Detection((x, y, w, h), d.score, landmarks)
+
+
+def _intersection(a: Box, b: Box) -> float:
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _inside(a: Box, b: Box) -> float:
+    """Share of the smaller box that lies in the other."""
+    return _intersection(a, b) / min(a[2] * a[3], b[2] * b[3])

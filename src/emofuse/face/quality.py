@@ -1,0 +1,79 @@
+"""How good a view of a face is: size, sharpness, light, pose, and the detector's trust."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .crop import FER2013, CropGeometry, crop_matrix, crop_side
+from .detect import Detection
+
+GOOD_SIDE = 48.0
+"""Pixels of the picture across a crop from which size is no obstacle: the net sees no more."""
+
+BLURRED, SHARP = 0.01, 0.2
+"""Sharpness (see `sharpness`) that counts as 0 and as 1.
+
+FER2013's training faces have 0.75 (median; 1 % below 0.23); blurred by a Gaussian of
+1 pixel of the crop 0.07, of 2 pixels 0.01.
+"""
+
+GOOD_CONTRAST = 30.0
+"""Grey levels of standard deviation that count as 1; 97 % of FER2013's faces have more."""
+
+CLIPPED_FROM, CLIPPED_TO = 0.2, 0.8
+"""Share of black or white pixels that counts as 1 and as 0; 95 % of FER2013 have less than 0.2."""
+
+GOOD_SCORE = 0.8
+"""Detector score that counts as 1."""
+
+
+def face_quality(
+    crop: NDArray[np.uint8], detection: Detection, geometry: CropGeometry = FER2013
+) -> float:
+    """Return how good the evidence in a face crop is, in [0, 1].
+
+    The product of five factors, each in [0, 1] and 1 for an ordinary good view:
+
+    - size: pixels of the picture across the crop, over `GOOD_SIDE`;
+    - sharpness: on a logarithmic scale from `BLURRED` to `SHARP`;
+    - light: contrast over `GOOD_CONTRAST`, times how little is black or white;
+    - pose: 1 if the nose is midway between the eyes, 0 if it is below one of
+      them; 1 without landmarks, since such detectors find frontal faces;
+    - trust: the detector's score over `GOOD_SCORE`.
+
+    Args:
+        crop: RGB uint8, as `crop_face` makes it.
+        detection: what it was made from.
+        geometry: how it was made.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    clipped = float(np.mean((grey < 8) | (grey > 247)))
+    factors = (
+        crop_side(detection, geometry) / GOOD_SIDE,
+        np.log(max(sharpness(grey), BLURRED) / BLURRED) / np.log(SHARP / BLURRED),
+        float(grey.std()) / GOOD_CONTRAST,
+        (CLIPPED_TO - clipped) / (CLIPPED_TO - CLIPPED_FROM),
+        _frontality(detection, geometry),
+        detection.score / GOOD_SCORE,
+    )
+    return float(np.prod(np.clip(factors, 0.0, 1.0)))
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Return the variance of the Laplacian over the variance: 0 if flat, larger if sharper.
+
+    Dividing makes it independent of contrast; that crops are of one size makes it
+    comparable between faces (Pech-Pacheco et al. 2000 for the numerator).
+    """
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var() / max(float(grey.var()), 1.0))
+
+
+def _frontality(detection: Detection, geometry: CropGeometry) -> float:
+    if detection.landmarks is None:
+        return 1.0
+    matrix = crop_matrix(detection, geometry)  # turned upright
+    right, left, nose = (detection.landmarks[:3] @ matrix[:, :2].T + matrix[:, 2])[:, 0]
+    between = max(float(left - right), 1e-6)
+    return float(1.0 - 2.0 * abs((nose - (right + left) / 2) / between))
