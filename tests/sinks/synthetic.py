@@ -122,7 +122,7 @@ def _by_slot(estimates: Sequence[Estimate]) -> dict[int, Estimate]:
 def _visible(n: int, start: float, seconds: float) -> bool:
     if n == 1:
         return not 0.4 * seconds <= start < 0.55 * seconds
-    return start >= (0.15 + 0.1 * n) * seconds and start < 0.9 * seconds
+    return start >= (0.15 + 0.1 * (n % 7)) * seconds and start < 0.9 * seconds
 
 
 def _words(seconds: float, lines: Sequence[str], rng: np.random.Generator):

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -171,6 +172,24 @@ def test_a_picture_shows_its_probabilities():
     assert page.count("data:image/jpeg") == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "recogniser", "kind", "expected"),
+    [
+        ("subtitles", "subtitles", MediaKind.VIDEO, "the file's own subtitles"),
+        ("talk.srt", "talk.srt", MediaKind.VIDEO, "words from talk.srt"),
+        (None, "pocketsphinx", MediaKind.AUDIO, "recognised by pocketsphinx, with errors"),
+        ("poem.txt", "poem.txt", MediaKind.TEXT, "its times are those of reading it aloud"),
+    ],
+)
+def test_the_source_of_the_words_is_said(given, recogniser, kind, expected):
+    original = timeline(8)
+    media = replace(original.media, text=given, kind=kind)
+    made = replace(original.provenance, components={"words": recogniser})
+    assert escape(expected) in render_report(replace(original, media=media, provenance=made))
+    mute = replace(original, estimates=original.of(Modality.FACE), media=replace(media, text=None))
+    assert "<li>no words</li>" in render_report(mute)
+
+
 def test_report_is_not_overwritten(tmp_path):
     path = tmp_path / "timeline.html"
     write_report(replace(timeline(2), estimates=()), path)
@@ -232,6 +251,7 @@ def opened(browser, path: Path, width: int = 1100, **options) -> Iterator:
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(path.as_uri())
     until(page, "document.documentElement.dataset.ready === 'yes'")
+    page.evaluate("document.getElementById('timeline').scrollIntoView()")
     until(page, "document.querySelector('#plot-0 .heatmaplayer image') !== null")
     yield page
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
@@ -281,6 +301,28 @@ def test_dragging_zooms_every_chart(browser, report):
         until(page, "document.getElementById('where').textContent.includes('–')")
         ticks = [page.locator(f"#plot-{i} .xtick text").all_text_contents() for i in range(3)]
         assert ticks[0] == ticks[1] == ticks[2]
+
+
+def test_a_crowd_is_folded_and_drawn_when_unfolded(browser, tmp_path):
+    path = tmp_path / "crowd.html"
+    write_report(timeline(20, people=12, lines=()), path)
+    with opened(browser, path) as page:
+        last = page.locator("#plot-11")
+        assert not last.is_visible()
+        page.locator("details.more summary").nth(1).click()
+        last.scroll_into_view_if_needed()
+        until(page, "document.querySelector('#plot-11 .heatmaplayer image') !== null")
+        axis = page.locator("#axis").bounding_box()
+        for plot in ("#plot-0", "#plot-11"):  # every chart lies under the same time axis
+            drawn = page.locator(f"{plot} .heatmaplayer").first.bounding_box()
+            box = page.locator(f"{plot} .bglayer, {plot} .plot-container").first.bounding_box()
+            assert (
+                axis["x"]
+                <= drawn["x"]
+                <= drawn["x"] + drawn["width"]
+                <= axis["x"] + axis["width"] + 1
+            )
+            assert box["x"] + 58 == pytest.approx(axis["x"], abs=1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,9 @@
 import csv
 import json
+import re
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -199,6 +201,33 @@ def test_writing_takes_little_memory_however_long(tmp_path):
 
     assert peak(240) < peak(60) + 100_000
     assert (tmp_path / "240.json").stat().st_size > 500_000
+
+
+def test_keys_of_a_later_emofuse_are_ignored(tmp_path):
+    original = timeline(3)
+    write_json(original, tmp_path / "t.json")
+    raw = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    media = raw["media"]
+    parts = (raw, media, media["video"], media["audio"], raw["provenance"], raw["estimates"][0])
+    for part in (*parts, raw["taxonomies"]["canonical"]):
+        part["new"] = 1
+    (tmp_path / "later.json").write_text(json.dumps(raw), encoding="utf-8")
+    assert_same(read_json(tmp_path / "later.json"), original)
+
+
+def test_the_documented_lines_run(tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / "docs" / "timeline-format.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    monkeypatch.chdir(tmp_path)
+    original = timeline(20, people=1, lines=())
+    write_json(original, "out/timeline.json")
+    write_csv(original, "out/timeline.csv")
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) == 2
+    assert_same(read_json("copy.json"), original)
+    assert names["seconds"].sum() == pytest.approx(17)  # 20 s, 3 of them without the face
 
 
 @pytest.mark.parametrize(

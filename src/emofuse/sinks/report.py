@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind, Timeline
-from ..core.media import MediaInfo, MediaKind
+from ..core.media import MediaInfo, MediaKind, Note
 from ..core.time import NS, Span, clock
 from .files import ResultFile
 from .palette import colours_of
@@ -144,7 +144,8 @@ def _index_row(entry: IndexEntry) -> str:
     if entry.summary:
         length = short_clock(entry.summary.duration_ns)
         people = "".join(
-            f'<div class="who"><span>{escape(person_name(p.subject))}</span>{_shares(p)}</div>'
+            f'<div class="who"><span>{escape(person_name(p.subject, entry.summary.kind))}</span>'
+            f"{_shares(p)}</div>"
             for p in entry.summary.people[:_LISTED]
         )
         people = people or '<span class="small">no face, voice or words found</span>'
@@ -173,32 +174,34 @@ _GLYPHS = {
 }
 
 
-def person_name(subject: Subject) -> str:
-    """Name a subject for people: ``Face 2``, ``Voice``."""
+def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
+    """Name a subject for people: ``Face 2``, ``Voice``; who speaks in a text is its ``Text``."""
     if subject.kind is SubjectKind.FACE:
         return f"Face {subject.number}"
     if subject.kind is SubjectKind.GROUP:
         return "Everybody"
+    if kind is MediaKind.TEXT:
+        return "Text"
     return "Voice" if subject.number == 1 else f"Voice {subject.number}"
 
 
 def _header(timeline: Timeline, summary: Summary) -> str:
     media = timeline.media
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in _facts(media, timeline, summary))
-    notes = "".join(
-        f'<p class="note">{escape(n.message)}'
-        + (f" ({clock(n.at_ns)})" if n.at_ns is not None else "")
-        + "</p>"
-        for n in timeline.notes
-    )
+    notes = "".join(f'<p class="note">{escape(_remark(n))}</p>' for n in timeline.notes)
     return (
         '<header><p class="brand">emofuse · who expressed what, and when</p>'
         f'<h1>{escape(media.name)}</h1><ul class="facts">{facts}</ul></header>{notes}{_HONEST}'
     )
 
 
+def _remark(note: Note) -> str:
+    at = None if note.at_ns is None else clock(note.at_ns)
+    return note.message if at is None or at in note.message else f"{note.message} (at {at})"
+
+
 def _facts(media: MediaInfo, timeline: Timeline, summary: Summary) -> list[str]:
-    facts = [clock(timeline.duration_ns)] if timeline.duration_ns else []
+    facts = [] if _is_still(timeline) else [clock(timeline.duration_ns)]
     if media.video:
         fps = f", {media.video.fps:.3g} fps" if media.video.fps else ""
         facts.append(f"picture {media.video.width} × {media.video.height}{fps}")
@@ -216,12 +219,16 @@ def _facts(media: MediaInfo, timeline: Timeline, summary: Summary) -> list[str]:
 
 def _words_source(timeline: Timeline) -> str:
     """Say where the words come from: a given text is exact, a recognised one is not."""
-    source = timeline.media.text or timeline.provenance.components.get("words")
+    given, recogniser = timeline.media.text, timeline.provenance.components.get("words")
     if not timeline.of(Modality.WORDS):
-        return "no words" if not source else f"no words (looked in: {source})"
-    if timeline.media.text == "subtitles":
-        return "words from the file's own subtitles"
-    return f"words from {source}" if source else "with words"
+        return "no words"
+    if timeline.media.kind is MediaKind.TEXT:
+        return "a text: its times are those of reading it aloud"
+    if given:
+        return (
+            "words from the file's own subtitles" if given == "subtitles" else f"words from {given}"
+        )
+    return f"words recognised by {recogniser}, with errors" if recogniser else "with words"
 
 
 def _in_short(summary: Summary, portraits: Mapping[Subject, str], timed: bool) -> str:
@@ -242,20 +249,21 @@ def _folded(first: str, rest: str, more: int) -> str:
     if more <= 0:
         return first
     title = f"{more} more, seen or heard for less time"
-    return f"{first}<details><summary>{title}</summary>{rest}</details>"
+    return f"{first}<details class='more'><summary>{title}</summary>{rest}</details>"
 
 
 def _person(p: Person, summary: Summary, portrait: str, timed: bool) -> str:
     facts = [f"mean confidence {p.confidence:.0%}", f"evidence quality {p.quality:.0%}"]
-    if timed and summary.duration_ns:
+    if timed and summary.duration_ns and summary.kind is not MediaKind.TEXT:
         verb = "seen" if p.subject.kind is SubjectKind.FACE else "heard"
         present, total = short_clock(p.present_ns), short_clock(summary.duration_ns)
         facts.insert(0, f"{verb} for {present} of {total} ({p.coverage:.0%})")
     facts.append("from " + " + ".join(_NAMES[m] for m in p.modalities))
+    name = person_name(p.subject, summary.kind)
     text = escape(_spaced(describe(p, timed=timed)))
     return (
-        f'<li class="person">{portrait}<p class="says"><b>{escape(person_name(p.subject))}:</b> '
-        f"{text}</p>{_shares(p) if timed else ''}"
+        f'<li class="person">{portrait}<p class="says"><b>{escape(name)}:</b> {text}</p>'
+        f"{_shares(p) if timed else ''}"
         f'<p class="small">{escape(_spaced(" · ".join(facts)))}</p></li>'
     )
 
@@ -280,7 +288,7 @@ def _charts(
 ) -> str:
     charts = [
         f'<article class="chart"><header>{portraits[p.subject]}'
-        f"<h3>{escape(_chart_name(p, len(summary.people)))}</h3>"
+        f"<h3>{escape(_chart_name(p, summary))}</h3>"
         f'</header><div class="plot" id="plot-{i}"></div></article>'
         for i, p in enumerate(summary.people)
     ]
@@ -311,9 +319,9 @@ def _charts(
     )
 
 
-def _chart_name(p: Person, people: int) -> str:
-    name = person_name(p.subject)
-    alone = people == 1 or p.subject.kind is not SubjectKind.SPEAKER
+def _chart_name(p: Person, summary: Summary) -> str:
+    name = person_name(p.subject, summary.kind)
+    alone = len(summary.people) == 1 or p.subject.kind is not SubjectKind.SPEAKER
     return name if alone else f"{name}, while it is not tied to a single face"
 
 
@@ -420,7 +428,7 @@ def _payload(
     index = {label: i for i, label in enumerate(labels)}
     people = [
         {
-            "name": person_name(p.subject),
+            "name": person_name(p.subject, summary.kind),
             "lanes": [_lane(m, estimates, index) for m, estimates in _lanes(rows, p)],
         }
         for p in summary.people

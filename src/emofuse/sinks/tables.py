@@ -9,6 +9,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -265,8 +266,8 @@ def _read_media(raw: Mapping[str, Any]) -> MediaInfo:
         name=raw["name"],
         kind=MediaKind(raw["kind"]),
         duration_ns=None if raw["duration"] is None else to_ns(raw["duration"]),
-        video=VideoInfo(**video) if video else None,
-        audio=AudioInfo(**audio) if audio else None,
+        video=VideoInfo(**_known(VideoInfo, video)) if video else None,
+        audio=AudioInfo(**_known(AudioInfo, audio)) if audio else None,
         text=raw["text"],
         path=raw["path"],
     )
@@ -281,7 +282,7 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
         modality=Modality(raw["modality"]),
         quality=raw["quality"],
         model_id=raw["model"],
-        affect=Affect(**affect) if affect else None,
+        affect=Affect(**_known(Affect, affect)) if affect else None,
         embedding=None if embedding is None else np.array(embedding, np.float32),
         blend=None
         if blend is None
@@ -308,6 +309,11 @@ def read_subject(text: str) -> Subject:
     """
     kind, _, number = text.rpartition("-")
     return Subject(SubjectKind(kind), int(number))
+
+
+def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a dataclass knows: a later emofuse may have written more."""
+    return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
 
 
 def _frozen(value: Any) -> Any:
