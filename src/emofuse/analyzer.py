@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 ProgressCallback = Callable[[int, int | None], None]
 """Told (media time done, whole duration if known), in nanoseconds."""
 
-_TRACK = {Modality.FACE: Track.VIDEO, Modality.SPEECH: Track.AUDIO, Modality.WORDS: Track.TEXT}
-
 
 @dataclass(frozen=True, slots=True)
 class ModelsConfig:
@@ -145,21 +143,23 @@ class Analyzer:
         """Open a medium as this analyzer wants to read it; see `analyze`."""
         from .sources.file import open_source
         from .sources.prefetch import Prefetch
-        from .sources.text import UtteranceSource
         from .text.transcripts import TRANSCRIPT_SUFFIXES, read_transcript
 
         path = Path(path)
+        sampling = {"fps": self.config.fps, "max_side": self.config.max_side}
         if path.suffix.lower() in TRANSCRIPT_SUFFIXES:
             if transcript is not None:
                 raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
-            return UtteranceSource(path, read_transcript(path))
-        source = open_source(
-            path, fps=self.config.fps, max_side=self.config.max_side, tracks=self._tracks
+            return open_source(path, utterances=read_transcript(path))
+        if transcript is None:
+            return Prefetch(open_source(path, **sampling))
+        with closing(open_source(path, **sampling)) as probe:  # plain text needs the length
+            span = Span(0, probe.info.duration_ns) if probe.info.duration_ns else None
+        transcript = Path(transcript)
+        utterances = read_transcript(transcript, span)
+        return Prefetch(
+            open_source(path, **sampling, utterances=utterances, transcript=transcript.name)
         )
-        if transcript is not None and Modality.WORDS in self.config.modalities:
-            utterances = read_transcript(Path(transcript), Span(0, source.info.duration_ns or 0))
-            source = source.with_utterances(utterances, Path(transcript).name)
-        return Prefetch(source)
 
     def collect(
         self,
@@ -247,14 +247,6 @@ class Analyzer:
             settings=_plain(asdict(self.config)),
         )
 
-    @property
-    def _tracks(self) -> frozenset[Track]:
-        """The tracks that are worth reading."""
-        tracks = {_TRACK[m] for m in self.config.modalities}
-        if Modality.WORDS in self.config.modalities:
-            tracks.add(Track.AUDIO)
-        return frozenset(tracks)
-
     def _present(self, info: MediaInfo) -> tuple[Modality, ...]:
         """The configured modalities that a medium can tell anything about."""
         can = {
@@ -302,7 +294,7 @@ class Analyzer:
         )
 
     def _words_stages(self) -> tuple[Stage[Any, Any], ...]:
-        from .text.recognise import Sentences
+        from .text.sentences import Sentences
 
         return Sentences(), self._recognise(Modality.WORDS)
 
