@@ -39,7 +39,7 @@ class FaceAugmentation:
     noise: float = 0.15
     blur: float = 0.15
     jpeg: float = 0.1
-    erase: float = 0.3
+    erase: float = 0.2
 
     def __call__(self, faces: Faces, rng: np.random.Generator) -> Faces:
         """Return changed faces of the same shape and type."""

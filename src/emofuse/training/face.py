@@ -59,7 +59,7 @@ class FaceTraining:
     out: Path = Path("runs/face/model")
     batch: int = 128
     votes: float = 0.5
-    mixup: float = 0.2
+    mixup: float = 0.0
     preparation: FacePreparation = field(default_factory=FacePreparation)
     augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
     net: FaceNetConfig = field(default_factory=FaceNetConfig)

@@ -67,12 +67,12 @@ class LoopConfig:
         device: torch device, e.g. ``"cpu"`` or ``"cuda"``.
     """
 
-    epochs: int = 30
+    epochs: int = 22
     lr: float = 0.1
     weight_decay: float = 5e-4
     optimiser: Optimiser = Optimiser.SGD
     momentum: float = 0.9
-    warmup: float = 0.25
+    warmup: float = 0.1
     ema: float = 0.998
     seed: int = 1
     threads: int = 1

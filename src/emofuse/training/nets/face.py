@@ -33,10 +33,13 @@ class FaceNetConfig:
             raise ValueError(
                 f"need one number of blocks per width, got {self.blocks} for {self.widths}"
             )
+        if min(self.stem, *self.widths) < 16:
+            # oneDNN 3.x crashes in the backward pass of 8 channels in channels-last float32.
+            raise ValueError(f"need at least 16 channels everywhere, got {self}")
 
 
 class FaceNet(nn.Module):
-    """Residual blocks (He et al. 2016) with channel attention (Hu et al. 2018).
+    """A stem, residual blocks (He et al. 2016), the mean over the picture, a linear head.
 
     Takes prepared faces, float (batch, 1, side, side); gives logits (batch, labels).
     """
@@ -60,7 +63,7 @@ class FaceNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions with channel attention beside a shortcut."""
+    """Two 3×3 convolutions beside a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -71,9 +74,6 @@ class Residual(nn.Module):
             _conv(outputs, outputs),
             nn.BatchNorm2d(outputs),
         )
-        # A block that starts as its shortcut trains more steadily (Goyal et al. 2017).
-        nn.init.zeros_(self.body[-1].weight)
-        self.attention = ChannelAttention(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(
@@ -83,24 +83,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, inputs, h, w) to (batch, outputs, h / stride, w / stride)."""
-        return torch.relu(self.shortcut(x) + self.attention(self.body(x)))
-
-
-class ChannelAttention(nn.Module):
-    """Squeeze and excitation: scale each channel by what the whole picture says of it."""
-
-    def __init__(self, channels: int, reduction: int = 8) -> None:
-        super().__init__()
-        self.gate = nn.Sequential(
-            nn.Linear(channels, channels // reduction),
-            nn.ReLU(),
-            nn.Linear(channels // reduction, channels),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, rescaled per channel."""
-        return x * self.gate(x.mean(dim=(2, 3)))[:, :, None, None]
+        return torch.relu(self.shortcut(x) + self.body(x))
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
