@@ -106,7 +106,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ("name: x\npart: 3", "part: got 3, expected a section with keys and values"),
         ("name: x\npart: {size: -1}", "part: size must be > 0, got -1"),
         ("name: x\npart: {colours: {pink: 1}}", "part.colours.pink: got 'pink', expected 'red'"),
-        ("name: 2024-01-01\ncount: x", "count: got 'x'"),
+        ("name: 2024-01-01\ncount: x", "config.yaml: count: got 'x', expected a valid integer$"),
         ("- a\n- b", "holds a list, expected keys and values"),
         ("just words", "holds a str, expected keys"),
         ("name: [", "is not valid: while parsing"),
@@ -141,6 +141,16 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_empty_files_and_sections_keep_the_defaults(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, "# nothing\n")) == AnalyzerConfig()
     assert read_config(write(tmp_path, "fusion:\n  # strategy: weighted\n")) == AnalyzerConfig()
+
+
+def test_yaml_is_read_as_of_version_1_2(tmp_path: Path) -> None:
+    """In YAML 1.1, which PyYAML reads by default, on is true, 5e-4 a text and 1:30 is 90."""
+    whole = read(Whole, write(tmp_path, "name: no\npart: {size: 5e-4}\ncount: -1"))
+    assert (whole.name, whole.part.size, whole.count) == ("no", 5e-4, -1)
+    for text in ("count: 1:30", "count: 1_000", "count: yes"):
+        with pytest.raises(InputError, match="expected a valid integer"):
+            read(Whole, write(tmp_path, f"name: x\n{text}"))
+    assert read_config(write(tmp_path, "voice: {on: 0.6}")).voice.on == 0.6
 
 
 def test_comments_come_from_the_docstrings() -> None:

@@ -204,7 +204,8 @@ def analyze(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads per model (1).", rich_help_panel=_SETTINGS)
+        int | None,
+        typer.Option(min=1, help="Threads per model (1).", rich_help_panel=_SETTINGS),
     ] = None,
 ) -> None:
     """Analyse media: who expressed what and when."""

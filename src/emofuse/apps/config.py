@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
@@ -135,12 +136,35 @@ def _toml(text: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
+    """Read YAML as of version 1.2, where ``on`` and ``no`` are words and ``5e-4`` is a number."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """PyYAML's, but for the tags that YAML 1.1 is infamous for."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012
+            first: [(tag, pattern) for tag, pattern in pairs if tag not in _REPLACED_TAGS]
+            for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    for tag, pattern, first in _YAML_1_2:
+        Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
     except yaml.YAMLError as e:
         raise ValueError(str(e)) from e
+
+
+_YAML_1_2 = (
+    ("tag:yaml.org,2002:bool", "^(true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("tag:yaml.org,2002:int", "^[-+]?[0-9]+$", "-+0123456789"),
+    (
+        "tag:yaml.org,2002:float",
+        r"^[-+]?((\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|\.inf|\.nan)$",
+        "-+.0123456789",
+    ),
+)
+_REPLACED_TAGS = {tag for tag, _, _ in _YAML_1_2} | {"tag:yaml.org,2002:timestamp"}
 
 
 def _without_empty_sections(kind: Any, tree: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +231,7 @@ def _yaml_lines(kind: Any, tree: Mapping[str, Any], depth: int) -> Iterator[str]
     for name, value in tree.items():
         section = is_dataclass(hints.get(name)) and isinstance(value, dict)
         note = notes.get(name) or (_summary(hints[name]) if section else "")
-        yield from _comment(note, indent)
+        yield from _comment(note + _choices(hints[name]), indent)
         if section and value:
             yield f"{indent}{name}:"
             yield from _yaml_lines(hints[name], value, depth + 1)
@@ -216,6 +240,12 @@ def _yaml_lines(kind: Any, tree: Mapping[str, Any], depth: int) -> Iterator[str]
             yield f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}"
         if depth == 0:
             yield ""
+
+
+def _choices(hint: Any) -> str:
+    if not (isinstance(hint, type) and issubclass(hint, Enum)):
+        return ""
+    return f" One of {', '.join(str(choice.value) for choice in hint)}."
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:
