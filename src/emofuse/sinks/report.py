@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -20,17 +19,15 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind, Timeline
+from ..core.estimates import Estimate, Modality, Subject, SubjectKind, Timeline
 from ..core.media import MediaInfo, MediaKind, Note
-from ..core.time import NS, Span, clock
+from ..core.time import clock
+from .chartdata import by_subject, chart_data, data_uri
 from .files import ResultFile
 from .palette import colours_of
-from .summary import Person, Summary, describe, short_clock, summarise
-from .thumbnails import Thumbnail
+from .summary import Person, Summary, describe, person_name, short_clock, summarise
+from .thumbnails import Thumbnail, best_face
 
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
-Rows = dict[tuple[Subject, Modality], list[Estimate]]
-VOICE = (Modality.SPEECH, Modality.WORDS)
 _LISTED = 5
 """People shown at most for each file of a batch: the longest present."""
 
@@ -72,7 +69,7 @@ def write_report(
 def render_report(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> str:
     """Return the page of `write_report` as text."""
     summary = summarise(timeline)
-    rows = _rows(timeline)
+    rows = by_subject(timeline)
     portraits = {
         p.subject: _portrait(p.subject, rows.get((p.subject, Modality.FACE), ()), thumbnails)
         for p in summary.people
@@ -86,7 +83,7 @@ def render_report(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> s
     if still:
         body.append(_still(timeline, summary, thumbnails))
     elif summary.people:
-        data = _payload(timeline, summary, rows, thumbnails)
+        data = chart_data(timeline, summary, rows, thumbnails)
         body.append(_charts(summary, portraits, data["labels"], bool(data["thumbnails"])))
         scripts = [("plotly", _plotly()), ("page", _asset("page.js"))]
         body.append(_data_block(data))
@@ -174,17 +171,6 @@ _GLYPHS = {
 }
 
 
-def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
-    """Name a subject for people: ``Face 2``, ``Voice``; who speaks in a text is its ``Text``."""
-    if subject.kind is SubjectKind.FACE:
-        return f"Face {subject.number}"
-    if subject.kind is SubjectKind.GROUP:
-        return "Everybody"
-    if kind is MediaKind.TEXT:
-        return "Text"
-    return "Voice" if subject.number == 1 else f"Voice {subject.number}"
-
-
 def _header(timeline: Timeline, summary: Summary) -> str:
     media = timeline.media
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in _facts(media, timeline, summary))
@@ -192,6 +178,18 @@ def _header(timeline: Timeline, summary: Summary) -> str:
     return (
         '<header><p class="brand">emofuse · who expressed what, and when</p>'
         f'<h1>{escape(media.name)}</h1><ul class="facts">{facts}</ul></header>{notes}{_HONEST}'
+    )
+
+
+def _portrait(subject: Subject, rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]) -> str:
+    """Show a subject's best face, or a sign if there is no picture of it."""
+    jpeg = best_face(rows, thumbnails)
+    if jpeg is not None:
+        return f'<img class="portrait" src="{data_uri(jpeg)}" alt="">'
+    return (
+        '<svg class="portrait" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+        'stroke-width="1.6" stroke-linecap="round" aria-hidden="true">'
+        f"{_GLYPHS[subject.kind]}</svg>"
     )
 
 
@@ -313,7 +311,7 @@ def _charts(
         '<input type="file" id="file" accept="video/*,audio/*" hidden></div>'
         f'{strip}<div class="track axis" id="axis"></div></div></div>{folded}'
         '<img id="preview" class="preview" alt="" hidden>'
-        '<div id="tip" class="tip" role="status"></div>'
+        '<div id="tip" class="tip"></div>'
         '<noscript><p class="note">The charts need JavaScript, which is switched off. '
         "The summary above and the tables beside this page hold the same results.</p></noscript>"
     )
@@ -335,7 +333,7 @@ def _legend(colours: Mapping[str, str]) -> str:
 
 def _still(timeline: Timeline, summary: Summary, thumbnails: Sequence[Thumbnail]) -> str:
     """Show a single picture: there is no time to draw along, only probabilities."""
-    picture = f'<img src="{_data_uri(thumbnails[0].jpeg)}" alt="the picture">' if thumbnails else ""
+    picture = f'<img src="{data_uri(thumbnails[0].jpeg)}" alt="the picture">' if thumbnails else ""
     tables = ""
     for p in summary.people:
         e = next(e for e in timeline if e.subject == p.subject and e.modality is p.basis)
@@ -409,158 +407,6 @@ def _how_to_read(timeline: Timeline) -> str:
     )
 
 
-# ------------------------------------------------------------ data for the script
-
-
-def _rows(timeline: Timeline) -> Rows:
-    """Sort a timeline's estimates by subject and modality, each in order of time."""
-    rows: Rows = {}
-    for e in timeline:
-        rows.setdefault((e.subject, e.modality), []).append(e)
-    return rows
-
-
-def _payload(
-    timeline: Timeline, summary: Summary, rows: Rows, thumbnails: Sequence[Thumbnail]
-) -> dict[str, Any]:
-    """Collect what the charts draw, in compact columns: ms, ‰ and % as integers."""
-    labels = timeline.labels
-    index = {label: i for i, label in enumerate(labels)}
-    people = [
-        {
-            "name": person_name(p.subject, summary.kind),
-            "lanes": [_lane(m, estimates, index) for m, estimates in _lanes(rows, p)],
-        }
-        for p in summary.people
-    ]
-    end_ns = max([timeline.duration_ns, *(e.span.end_ns for e in timeline)])
-    return {
-        "duration": end_ns / NS,
-        "labels": [{"name": label, "colour": c} for label, c in colours_of(labels).items()],
-        "people": people,
-        "thumbnails": [
-            {"time": t.at.start, "image": _data_uri(t.jpeg), "aspect": _aspect(t.jpeg)}
-            for t in thumbnails
-        ],
-    }
-
-
-def _lanes(rows: Rows, p: Person) -> list[tuple[Modality, list[Estimate]]]:
-    """Return the rows to draw for a person: the fused ones and what went into them.
-
-    The rows of a voice stand under the speaker; they are drawn with the face
-    whose result they went into.
-    """
-    fused = rows.get((p.subject, Modality.FUSED), [])
-    lanes = [(Modality.FUSED, fused)] if fused else []
-    for m in PARTS:
-        own = rows.get((p.subject, m), [])
-        if fused:
-            used = [e.span for e in fused if e.blend and m in e.blend.shares]
-            own = _touching(own or (rows.get((SPEAKER, m), []) if m in VOICE else []), used)
-        if own:
-            lanes.append((m, own))
-    return lanes
-
-
-def _touching(rows: Sequence[Estimate], spans: Sequence[Span]) -> list[Estimate]:
-    """Return the rows that overlap one of the spans; both come ordered by start."""
-    out, i = [], 0
-    for e in rows:
-        while i < len(spans) and spans[i].end_ns <= e.span.start_ns:
-            i += 1
-        if i < len(spans) and spans[i].start_ns < max(e.span.end_ns, e.span.start_ns + 1):
-            out.append(e)
-    return out
-
-
-def _lane(modality: Modality, rows: Sequence[Estimate], index: Mapping[str, int]) -> dict[str, Any]:
-    # One modality is one model; its labels are those of the first row. Others are spread on them.
-    labels = list(dict.fromkeys(label for e in rows for label in e.scores.taxonomy.labels))
-    lane: dict[str, Any] = {
-        "key": modality.value,
-        "labels": [index[label] for label in labels],
-        "start": [e.span.start_ns // 1_000_000 for e in rows],
-        "end": [-(-e.span.end_ns // 1_000_000) for e in rows],
-        "p": [_permille(e, labels) for e in rows],
-        "quality": [round(100 * e.quality) for e in rows],
-    }
-    if modality is Modality.FUSED:
-        lane["disagreement"] = [
-            round(100 * e.blend.disagreement) if e.blend and len(e.blend.shares) > 1 else None
-            for e in rows
-        ]
-        lane["shares"] = {
-            m.value: [
-                round(100 * e.blend.shares[m]) if e.blend and m in e.blend.shares else None
-                for e in rows
-            ]
-            for m in PARTS
-        }
-    if modality is Modality.WORDS:
-        lane["text"] = [str(e.details.get("text", "")) for e in rows]
-    return lane
-
-
-def _permille(e: Estimate, labels: Sequence[str]) -> list[int]:
-    known = dict(e.scores.items())
-    return [round(1000 * known.get(label, 0.0)) for label in labels]
-
-
-def _portrait(subject: Subject, rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]) -> str:
-    """Cut a subject's best face out of the thumbnails; draw a sign if there is none."""
-    seen = list(_pictured(rows, thumbnails))
-    if seen:
-        e, picture = max(seen, key=lambda pair: pair[0].quality * _area(pair[0].details["box"]))
-        jpeg = _cut(picture.jpeg, e.details["box"])
-        return f'<img class="portrait" src="{_data_uri(jpeg)}" alt="">'
-    return (
-        '<svg class="portrait" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
-        'stroke-width="1.6" stroke-linecap="round" aria-hidden="true">'
-        f"{_GLYPHS[subject.kind]}</svg>"
-    )
-
-
-def _pictured(
-    rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]
-) -> Iterator[tuple[Estimate, Thumbnail]]:
-    """Pair estimates that know their face's box with the thumbnails taken during them."""
-    i = 0
-    for e in rows:
-        while i < len(thumbnails) and thumbnails[i].at.start_ns < e.span.start_ns:
-            i += 1
-        end_ns = max(e.span.end_ns, e.span.start_ns + 1)
-        if i < len(thumbnails) and thumbnails[i].at.start_ns < end_ns and "box" in e.details:
-            yield e, thumbnails[i]
-
-
-def _area(box: Sequence[float]) -> float:
-    return box[2] * box[3]
-
-
-def _cut(jpeg: bytes, box: Sequence[float]) -> bytes:
-    """Cut a square around a box (x, y, width, height in fractions) out of a JPEG."""
-    from PIL import Image
-
-    picture = Image.open(io.BytesIO(jpeg))
-    x, y, w, h = box
-    side = 1.3 * max(w * picture.width, h * picture.height)
-    cx, cy = (x + w / 2) * picture.width, (y + h / 2) * picture.height
-    square = picture.crop(
-        (round(cx - side / 2), round(cy - side / 2), round(cx + side / 2), round(cy + side / 2))
-    )
-    out = io.BytesIO()
-    square.resize((144, 144), Image.Resampling.BICUBIC).save(out, "JPEG", quality=80)
-    return out.getvalue()
-
-
-def _aspect(jpeg: bytes) -> float:
-    from PIL import Image
-
-    picture = Image.open(io.BytesIO(jpeg))
-    return round(picture.width / picture.height, 4)
-
-
 def _is_still(timeline: Timeline) -> bool:
     starts = {e.span.start_ns for e in timeline}
     return len(starts) == 1 and (timeline.media.kind is MediaKind.IMAGE or not timeline.duration_ns)
@@ -606,10 +452,6 @@ def _asset(name: str) -> str:
 
 def _sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _ink(colour: str) -> str:

@@ -88,6 +88,17 @@ def summarise(timeline: Timeline) -> Summary:
     )
 
 
+def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
+    """Name a subject for people: ``Face 2``, ``Voice``; who speaks in a text is its ``Text``."""
+    if subject.kind is SubjectKind.FACE:
+        return f"Face {subject.number}"
+    if subject.kind is SubjectKind.GROUP:
+        return "Everybody"
+    if kind is MediaKind.TEXT:
+        return "Text"
+    return "Voice" if subject.number == 1 else f"Voice {subject.number}"
+
+
 def runs_of(estimates: Iterable[Estimate]) -> tuple[Run, ...]:
     """Merge estimates of one subject and modality that touch and share their label."""
     runs: list[Run] = []

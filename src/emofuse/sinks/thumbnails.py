@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -95,4 +96,54 @@ def encode_jpeg(image: NDArray[np.uint8], side: int, quality: int = 70) -> bytes
         picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def best_face(rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]) -> bytes | None:
+    """Cut the portrait of one face out of the thumbnail that shows it largest and clearest.
+
+    Args:
+        rows: the face's estimates in order of time; those with a ``box`` count.
+        thumbnails: in order of time.
+
+    Returns:
+        A square JPEG, or None if no thumbnail shows the face.
+    """
+    seen = list(_pictured(rows, thumbnails))
+    if not seen:
+        return None
+    e, thumbnail = max(seen, key=lambda pair: pair[0].quality * _area(pair[0].details["box"]))
+    return _cut(thumbnail.jpeg, e.details["box"])
+
+
+def _pictured(
+    rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]
+) -> Iterator[tuple[Estimate, Thumbnail]]:
+    """Pair estimates that know their face's box with the thumbnails taken during them."""
+    i = 0
+    for e in rows:
+        while i < len(thumbnails) and thumbnails[i].at.start_ns < e.span.start_ns:
+            i += 1
+        end_ns = max(e.span.end_ns, e.span.start_ns + 1)
+        if i < len(thumbnails) and thumbnails[i].at.start_ns < end_ns and "box" in e.details:
+            yield e, thumbnails[i]
+
+
+def _area(box: Sequence[float]) -> float:
+    return box[2] * box[3]
+
+
+def _cut(jpeg: bytes, box: Sequence[float]) -> bytes:
+    """Cut a square around a box (x, y, width, height in fractions) out of a JPEG."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(jpeg))
+    x, y, w, h = box
+    side = 1.3 * max(w * picture.width, h * picture.height)
+    cx, cy = (x + w / 2) * picture.width, (y + h / 2) * picture.height
+    square = picture.crop(
+        (round(cx - side / 2), round(cy - side / 2), round(cx + side / 2), round(cy + side / 2))
+    )
+    out = io.BytesIO()
+    square.resize((144, 144), Image.Resampling.BICUBIC).save(out, "JPEG", quality=80)
     return out.getvalue()
