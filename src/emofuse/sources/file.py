@@ -272,7 +272,11 @@ def open_container(path: Path) -> av.container.InputContainer:
     try:
         # The prefix keeps names such as "a:b.mp4" from being read as a protocol, and the
         # whitelist keeps playlists from reaching for other files or the network.
-        return av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"})
+        return av.open(
+            f"file:{path.absolute()}",
+            options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
     except av.FFmpegError as error:
         raise InputError(
             f"cannot read {path} as media ({error.strerror or error}): it is another kind of "

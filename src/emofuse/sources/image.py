@@ -24,7 +24,7 @@ from ..errors import InputError
 from .paths import check_file
 
 if TYPE_CHECKING:
-    pass
+    from PIL.Image import Image
 
 EXIF_ORIENTATION = 0x0112
 
@@ -110,7 +110,7 @@ def read_image(path: Path, max_side: int) -> tuple[NDArray[np.uint8], int, int, 
         raise InputError(f"cannot read the picture {path}: {error}; try another copy") from None
 
 
-def to_rgb(image):
+def to_rgb(image: Image) -> Image:
     """Convert a Pillow image of any mode to RGB; 16-bit greys keep their eight high bits."""
     from PIL.Image import fromarray
 

@@ -32,6 +32,9 @@ TICK_SLACK_NS = NS // 1000
 LONGEST_HOLD_NS = 5 * NS
 """How long a picture lasts at most where the container doesn't say when its track ends."""
 
+LONGEST_SILENCE_NS = 30 * NS
+"""A video track without packets for this long is taken for over, if its end isn't declared."""
+
 AUDIO_JUMP_NS = NS // 20
 """Timestamps that differ less than this from the count of samples are jitter."""
 
@@ -102,10 +105,14 @@ class VideoReader:
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None
         self._shown_ns = -1  # time of the last decoded picture
+        self._drained = False  # whether the decoder was told that the track is over
         self._next_tick = 0
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[Frame]:
         """Decode one packet; yield the sampled pictures that it completes."""
+        if self._drained:  # it was not over
+            self._stream.codec_context.flush_buffers()
+            self._drained = False
         stamp = packet.pts if packet.pts is not None else packet.dts
         needed = True
         if stamp is not None:
@@ -115,11 +122,15 @@ class VideoReader:
             needed = packet.pts is None or self._follows_tick(at)
             heapq.heappush(self._waiting, at)
         self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
-        for frame in packet.decode():
+        for frame in self._stream.decode(packet):
             yield from self._take(frame)
 
     def advance(self, upto_ns: int) -> Iterator[Frame]:
         """Hand out the held picture for the time before `upto_ns`."""
+        declared = self._declared_end_ns
+        silence = LONGEST_SILENCE_NS if declared is None else 0
+        if self._waiting and upto_ns >= max(self.end_ns + silence, declared or 0):
+            yield from self._drain()
         upto_ns = min([upto_ns, *self._waiting[:1]])
         if self._held is not None:
             if upto_ns < self._reach_ns:
@@ -130,9 +141,16 @@ class VideoReader:
 
     def flush(self) -> Iterator[Frame]:
         """Yield what the decoder still holds; the last picture lasts until the track's end."""
-        for frame in self._stream.decode(None):
-            yield from self._take(frame)
+        yield from self._drain()
         yield from self._release(self.end_ns)
+
+    def _drain(self) -> Iterator[Frame]:
+        """Take from the decoder what it holds back for reordering and threading."""
+        if not self._drained:
+            self._drained = True
+            for frame in self._stream.decode(None):
+                yield from self._take(frame)
+            self._waiting.clear()
 
     def _tick(self, time_ns: int) -> int:
         """Return the number of the last tick at or before a time; tick 0 is the start."""
@@ -221,11 +239,12 @@ class AudioReader:
         self.rate = int(stream.rate)
         self._stream, self._origin_ns = stream, origin_ns
         self._resampler: av.AudioResampler | None = None
+        self._kind: tuple[str, str, int] | None = None  # what the resampler takes
         self._next: int | None = None  # index of the next sample, once sound has started
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[AudioChunk]:
         """Decode one packet; yield its sound."""
-        for frame in packet.decode():
+        for frame in self._stream.decode(packet):
             yield from self._take(frame)
 
     def advance(self, upto_ns: int) -> Iterator[AudioChunk]:
@@ -265,16 +284,14 @@ class AudioReader:
         return index
 
     def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
-        """Convert to planar float at the stream's rate; formats may change on the way."""
+        """Convert to planar float at the stream's rate; the format may change on the way."""
         import av
 
-        if self._resampler is not None:
-            try:
-                return list(self._resampler.resample(frame))
-            except ValueError:  # another format than before
-                self._resampler = None
-        self._resampler = av.AudioResampler(format="fltp", rate=self.rate)
-        return list(self._resampler.resample(frame))
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._resampler is None or kind != self._kind:
+            self._kind = kind
+            self._resampler = av.AudioResampler(format="fltp", rate=self.rate)
+        return self._resampler.resample(frame)
 
 
 class SubtitleReader:
@@ -370,12 +387,13 @@ def downmix(planes: NDArray[Any], channels: list[str]) -> NDArray[np.float32]:
     surround = len(planes) > 2 and len(channels) == len(planes)
     shares = [MIX.get(name, 0.5) for name in channels] if surround else [1.0] * len(planes)
     weights = np.array(shares, np.float32) / np.float32(sum(shares))
-    return (weights @ planes).astype(np.float32, copy=False)
+    return np.asarray(weights @ planes, dtype=np.float32)
 
 
 def text_rects(packet: av.Packet[Any]) -> Iterator[AssSubtitle]:
     """Yield the texts in a subtitle packet (PyAV < 15 wraps them in sets)."""
-    for found in packet.decode():
+    decoded: list[Any] = packet.decode()
+    for found in decoded:
         for rect in found if hasattr(found, "rects") else (found,):
             if hasattr(rect, "ass"):
                 yield rect
