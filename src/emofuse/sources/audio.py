@@ -15,8 +15,8 @@ from .file import FileSource
 def read_audio(path: str | os.PathLike[str], rate: int = 16000) -> NDArray[np.float32]:
     """Read a file's sound as mono float32 at `rate` Hz, shape (n,).
 
-    It passes through the same decoder and downmix as `FileSource`. Stretches
-    without sound (a late start, a gap) are zeros.
+    It passes through the same decoder and downmix as `FileSource`. It begins
+    where the sound begins, even if a picture began earlier; gaps are zeros.
 
     Raises:
         InputError: if the file cannot be read or holds no sound.
