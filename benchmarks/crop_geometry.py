@@ -82,9 +82,7 @@ def main() -> None:
                 zip(("scale", "right", "down"), spread(relation), strict=True)
             ),
             "fer2013_with_haar_box": len(check),
-            "fer2013_haar_to_crop_median": dict(
-                zip(("scale", "right", "down"), median(check), strict=True)
-            ),
+            "fer2013_haar_to_crop_median": named(median(check)),
         },
     )
 
@@ -190,6 +188,11 @@ def symmetric(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def table(points: NDArray[np.float64]) -> dict[str, list[float]]:
     """Name the points."""
     return {p: [round(float(v), 4) for v in xy] for p, xy in zip(POINTS, points, strict=True)}
+
+
+def named(values: list[float]) -> dict[str, float]:
+    """Name the columns of a relation."""
+    return dict(zip(("scale", "right", "down"), values, strict=True))
 
 
 def median(rows: list[tuple[float, float, float]]) -> list[float]:

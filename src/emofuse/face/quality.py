@@ -25,6 +25,9 @@ GOOD_CONTRAST = 30.0
 CLIPPED_FROM, CLIPPED_TO = 0.2, 0.8
 """Share of black or white pixels that counts as 1 and as 0; 95 % of FER2013 have less than 0.2."""
 
+FRONTAL, PROFILE = 0.15, 0.6
+"""How far the nose is off the middle, in distances between the eyes; FER2013 has half turns."""
+
 GOOD_SCORE = 0.8
 """Detector score that counts as 1."""
 
@@ -39,8 +42,9 @@ def face_quality(
     - size: pixels of the picture across the crop, over `GOOD_SIDE`;
     - sharpness: on a logarithmic scale from `BLURRED` to `SHARP`;
     - light: contrast over `GOOD_CONTRAST`, times how little is black or white;
-    - pose: 1 if the nose is midway between the eyes, 0 if it is below one of
-      them; 1 without landmarks, since such detectors find frontal faces;
+    - pose: 1 while the nose stays within `FRONTAL` of midway between the eyes, then
+      falling to 0.1 in profile; 1 without landmarks, since detectors without them
+      find frontal faces only;
     - trust: the detector's score over `GOOD_SCORE`.
 
     Args:
@@ -75,5 +79,5 @@ def _frontality(detection: Detection, geometry: CropGeometry) -> float:
         return 1.0
     matrix = crop_matrix(detection, geometry)  # turned upright
     right, left, nose = (detection.landmarks[:3] @ matrix[:, :2].T + matrix[:, 2])[:, 0]
-    between = max(float(left - right), 1e-6)
-    return float(1.0 - 2.0 * abs((nose - (right + left) / 2) / between))
+    aside = abs(nose - (right + left) / 2) / max(float(left - right), 1e-6)
+    return float(np.interp(aside, (FRONTAL, PROFILE), (1.0, 0.1)))
