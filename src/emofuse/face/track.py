@@ -232,7 +232,9 @@ def assign(
     """Pair faces with detections at least total cost; what is too far apart stays alone."""
     if not faces or not found:
         return []
-    costs = np.array([[_cost(f.predict(at_ns), d.box) for d in found] for f in faces])
+    costs = np.array(
+        [[_cost(f.predict(at_ns), d.box) + 1 - d.score for d in found] for f in faces]
+    )
     rows, columns = linear_sum_assignment(costs)
     return [(faces[r], found[c]) for r, c in zip(rows, columns, strict=True) if costs[r, c] < _FAR]
 
