@@ -100,6 +100,7 @@ def test_the_charts_get_every_estimate_of_the_timeline():
     original = timeline(24)
     data = data_of(render_report(original))
     names = [label["name"] for label in data["labels"]]
+    assert [p["name"] for p in data["people"]] == ["Face 1", "Face 2", "Voice"]
     lanes = {p["name"]: {lane["key"]: lane for lane in p["lanes"]} for p in data["people"]}
     for subject, name in ((face(1), "Face 1"), (face(2), "Face 2"), (SPEAKER, "Voice")):
         rows, lane = original.of(Modality.FUSED, subject), lanes[name]["fused"]

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -68,7 +68,7 @@ def write_report(
 
 def render_report(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> str:
     """Return the page of `write_report` as text."""
-    summary = summarise(timeline)
+    summary = _numbered(summarise(timeline))
     rows = by_subject(timeline)
     portraits = {
         p.subject: _portrait(p.subject, rows.get((p.subject, Modality.FACE), ()), thumbnails)
@@ -89,6 +89,12 @@ def render_report(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> s
         body.append(_data_block(data))
     body += [_spoken(timeline), _how_to_read(timeline)]
     return _page(f"{timeline.media.name} – emofuse", body, scripts, timeline.provenance.version)
+
+
+def _numbered(summary: Summary) -> Summary:
+    """Put the longest present first, as many as the page shows at once, these by number."""
+    shown = sorted(summary.people[:_MOST], key=lambda p: p.subject)
+    return replace(summary, people=(*shown, *summary.people[_MOST:]))
 
 
 # ------------------------------------------------------------------- a batch
@@ -251,9 +257,12 @@ def _folded(first: str, rest: str, more: int) -> str:
 
 
 def _person(p: Person, summary: Summary, portrait: str, timed: bool) -> str:
-    facts = [f"mean confidence {p.confidence:.0%}", f"evidence quality {p.quality:.0%}"]
+    facts = [f"mean confidence {p.confidence:.0%}"] if timed else []
+    facts.append(f"evidence quality {p.quality:.0%}")
     if timed and summary.duration_ns and summary.kind is not MediaKind.TEXT:
         verb = "seen" if p.subject.kind is SubjectKind.FACE else "heard"
+        if verb == "heard" and len(summary.people) > 1:
+            verb = "heard apart from a single face"
         present, total = short_clock(p.present_ns), short_clock(summary.duration_ns)
         facts.insert(0, f"{verb} for {present} of {total} ({p.coverage:.0%})")
     facts.append("from " + " + ".join(_NAMES[m] for m in p.modalities))
