@@ -1,0 +1,102 @@
+"""What the speech model looks at, and that the embedded one answers sensibly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emofuse.errors import ModelError
+from emofuse.models.golden import golden_path, read_golden, replay
+from emofuse.models.registry import load
+from emofuse.models.store import Store
+from emofuse.speech.features import MelConfig
+from emofuse.speech.recognise import Preparation, SpeechRecogniser, prepare
+
+MODEL = "speech-compact-v1"
+
+
+def buzz(n: int, hz: float = 120.0) -> np.ndarray:
+    t = np.arange(n) / 16_000
+    rng = np.random.default_rng(1)
+    tone = sum(np.sin(2 * np.pi * k * hz * t) / k for k in range(1, 20))
+    return (0.1 * tone * (1 + np.sin(20 * t)) + rng.normal(0, 0.003, n)).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=30)
+@given(n=st.integers(1, 48_000))
+def test_any_length_fills_the_picture(n: int) -> None:
+    row = prepare(buzz(n))
+    assert row.shape == Preparation().shape == (64, 186)
+    assert row.dtype == np.float32
+    assert np.isfinite(row).all()
+
+
+def test_short_sound_is_repeated() -> None:
+    frames = MelConfig().frames(16_000)
+    row = prepare(buzz(16_000))
+    np.testing.assert_array_equal(row[:, :frames], row[:, frames : 2 * frames])
+
+
+@settings(deadline=None, max_examples=20)
+@given(gain=st.floats(1e-4, 100))
+def test_loudness_does_not_matter(gain: float) -> None:
+    x = buzz(24_000)
+    np.testing.assert_allclose(prepare(x * np.float32(gain)), prepare(x), atol=2e-3)
+
+
+def test_the_picture_is_normalised() -> None:
+    row = prepare(buzz(48_000))
+    assert abs(row.mean()) < 1e-3
+    assert abs(row.std() - 1) < 1e-2
+
+
+def test_silence_has_a_picture_too() -> None:
+    assert (prepare(np.zeros(8_000, np.float32)) == 0).all()
+
+
+@pytest.mark.parametrize("n", [0, 48_001])
+def test_sound_of_no_or_too_great_length_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match="sample"):
+        prepare(np.zeros(n, np.float32))
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> SpeechRecogniser:
+    model = load(MODEL, Store(offline=True))
+    assert isinstance(model, SpeechRecogniser)
+    return model
+
+
+def test_the_embedded_model_answers_as_when_it_was_exported(recogniser: SpeechRecogniser) -> None:
+    replay(recogniser, read_golden(golden_path(recogniser.card)))
+
+
+def test_the_card_is_complete(recogniser: SpeechRecogniser) -> None:
+    card = recogniser.card
+    assert card.taxonomy.labels == (
+        "neutral",
+        "happy",
+        "sad",
+        "angry",
+        "fear",
+        "disgust",
+        "surprise",
+    )
+    assert card.window is not None
+    assert card.window.window_ns == recogniser.preparation.seconds * 1e9
+    assert card.prior is not None
+    assert sum(card.prior) == pytest.approx(1, abs=1e-3)
+    assert min(card.prior) > 0.01
+    assert {d.name for d in card.data} >= {"CREMA-D", "RAVDESS"}
+    floor = {m.name: m.value for m in card.metrics if m.split == "test, clip"}
+    assert floor["uar"] >= 0.57
+
+
+def test_a_preparation_of_another_kind_is_refused(recogniser: SpeechRecogniser) -> None:
+    card = replace(recogniser.card, preparation={"side": 48})
+    with pytest.raises(ModelError, match="preparation"):
+        Preparation.of_card(card)
