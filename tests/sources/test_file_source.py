@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from derive import TALKING, counted, film, number_in, tone
-from source_laws import check_laws, check_steady, end_of, notes, of, read
+from tests.sources.derive import TALKING, counted, film, number_in, tone
+from tests.sources.source_laws import check_laws, check_steady, end_of, notes, of, read
 
 from emofuse.core.media import AudioChunk, Frame, MediaKind, Progress, Track, Utterance
 from emofuse.core.time import NS, Span

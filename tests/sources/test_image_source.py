@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from derive import MEDIA, truncate
 from PIL import Image
-from source_laws import check_laws, of, read
+from tests.sources.derive import MEDIA, truncate
+from tests.sources.source_laws import check_laws, of, read
 
 from emofuse.core.media import Frame, MediaKind, Track, Utterance
 from emofuse.core.time import Span

@@ -12,8 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from derive import SPEECH, TALKING, film, number_in, sound_frames, tone, truncate
-from source_laws import check_laws, end_of, notes, of, read, span_of
+from tests.sources.derive import SPEECH, TALKING, film, number_in, sound_frames, tone, truncate
+from tests.sources.source_laws import check_laws, end_of, notes, of, read, span_of
 
 from emofuse.core.media import AudioChunk, Frame, MediaKind, Progress, Track, Utterance
 from emofuse.core.time import NS

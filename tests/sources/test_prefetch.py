@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from derive import TALKING
-from source_laws import check_laws, of, read
+from tests.sources.derive import TALKING
+from tests.sources.source_laws import check_laws, of, read
 
 from emofuse.core.media import AudioChunk, Frame, MediaInfo, MediaKind, Packet, Progress, Track
 from emofuse.errors import InputError

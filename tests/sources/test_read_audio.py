@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from derive import SPEECH, TALKING, film, tone
-from source_laws import of, read
+from tests.sources.derive import SPEECH, TALKING, film, tone
+from tests.sources.source_laws import of, read
 
 from emofuse.core.media import AudioChunk
 from emofuse.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from derive import MEDIA
-from source_laws import check_laws, end_of, of, read
+from tests.sources.derive import MEDIA
+from tests.sources.source_laws import check_laws, end_of, of, read
 
 from emofuse.core.media import MediaKind, Track, Utterance
 from emofuse.core.time import Span

@@ -274,7 +274,7 @@ def open_container(path: Path) -> av.container.InputContainer:
         # whitelist keeps playlists from reaching for other files or the network.
         return av.open(
             f"file:{path.absolute()}",
-            options={"protocol_whitelist": "file"},
+            container_options={"protocol_whitelist": "file"},
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
