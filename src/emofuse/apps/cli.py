@@ -84,16 +84,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         _flush()
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emofuse {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
 ) -> None:
-    if version:
-        typer.echo(f"emofuse {__version__}")
-        raise typer.Exit
+    # Both have done their work by now; they are parameters so that the help names them.
+    pass
 
 
 _MODALITIES = "What is analysed"
@@ -264,12 +272,12 @@ def _analyze(
             outcomes.append(result)
             if talk:
                 bars.clear()
-                screen.print(show.outcome(result))
+                screen.print(show.outcome(result), crop=False)
     if as_json:
         screen.print_json(data=show.report_mapping(outcomes, failures, plan.skipped, results.files))
     elif talk:
         for line in show.closing(plan, results.files, bool(outcomes)):
-            screen.print(line)
+            screen.print(line, soft_wrap=True)
     if failures:
         _complain(show.failures(failures, len(plan.jobs) + len(plan.failures)))
     return failures
@@ -408,8 +416,9 @@ def train(
     from importlib import import_module
     from typing import get_type_hints
 
-    from .config import Flag, read
+    from .config import Flag, read, read_file
 
+    read_file(config)  # a misspelt path is told before torch is loaded
     try:
         trainer = import_module(f"emofuse.training.{recipe.value}")
     except ImportError as e:

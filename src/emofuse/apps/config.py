@@ -66,7 +66,7 @@ def read(
     from pydantic import ValidationError
 
     flags = flags or {}
-    tree = _read_file(path) if path is not None else {}
+    tree = read_file(path) if path is not None else {}
     tree = _without_empty_sections(kind, tree)
     for key, flag in flags.items():
         _put(tree, key.split("."), flag.value)
@@ -104,7 +104,12 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a configuration file as nested plain types; nothing but its syntax is checked.
+
+    Raises:
+        InputError: if it cannot be read or does not hold keys and values.
+    """
     parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml, ".json": _yaml}
     if path.suffix.lower() not in parsers:
         raise InputError(

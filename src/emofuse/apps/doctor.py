@@ -76,16 +76,16 @@ def examine(store: Store) -> Iterator[Check]:
         "system",
         "emofuse",
         Status.WORKS,
-        f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}, "
-        f"{os.cpu_count()} CPU cores",
+        f"{__version__}, Python {platform.python_version()}, {platform.system()} "
+        f"{platform.release()} {platform.machine()}, {os.cpu_count()} CPU cores",
     )
+    yield _cache(store)
     yield from _packages()
+    yield _providers()
     yield from _decoders()
     yield from _models(store)
     yield from _stages()
     yield from _words()
-    yield _providers()
-    yield _cache(store)
     yield from _extras()
 
 
@@ -226,7 +226,7 @@ def _providers() -> Check:
         gpu = "" if set(names) & {"CUDA", "CoreML", "ROCM"} else "; no GPU (not needed)"
         return ", ".join(names) + gpu
 
-    return _try("system", "ONNX Runtime on", providers)
+    return _try("packages", "ONNX Runtime on", providers)
 
 
 def _cache(store: Store) -> Check:

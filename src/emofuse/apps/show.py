@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..core.estimates import Modality
 from ..core.media import MediaKind
 from ..core.time import NS
 from ..models.card import Card
 from ..models.store import Store, megabytes
-from ..sinks.summary import Person, Summary, describe, short_clock
+from ..sinks.summary import Person, Summary, describe, person_name, short_clock
 from .doctor import Check, Status
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CAVEAT = "emofuse reports expressions: what faces, voices and words show, not what people feel."
 
 _TIMED = (MediaKind.VIDEO, MediaKind.AUDIO)
+
+_MOST = 8  # people shown in the terminal; all are in the results
+
+_SOURCES = {Modality.SPEECH: "voice"}
 
 
 def stdout() -> Console:
@@ -114,35 +119,34 @@ class ProgressBars:
 def outcome(result: Outcome) -> RenderableType:
     """Show what came of one medium: who expressed what, remarks, where the files lie."""
     summary = result.summary
-    parts: list[RenderableType] = [_heading(result)]
+    parts: list[RenderableType] = [_heading(summary)]
     if summary.people:
         parts.append(Padding(people(summary), (0, 0, 0, 2)))
     else:
-        parts.append(Text("  Nobody was seen, heard or read."))
-    parts.extend(Text(f"  Note: {note.message}") for note in summary.notes)
-    if result.files:
-        parts.append(Text(f"  Results: {_files(result.files.values())}"))
+        parts.append(_line("  No face, voice or words were found."))
+    if len(summary.people) > _MOST:
+        parts.append(_line(f"  and {len(summary.people) - _MOST} more, present for less long"))
+    parts.extend(_line(f"  {remark}") for remark in _remarks(result))
     return Group(*parts, Text())
 
 
 def people(summary: Summary) -> Table:
-    """Make the table of a summary's people."""
+    """Make the table of a summary's people, longest present first."""
     timed = summary.kind in _TIMED
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Who", no_wrap=True)
     table.add_column("Expressed", ratio=1)
     if timed:
-        table.add_column("For", no_wrap=True)
-    table.add_column("Sure", justify="right", no_wrap=True)
+        table.add_column("Present", no_wrap=True)
+        table.add_column("Sure", justify="right", no_wrap=True)
     table.add_column("From", no_wrap=True)
-    for person in summary.people:
-        present = [_presence(person)] if timed else []
+    for person in summary.people[:_MOST]:
+        sure = f"{person.confidence:.0%}"
         table.add_row(
-            Text(str(person.subject).replace("-", " ")),
+            Text(person_name(person.subject, summary.kind)),
             Text(describe(person, timed=timed)),
-            *present,
-            f"{person.confidence:.0%}",
-            " + ".join(m.value for m in person.modalities),
+            *((_presence(person), sure) if timed else ()),
+            " + ".join(_SOURCES.get(m, m.value) for m in person.modalities),
         )
     return table
 
@@ -325,19 +329,32 @@ def is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def _heading(result: Outcome) -> Text:
+def _line(text: str) -> Text:
+    """A line that only the terminal breaks, so that paths in it can be copied."""
+    return Text(text, no_wrap=True, overflow="ignore")
+
+
+def _heading(summary: Summary) -> Text:
+    length = f", {short_clock(summary.duration_ns)}" if summary.kind in _TIMED else ""
+    return Text.assemble(
+        (summary.file, "bold"),
+        f"  {summary.kind.value}{length}",
+        no_wrap=True,
+        overflow="ignore",
+    )
+
+
+def _remarks(result: Outcome) -> Iterator[str]:
     summary = result.summary
-    facts = [summary.kind.value]
+    if result.words not in (None, "none") and summary.kind in _TIMED:
+        beside = ", which lies beside it" if _is_sidecar(result) else ""
+        yield f"Words from {result.words}{beside}."
+    for note in summary.notes:
+        yield f"Note: {note.message}"
     if summary.kind in _TIMED:
-        facts.append(short_clock(summary.duration_ns))
-        facts.append(f"analysed in {result.seconds:.1f} s ({result.speed:.1f}× real time)")
-    if result.words and summary.kind in _TIMED:
-        facts.append(f"words: {_words(result)}")
-    return Text.assemble((summary.file, "bold"), "  ", ", ".join(facts))
-
-
-def _words(result: Outcome) -> str:
-    return f"{result.words} (beside the clip)" if _is_sidecar(result) else str(result.words)
+        yield f"Analysed in {result.seconds:.1f} s, {result.speed:.1f}× real time."
+    if result.files:
+        yield f"Results: {_files(list(result.files.values()))}"
 
 
 def _is_sidecar(result: Outcome) -> bool:
@@ -353,13 +370,10 @@ def _presence(person: Person) -> str:
     return f"{short_clock(person.present_ns)} ({person.coverage:.0%})"
 
 
-def _files(paths: Sequence[Path] | Any) -> str:
-    """Name files that lie in one folder briefly: ``out/timeline.{html,csv}``."""
-    paths = list(paths)
-    if len(paths) == 1:
-        return str(paths[0])
-    endings = ",".join(p.suffix.lstrip(".") for p in paths)
-    return f"{paths[0].with_suffix('')}.{{{endings}}}"
+def _files(paths: Sequence[Path]) -> str:
+    """Name files that differ in their endings only: ``out/timeline.html, .csv``."""
+    first, *others = sorted(paths, key=lambda p: p.suffix != ".html")
+    return ", ".join([str(first), *(p.suffix for p in others)])
 
 
 def _corpus(name: str, licence: str, used: str) -> str:
