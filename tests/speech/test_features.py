@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_reference import BANDS, RATE, REFERENCE, SHAPE, reference, sound
+from tests.speech.make_reference import BANDS, RATE, REFERENCE, SHAPE, reference, sound
 
 from emofuse.speech.features import MelConfig, hz_to_mel, log_mel, mel_power, mel_to_hz, mfcc
 
