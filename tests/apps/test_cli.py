@@ -1,5 +1,6 @@
 """The command line, run for real on the small clips of `tests/media`."""
 
+import contextlib
 import csv
 import json
 import os
@@ -139,6 +140,25 @@ def test_a_strange_name_is_shown_and_not_obeyed(run: Run, media: Path, tmp_path:
         assert ran.code == 0, ran.err
         assert "[red]" not in name or "[red]" in ran.out
         assert (out / "timeline.json").exists()
+
+
+def test_a_terminal_sees_progress(talking: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "analyze", str(talking), "--no-words"]
+    env = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side is gone
+            while block := os.read(ours, 65_536):
+                seen += block
+    os.close(ours)
+    text = seen.decode(errors="replace")
+    assert process.returncode == 0, text
+    assert "loading" in text
+    assert "/ 0:05" in text
+    assert "Face 1" in text
 
 
 # Where words come from

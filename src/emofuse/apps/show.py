@@ -32,6 +32,8 @@ _TIMED = (MediaKind.VIDEO, MediaKind.AUDIO)
 
 _MOST = 8  # people shown in the terminal; all are in the results
 
+_WARM = 0.3  # seconds before a speed means anything
+
 _SOURCES = {Modality.SPEECH: "voice"}
 
 
@@ -91,13 +93,13 @@ class ProgressBars:
         if not self._started:  # loading models is not the media's fault
             self._started = now
         of = f" / {short_clock(total_ns)}" if total_ns else ""
-        speed = done_ns / NS / max(now - self._started, 1e-3)
+        elapsed = now - self._started
         self._progress.update(
             self._task,
             completed=done_ns,
             total=total_ns,
             where=f"{short_clock(done_ns)}{of}",
-            speed=f"{speed:.1f}× real time" if now > self._started else "",
+            speed=f"{done_ns / NS / elapsed:.1f}× real time" if elapsed > _WARM else "",
         )
 
     def clear(self) -> None:
