@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -26,14 +27,15 @@ from .image import IMAGE_SUFFIXES, ImageSource
 from .paths import check_file
 from .tracks import (
     AudioReader,
+    Clock,
     GivenText,
     Item,
     Reader,
     SubtitleReader,
     VideoReader,
     declared_end_ns,
+    length_ns,
     shown_size,
-    to_clock,
 )
 from .words import TEXT_SUFFIXES, UtteranceSource, describe_text
 
@@ -54,6 +56,9 @@ PATIENCE_NS = {Track.VIDEO: 3 * NS, Track.AUDIO: 3 * NS, Track.TEXT: NS}
 
 SHORTFALL_NS = NS // 2
 """A file that ends this much before its declared end is called truncated."""
+
+OVERTIME_NS = 10 * NS
+"""Timestamps this far beyond the declared end are damaged."""
 
 GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 """Formats whose length FFmpeg estimates from the bitrate or the last packets."""
@@ -94,7 +99,7 @@ class FileSource:
         transcript: str | None = None,
         tracks: Collection[Track] = ORDER,
     ) -> None:
-        if not fps > 0 or max_side < 1:
+        if not (math.isfinite(fps) and fps > 0) or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
         self._path, self._wanted = Path(path), frozenset(tracks)
         self._position_ns = 0  # how far the file was read
@@ -103,66 +108,77 @@ class FileSource:
         self._delivered = False
         self._container = open_container(self._path)
         try:
-            self._set_up(fps, max_side, utterances, transcript, tracks)
+            streams = pick_streams(self._container, self._wanted, utterances is None)
+            self._streams = [stream for stream in streams if stream is not None]
+            self.info, self._clock = self._look(*streams)
+            self._declared_end_ns = self._look_for_end()
+            self._readers = self._make_readers(*streams, fps, max_side)
         except BaseException:
             self.close()
             raise
+        if utterances is not None:
+            self._readers[-1] = GivenText(utterances)
+            self.info = replace(self.info, text=transcript or "transcript")
 
-    def _set_up(
+    def _look(
         self,
-        fps: float,
-        max_side: int,
-        utterances: Sequence[Utterance] | None,
-        transcript: str | None,
-        tracks: Collection[Track],
-    ) -> None:
-        video, audio, subtitles = pick_streams(self._container, tracks, utterances is None)
+        video: av.VideoStream | None,
+        audio: av.AudioStream | None,
+        text: SubtitleStream | None,
+    ) -> tuple[MediaInfo, Clock]:
+        """Describe the file, and set the clock to the first start of a track."""
         if video is None and audio is None:
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
             raise InputError(
                 f"no video or sound to read in {self._path} (it holds: {kinds}); "
                 "give a media file with a video or an audio track"
             )
-        self._streams = [s for s in (video, audio, subtitles) if s is not None]
-        starts = [to_clock(s.start_time, s, 0) for s in (video, audio) if s and s.start_time]
-        if any(s is not None and not s.start_time for s in (video, audio)):
-            starts.append(0)
-        origin = min(starts)
-        rotation = first_rotation(self._path, video.index) if video else 0
+        starts = [length_ns(s.start_time or 0, s) for s in (video, audio) if s is not None]
+        duration = self._container.duration
+        info = MediaInfo(
+            name=self._path.name,
+            kind=MediaKind.VIDEO if video is not None else MediaKind.AUDIO,
+            duration_ns=None if duration is None else duration * 1000,
+            video=None if video is None else describe_video(video, self._path),
+            audio=None if audio is None else describe_audio(audio, min(starts)),
+            text=None if text is None else SUBTITLES,
+            path=str(self._path),
+        )
+        return info, Clock(min(starts))
+
+    def _look_for_end(self) -> int:
+        """Return when the medium ends according to its container; 0 if that is only a guess."""
+        tracks = [stream for stream in self._streams if stream.type != "subtitle"]
+        known = self._container.format.name not in GUESSED_LENGTH
+        if self._container.format.name == "mp3":
+            known = bool(tracks[0].start_time)  # the tag that holds the delay holds the length too
+        ends = [declared_end_ns(stream, self._clock.origin_ns) for stream in tracks]
+        if known and None not in ends:
+            return max(end for end in ends if end is not None)
+        return self.info.duration_ns or 0 if known and self.info.text != SUBTITLES else 0
+
+    def _make_readers(
+        self,
+        video: av.VideoStream | None,
+        audio: av.AudioStream | None,
+        text: SubtitleStream | None,
+        fps: float,
+        max_side: int,
+    ) -> dict[int, Reader]:
+        """Make a reader for each track, by the index of its stream."""
+        if self._declared_end_ns:
+            self._clock = replace(self._clock, latest_ns=self._declared_end_ns + OVERTIME_NS)
         readers: dict[int, Reader] = {}
         if video is not None:
             video.thread_type = "AUTO"
             video.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
-            readers[video.index] = VideoReader(video, origin, fps, max_side, rotation)
+            rotation = self.info.video.rotation if self.info.video is not None else 0
+            readers[video.index] = VideoReader(video, self._clock, fps, max_side, rotation)
         if audio is not None:
-            readers[audio.index] = AudioReader(audio, origin)
-        if subtitles is not None:
-            readers[subtitles.index] = SubtitleReader(subtitles, origin)
-        elif utterances is not None:
-            readers[-1] = GivenText(utterances)
-        self._readers = readers
-        self._origin_ns = origin
-        self.info = self._describe(video, audio, rotation, origin)
-        if subtitles is not None or utterances is not None:
-            source = SUBTITLES if utterances is None else transcript or "transcript"
-            self.info = replace(self.info, text=source)
-
-    def _describe(
-        self,
-        video: av.VideoStream | None,
-        audio: av.AudioStream | None,
-        rotation: int,
-        origin: int,
-    ) -> MediaInfo:
-        duration = self._container.duration
-        return MediaInfo(
-            name=self._path.name,
-            kind=MediaKind.VIDEO if video else MediaKind.AUDIO,
-            duration_ns=None if duration is None else duration * 1000,
-            video=None if video is None else describe_video(video, rotation),
-            audio=None if audio is None else describe_audio(audio, origin),
-            path=str(self._path),
-        )
+            readers[audio.index] = AudioReader(audio, self._clock)
+        if text is not None:
+            readers[text.index] = SubtitleReader(text, self._clock)
+        return readers
 
     def packets(self) -> Iterator[Packet]:
         """Yield frames, sound, utterances and progress; at the end notes, and progress for all.
@@ -204,10 +220,10 @@ class FileSource:
             for packet in self._container.demux(self._streams):
                 if not packet.size:  # decoding an empty packet would end the decoder
                     continue
-                stamp = packet.dts if packet.dts is not None else packet.pts
-                if stamp is not None and packet.stream.type != "subtitle":
-                    here = to_clock(stamp, packet.stream, self._origin_ns)
-                    self._position_ns = max(self._position_ns, here)
+                if packet.stream.type != "subtitle":
+                    stamp = packet.pts if packet.dts is None else packet.dts
+                    here = self._clock.time(stamp, packet.stream)
+                    self._position_ns = max(self._position_ns, here or 0)
                 yield packet
         except av.FFmpegError as error:
             self._broke_off = error.strerror or str(error)
@@ -228,7 +244,7 @@ class FileSource:
         name, seen = self.info.name, self.info.video is not None
         if seen and self.info.audio is None and Track.AUDIO in self._wanted:
             yield Note("no-audio", f"{name} has no sound that can be read")
-        declared, missing = self._declared_end_ns(), missing_bytes(self._path)
+        declared, missing = self._declared_end_ns, missing_bytes(self._path)
         truncated = self._broke_off or missing or end_ns + SHORTFALL_NS < declared
         if truncated:
             total = f" of {clock(declared)}" if declared > end_ns else ""
@@ -243,17 +259,6 @@ class FileSource:
         if left:
             text = f"utterances of {self.info.text} that start after {name} ends, left out: {left}"
             yield Note("transcript-too-long", text, end_ns)
-
-    def _declared_end_ns(self) -> int:
-        """Return when the medium ends according to its container; 0 if that is only a guess."""
-        tracks = [stream for stream in self._streams if stream.type != "subtitle"]
-        known = self._container.format.name not in GUESSED_LENGTH
-        if self._container.format.name == "mp3":
-            known = bool(tracks[0].start_time)  # the tag that holds the delay holds the length too
-        ends = [declared_end_ns(stream, self._origin_ns) for stream in tracks]
-        if known and None not in ends:
-            return max(end for end in ends if end is not None)
-        return self.info.duration_ns or 0 if known and self.info.text != SUBTITLES else 0
 
     def close(self) -> None:
         """Let go of the file; harmless when called twice."""
@@ -331,8 +336,9 @@ def missing_bytes(path: Path) -> int:
     return max(0, announced - path.stat().st_size)
 
 
-def describe_video(stream: av.VideoStream, rotation: int) -> VideoInfo:
+def describe_video(stream: av.VideoStream, path: Path) -> VideoInfo:
     """Describe a video track as it is shown."""
+    rotation = first_rotation(path, stream.index)
     width, height = shown_size(stream.codec_context.width, stream.codec_context.height, stream)
     if rotation % 180:
         width, height = height, width
@@ -342,9 +348,8 @@ def describe_video(stream: av.VideoStream, rotation: int) -> VideoInfo:
 
 def describe_audio(stream: av.AudioStream, origin_ns: int) -> AudioInfo:
     """Describe an audio track."""
-    start = to_clock(stream.start_time, stream, origin_ns) if stream.start_time else 0
-    context = stream.codec_context
-    return AudioInfo(int(stream.rate), stream.channels, context.name, max(0, start))
+    start = length_ns(stream.start_time or 0, stream) - origin_ns
+    return AudioInfo(int(stream.rate), stream.channels, stream.codec_context.name, start)
 
 
 def open_source(

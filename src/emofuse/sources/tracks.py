@@ -11,6 +11,7 @@ import heapq
 import re
 from bisect import bisect, insort
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -43,6 +44,26 @@ LONE_CUE_NS = 2 * NS
 
 REORDER_DEPTH = 32
 """Codecs reorder at most this many pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Turns timestamps of streams into times of the medium.
+
+    Args:
+        origin_ns: when the medium starts, on the streams' clocks.
+        latest_ns: later times are taken for damage and ignored.
+    """
+
+    origin_ns: int = 0
+    latest_ns: int = 1 << 62
+
+    def time(self, stamp: int | None, stream: av.stream.Stream) -> int | None:
+        """Return the time of a timestamp; None if there is none or it can't be true."""
+        if stamp is None:
+            return None
+        time = length_ns(stamp, stream) - self.origin_ns
+        return max(0, time) if time <= self.latest_ns else None
 
 
 class Reader(Protocol):
@@ -81,7 +102,7 @@ class VideoReader:
 
     Args:
         stream: the video stream.
-        origin_ns: time of the medium's start on the stream's clock.
+        clock: the medium's clock.
         fps: sampling rate in pictures per second of media.
         max_side: longer pictures are scaled down to this many pixels.
         rotation: counter-clockwise turn, in degrees, from stored to shown.
@@ -90,16 +111,16 @@ class VideoReader:
     track = Track.VIDEO
 
     def __init__(
-        self, stream: av.VideoStream, origin_ns: int, fps: float, max_side: int, rotation: int
+        self, stream: av.VideoStream, clock: Clock, fps: float, max_side: int, rotation: int
     ) -> None:
         from av.video.reformatter import VideoReformatter
 
         self.upto_ns = self.end_ns = 0
         self.hold_ns = max(NS, round(2 * NS / fps))
-        self._stream, self._origin_ns, self._fps = stream, origin_ns, fps
+        self._stream, self._clock, self._fps = stream, clock, fps
         self._max_side, self._quarters = max_side, rotation // 90 % 4
         self._scaler = VideoReformatter()
-        self._declared_end_ns = declared_end_ns(stream, origin_ns)
+        self._declared_end_ns = declared_end_ns(stream, clock.origin_ns)
         self._frame_ns = round(NS / (stream.average_rate or 25))
         self._fed: list[int] = []  # the latest times given to the decoder, in order
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
@@ -113,11 +134,10 @@ class VideoReader:
         if self._drained:  # it was not over
             self._stream.codec_context.flush_buffers()
             self._drained = False
-        stamp = packet.pts if packet.pts is not None else packet.dts
+        at = self._clock.time(packet.dts if packet.pts is None else packet.pts, self._stream)
         needed = True
-        if stamp is not None:
-            at = max(0, to_clock(stamp, self._stream, self._origin_ns))
-            length = to_clock(packet.duration, self._stream, 0) if packet.duration else 0
+        if at is not None:
+            length = length_ns(packet.duration, self._stream) if packet.duration else 0
             self.end_ns = max(self.end_ns, at + (length or self._frame_ns))
             needed = packet.pts is None or self._follows_tick(at)
             heapq.heappush(self._waiting, at)
@@ -179,10 +199,10 @@ class VideoReader:
         self._held = self._picture(frame), self.upto_ns
 
     def _time(self, frame: av.VideoFrame) -> int:
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        if stamp is None:
+        time = self._clock.time(frame.dts if frame.pts is None else frame.pts, self._stream)
+        if time is None:
             return self._shown_ns + self._frame_ns if self._shown_ns >= 0 else 0
-        return max(0, to_clock(stamp, self._stream, self._origin_ns))
+        return time
 
     @property
     def _reach_ns(self) -> int:
@@ -234,10 +254,10 @@ class AudioReader:
 
     track = Track.AUDIO
 
-    def __init__(self, stream: av.AudioStream, origin_ns: int) -> None:
+    def __init__(self, stream: av.AudioStream, clock: Clock) -> None:
         self.upto_ns = 0
         self.rate = int(stream.rate)
-        self._stream, self._origin_ns = stream, origin_ns
+        self._stream, self._clock = stream, clock
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None  # what the resampler takes
         self._next: int | None = None  # index of the next sample, once sound has started
@@ -274,10 +294,10 @@ class AudioReader:
 
     def _place(self, frame: av.AudioFrame, length: int) -> int:
         """Return the index of the frame's first sample."""
-        if frame.pts is None:
+        time = self._clock.time(frame.pts, self._stream)
+        if time is None:
             return self._next or 0
-        time = to_clock(frame.pts, self._stream, self._origin_ns)
-        index = max(0, (time * self.rate + NS // 2) // NS)
+        index = (time * self.rate + NS // 2) // NS
         jitter = AUDIO_JUMP_NS * self.rate // NS
         if self._next is not None and abs(index - self._next) <= jitter:
             return self._next
@@ -299,16 +319,17 @@ class SubtitleReader:
 
     track = Track.TEXT
 
-    def __init__(self, stream: SubtitleStream, origin_ns: int) -> None:
+    def __init__(self, stream: SubtitleStream, clock: Clock) -> None:
         self.upto_ns = self.end_ns = 0
-        self._stream, self._origin_ns = stream, origin_ns
+        self._stream, self._clock = stream, clock
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[Utterance]:
         """Decode one cue."""
-        if packet.pts is None:
+        time = self._clock.time(packet.pts, self._stream)
+        if time is None:
             return
-        start = max(self.upto_ns, to_clock(packet.pts, self._stream, self._origin_ns))
-        length = to_clock(packet.duration, self._stream, 0) if packet.duration else LONE_CUE_NS
+        start = max(self.upto_ns, time)
+        length = length_ns(packet.duration, self._stream) if packet.duration else LONE_CUE_NS
         lines = [plain_text(rect.ass.decode("utf-8", "replace")) for rect in text_rects(packet)]
         if text := " ".join(filter(None, lines)):
             self.upto_ns = start
@@ -350,17 +371,17 @@ class GivenText:
         yield from ()
 
 
-def to_clock(stamp: int, stream: av.stream.Stream, origin_ns: int) -> int:
-    """Convert a timestamp of a stream to nanoseconds since `origin_ns`."""
+def length_ns(stamp: int, stream: av.stream.Stream) -> int:
+    """Convert a timestamp or duration in a stream's units to nanoseconds."""
     base = stream.time_base
     assert base is not None
-    return int(stamp * base.numerator * NS // base.denominator) - origin_ns
+    return int(stamp * base.numerator * NS // base.denominator)
 
 
 def declared_end_ns(stream: av.stream.Stream, origin_ns: int) -> int | None:
     """Return when a track ends according to its container, or None if it doesn't say."""
     if stream.duration is not None:
-        return to_clock((stream.start_time or 0) + stream.duration, stream, origin_ns)
+        return length_ns((stream.start_time or 0) + stream.duration, stream) - origin_ns
     tag = {key.upper(): value for key, value in stream.metadata.items()}.get("DURATION", "")
     match = re.fullmatch(r"(\d+):(\d+):(\d+)(?:\.(\d+))?", tag)  # Matroska
     if match is None:
