@@ -76,6 +76,7 @@ class FaceTracker:
         self._given_up: list[_Face] = []
         self._numbers = 0
         self._layout: NDArray[np.float32] | None = None
+        self._size: tuple[int, ...] = ()
         self._looked = -1  # index of the last picture that the detector saw
         self._end_ns = 0  # of the last picture
         self._upto_ns = self._told_ns = 0
@@ -112,7 +113,8 @@ class FaceTracker:
 
     def _is_cut(self, image: NDArray[np.uint8]) -> bool:
         before, self._layout = self._layout, layout(image)
-        return before is not None and layout_change(before, self._layout) > CUT
+        resized, self._size = image.shape != self._size, image.shape
+        return before is not None and (resized or layout_change(before, self._layout) > CUT)
 
     def _look(self, frame: Frame) -> None:
         """Detect, and find out which face is which."""
@@ -135,16 +137,17 @@ class FaceTracker:
 
     def _confirm(self) -> None:
         """Give numbers to faces that were found often and surely enough, from left to right."""
-        ready = [
+        enough = self._config.confirmations
+        often = [
             face
             for face in self._tracks
-            if face.alive
-            and face.number is None
-            and face.finds >= self._config.confirmations
-            and face.best_score >= self._config.min_score
+            if face.alive and face.number is None and len(face.sights) >= enough
         ]
-        for face in sorted(ready, key=lambda f: (f.first.index, f.last.place[0])):
-            face.number = self._known(face) or self._next_number()
+        for face in sorted(often, key=lambda f: (f.first.index, f.last.place[0])):
+            if max(sight.score for sight in face.sights) >= self._config.min_score:
+                face.number = self._known(face) or self._next_number()
+            else:  # never sure: go on with the latest finds, or nobody would know for ever
+                face.restart(enough - 1)
 
     def _next_number(self) -> int:
         self._numbers += 1
@@ -232,9 +235,7 @@ def assign(
     """Pair faces with detections at least total cost; what is too far apart stays alone."""
     if not faces or not found:
         return []
-    costs = np.array(
-        [[_cost(f.predict(at_ns), d.box) + 1 - d.score for d in found] for f in faces]
-    )
+    costs = np.array([[_cost(f.predict(at_ns), d.box) + 1 - d.score for d in found] for f in faces])
     rows, columns = linear_sum_assignment(costs)
     return [(faces[r], found[c]) for r, c in zip(rows, columns, strict=True) if costs[r, c] < _FAR]
 
@@ -284,15 +285,12 @@ class _Face:
     first: _Sight
     sights: list[_Sight] = field(init=False)  # the latest
     number: int | None = None  # once it counts
-    finds: int = 1
     missed: int = 0
     until: int = -1  # index of its last picture, once it ended
     alive: bool = True
-    best_score: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.sights = [self.first]
-        self.best_score = self.first.score
 
     @property
     def last(self) -> _Sight:
@@ -311,8 +309,14 @@ class _Face:
             sight.place = trust * sight.place + (1 - trust) * self.last.place
         sight.missed, self.missed = self.missed, 0
         self.sights.append(sight)
-        self.finds += 1
-        self.best_score = max(self.best_score, sight.score)
+
+    def restart(self, count: int) -> None:
+        """Begin anew with the last `count` sights; without any the track ends."""
+        if count == 0:
+            self.end()
+        else:
+            self.sights = self.sights[-count:]
+            self.first = self.sights[0]
 
     def end(self, until: int | None = None) -> None:
         self.alive = False

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emofuse.face.config import DetectorName
+from emofuse.face.detect import Detector, HaarDetector, YunetDetector
+
+
+@pytest.fixture(scope="session")
+def portrait(media: Path) -> NDArray[np.uint8]:
+    """One frontal face, 200 × 200, RGB."""
+    return np.ascontiguousarray(cv2.imread(str(media / "portrait.jpg"))[..., ::-1])
+
+
+@pytest.fixture(scope="session")
+def yunet_weights(shared: Path) -> Path:
+    return shared / "models" / "face_detection_yunet_2023mar.onnx"
+
+
+@pytest.fixture(params=list(DetectorName))
+def detector(request: pytest.FixtureRequest) -> Detector:
+    """Each detector in turn; YuNet where its weights are at hand."""
+    if request.param is DetectorName.HAAR:
+        return HaarDetector()
+    return YunetDetector(request.getfixturevalue("yunet_weights"))

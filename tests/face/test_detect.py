@@ -1,0 +1,151 @@
+"""What every detector must do, and what each one promises beyond."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emofuse.errors import InputError, ModelError
+from emofuse.face.config import DetectorName
+from emofuse.face.detect import (
+    Detection,
+    Detector,
+    HaarConfig,
+    HaarDetector,
+    YunetDetector,
+    iou,
+    suppress,
+)
+
+FACE = (30.0, 30.0, 140.0, 145.0)
+"""Where the portrait's face is, roughly."""
+
+
+def on_canvas(picture: np.ndarray, left: int, top: int, size: tuple[int, int]) -> np.ndarray:
+    canvas = np.full((size[1], size[0], 3), 120, np.uint8)
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def test_it_is_a_detector(detector: Detector) -> None:
+    assert isinstance(detector, Detector)
+    assert detector.name in DetectorName
+
+
+def test_it_finds_the_face_of_a_portrait(detector: Detector, portrait: np.ndarray) -> None:
+    (found,) = detector.detect(portrait)
+    assert iou(found.box, FACE) > 0.6
+    assert 0.5 < found.score <= 1
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_boxes_are_in_pixels_of_the_picture(
+    detector: Detector, portrait: np.ndarray, scale: int
+) -> None:
+    """Also of one that is shrunk before the search."""
+    large = cv2.resize(portrait, None, fx=scale, fy=scale)
+    picture = on_canvas(large, 700, 300, (1280, 720))
+    (found,) = detector.detect(picture)
+    x, y, w, h = (v * scale for v in FACE)
+    assert iou(found.box, (700 + x, 300 + y, w, h)) > 0.6
+
+
+def test_it_finds_all_faces_surest_first(detector: Detector, portrait: np.ndarray) -> None:
+    picture = on_canvas(portrait, 20, 20, (640, 360))
+    picture[140:340, 380:580] = portrait[:, ::-1]
+    found = detector.detect(picture)
+    assert len(found) == 2
+    assert found[0].score >= found[1].score
+
+
+@pytest.mark.parametrize("shape", [(360, 640), (640, 360), (20, 20), (1, 1), (5, 900)])
+def test_where_no_face_is_it_finds_none(detector: Detector, shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for picture in (np.zeros((*shape, 3), np.uint8), np.full((*shape, 3), 255, np.uint8), noise):
+        assert detector.detect(picture) == []
+
+
+def test_it_keeps_no_memory_and_leaves_the_picture_alone(
+    detector: Detector, portrait: np.ndarray
+) -> None:
+    picture = portrait.copy()
+    (first,) = detector.detect(picture)
+    detector.detect(portrait[::-1].copy())
+    (second,) = detector.detect(picture)
+    assert first.box == second.box
+    assert first.score == second.score
+    assert np.array_equal(picture, portrait)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3), np.float32)],
+    ids=["grey", "RGBA", "float"],
+)
+def test_what_is_no_rgb_picture_is_refused(detector: Detector, wrong: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"expected|needs an RGB picture"):
+        detector.detect(wrong)
+
+
+def test_haar_leaves_weak_finds_out(portrait: np.ndarray) -> None:
+    (found,) = HaarDetector().detect(portrait)
+    assert HaarDetector(HaarConfig(min_score=found.score + 0.01)).detect(portrait) == []
+
+
+@pytest.mark.parametrize("wrong", [{"side": 10}, {"min_face": 5}, {"step": 1.0}, {"min_score": 2}])
+def test_wrong_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="need"):
+        HaarConfig(**wrong)
+
+
+def test_an_unknown_cascade_is_a_clear_error() -> None:
+    with pytest.raises(ModelError, match="cannot load OpenCV's cascade"):
+        HaarDetector(HaarConfig(fine="no_such"))
+
+
+def test_yunet_names_the_points_by_the_persons_sides(
+    yunet_weights: Path, portrait: np.ndarray
+) -> None:
+    (found,) = YunetDetector(yunet_weights).detect(portrait)
+    assert found.landmarks is not None
+    right_eye, left_eye, nose, mouth_right, mouth_left = found.landmarks
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert mouth_right[0] < mouth_left[0]
+    assert right_eye[1] < nose[1] < mouth_right[1]
+
+
+def test_yunet_decodes_as_opencv_does(yunet_weights: Path, portrait: np.ndarray) -> None:
+    picture = on_canvas(portrait, 130, 90, (640, 640))
+    picture[330:530, 330:530] = portrait[:, ::-1]
+    reference = cv2.FaceDetectorYN.create(str(yunet_weights), "", (640, 640), 0.7, 0.3)
+    _, rows = reference.detect(np.ascontiguousarray(picture[..., ::-1]))
+    rows = rows[np.argsort(-rows[:, 14])]
+    found = YunetDetector(yunet_weights).detect(picture)
+    assert len(found) == len(rows) == 2
+    for detection, row in zip(found, rows, strict=True):
+        np.testing.assert_allclose(detection.box, row[:4], atol=0.1)
+        np.testing.assert_allclose(detection.landmarks.ravel(), row[4:14], atol=0.1)
+        assert detection.score == pytest.approx(row[14], abs=1e-3)
+
+
+def test_another_model_is_not_taken_for_yunet(shared: Path) -> None:
+    with pytest.raises(ModelError, match="is not YuNet"):
+        YunetDetector(shared / "models" / "silero_vad.onnx")
+
+
+def test_overlapping_and_nested_finds_are_one_face() -> None:
+    sure = Detection((10, 10, 100, 100), 0.9)
+    shifted = Detection((20, 10, 100, 100), 0.8)
+    nested = Detection((40, 40, 30, 30), 0.7)
+    apart = Detection((200, 10, 100, 100), 0.6)
+    assert suppress([apart, nested, shifted, sure]) == [sure, apart]
+
+
+def test_a_detection_needs_a_size_and_five_points() -> None:
+    with pytest.raises(ValueError, match="positive width"):
+        Detection((0, 0, 0, 5), 1.0)
+    with pytest.raises(ValueError, match="landmarks"):
+        Detection((0, 0, 5, 5), 1.0, np.zeros((4, 2), np.float32))
