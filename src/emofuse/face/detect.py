@@ -248,7 +248,7 @@ def _cascade(name: str) -> Any:
 def _score(votes: int) -> float:
     """Bring the number of agreeing windows to [0, 1].
 
-    Of finds with 8 and more hardly any is wrong, of those with 4 about one in five.
+    Of finds with 8 and more hardly any is wrong, of those with 4 to 7 about one in six.
     """
     return votes / (votes + 8.0)
 
