@@ -234,7 +234,7 @@ def browser():
 
 def until(page, condition: str) -> None:
     """Wait for a JavaScript condition (playwright's own way needs eval, which the page forbids)."""
-    for _ in range(200):
+    for _ in range(1200):  # a minute: machines may be busy
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)
