@@ -2,4 +2,4 @@
 
 from .apps.cli import main
 
-main()
+raise SystemExit(main())
