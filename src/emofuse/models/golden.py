@@ -85,7 +85,7 @@ def replay(recogniser: Recogniser, golden: Golden) -> float:
 
 def _raw(array: NDArray[Any]) -> Any:
     """Undo what storing in an array does to a text."""
-    return str(array) if array.dtype.kind == "U" else array
+    return array.item() if array.dtype.kind == "U" else array
 
 
 def _natural(name: str) -> tuple[int, str]:
