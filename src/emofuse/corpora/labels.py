@@ -76,7 +76,8 @@ def soft_target(labels: Mapping[str, float], to: LabelMap) -> NDArray[np.float32
     for label, weight in labels.items():
         for target, share in to.weights.get(label, {}).items():
             out[to.target.index(target)] += weight * share
-    return (out / max(out.sum(), 1e-12)).astype(np.float32)
+    shares: NDArray[np.float32] = (out / max(out.sum(), 1e-12)).astype(np.float32)
+    return shares
 
 
 def soft_targets(entries: Iterable[Entry], to: LabelMap) -> NDArray[np.float32]:
@@ -87,6 +88,7 @@ def soft_targets(entries: Iterable[Entry], to: LabelMap) -> NDArray[np.float32]:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        raw: dict[str, Any] = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        return raw
     except FileNotFoundError:
         raise InputError(f"no taxonomy {name!r}; there are {', '.join(names())}") from None

@@ -42,7 +42,8 @@ class FacePreparation:
         Raises:
             InputError: if it is not an RGB uint8 image.
         """
-        return self.normalise(self.grey(crop)[None])[0]
+        row: NDArray[np.float32] = self.normalise(self.grey(crop)[None])[0]
+        return row
 
     def grey(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Make an RGB crop grey (Rec. 601 luma) and resize it: uint8, (side, side)."""
@@ -52,13 +53,14 @@ class FacePreparation:
             raise InputError(
                 f"a face crop must be RGB uint8 of shape (H, W, 3), got {crop.dtype} {crop.shape}"
             )
-        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        grey: Any = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         if grey.shape != (self.side, self.side):
             # Area averaging does not alias when it shrinks, and is blocky when it grows.
             shrinks = min(grey.shape) > self.side
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             grey = cv2.resize(grey, (self.side, self.side), interpolation=how)
-        return grey
+        out: NDArray[np.uint8] = grey
+        return out
 
     def normalise(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Standardise grey faces, each by itself: (n, side, side) → (n, 1, side, side)."""
