@@ -18,7 +18,8 @@ def multilabel_f1(present: Flags, predicted: Flags) -> NDArray[np.float64]:
     """F1 of each label, float64 (labels,); 0 for one that is neither present nor predicted."""
     hits = (present & predicted).sum(axis=0)
     sizes = present.sum(axis=0) + predicted.sum(axis=0)
-    return 2.0 * hits / np.maximum(sizes, 1)
+    f1: NDArray[np.float64] = 2.0 * hits / np.maximum(sizes, 1)
+    return f1
 
 
 def best_thresholds(present: Flags, probabilities: Floats) -> NDArray[np.float64]:

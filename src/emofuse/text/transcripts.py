@@ -13,7 +13,7 @@ from ..core.time import Span, to_ns
 from ..errors import InputError
 from .sentences import share_time, split_sentences, spoken_length
 
-SUFFIXES = (".srt", ".vtt", ".txt")
+TRANSCRIPT_SUFFIXES = (".srt", ".vtt", ".txt")
 """File names that `read_transcript` knows."""
 
 WORDS_PER_MINUTE = 150.0
@@ -48,9 +48,10 @@ def read_transcript(path: Path, span: Span | None = None) -> list[Utterance]:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in TRANSCRIPT_SUFFIXES:
         raise InputError(
-            f"{path} is not a transcript that emofuse reads: expected {', '.join(SUFFIXES)}"
+            f"{path} is not a transcript: expected a file that ends in "
+            f"{', '.join(TRANSCRIPT_SUFFIXES)}"
         )
     try:
         text = decode(path.read_bytes())

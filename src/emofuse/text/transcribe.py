@@ -1,0 +1,356 @@
+"""From voiced sound to words, with whichever speech recogniser is at hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import Modality
+from ..core.media import AudioChunk, Progress, Utterance, Word
+from ..core.time import Span, samples_to_ns, to_ns
+from ..errors import InputError, MissingExtra, ModelError
+
+RATE = 16_000
+"""Sampling rate in Hz that speech recognisers expect."""
+
+Waveform = NDArray[np.float32]
+
+_WHISPER_SIZES = ("small", "base", "tiny", "small.en", "base.en", "tiny.en")
+"""Models that are looked for when none is named, the best first; larger ones are slow on a CPU."""
+
+
+class TranscriberName(str, Enum):
+    """Which speech recogniser; `AUTO` takes the best that works here without a download."""
+
+    AUTO = "auto"
+    WHISPER = "whisper"
+    POCKETSPHINX = "pocketsphinx"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeConfig:
+    """Speech recognition where nobody gives a transcript.
+
+    Args:
+        engine: which speech recogniser.
+        model: for Whisper, the folder of a CTranslate2 model or the name of one
+            that was downloaded before, e.g. ``"base"``; by default the largest of
+            small, base and tiny that is there. Nothing is ever downloaded.
+        language: of the speech, e.g. ``"en"``; by default Whisper finds out.
+            pocketsphinx knows English only, and the embedded text model as well.
+        threads: CPU threads of Whisper.
+        longest_seconds: speech without a pause is cut where it is quietest
+            before it gets longer than this.
+
+    Raises:
+        InputError: if a number is out of range or the engine is unknown.
+    """
+
+    engine: TranscriberName = TranscriberName.AUTO
+    model: str | None = None
+    language: str | None = None
+    threads: int = 1
+    longest_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "engine", TranscriberName(self.engine))
+        except ValueError:
+            known = ", ".join(name.value for name in TranscriberName)
+            raise InputError(f"no speech recogniser {self.engine!r}; there are {known}") from None
+        if self.threads < 1 or not 3 <= self.longest_seconds <= 30:
+            raise InputError(
+                "speech recognition needs threads >= 1 and longest_seconds from 3 to 30, got "
+                f"{self.threads} and {self.longest_seconds}"
+            )
+
+
+class Transcriber(Protocol):
+    """A speech recogniser. What it answers depends on the samples alone."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people, e.g. ``"pocketsphinx"``."""
+        ...
+
+    def transcribe(self, samples: Waveform, start: int) -> list[Utterance]:
+        """Recognise speech.
+
+        Args:
+            samples: mono, float32, shape (n,), at `RATE` Hz.
+            start: stream index of the first sample, from which the utterances' times follow.
+        """
+        ...
+
+
+def make_transcriber(config: TranscribeConfig = TranscribeConfig()) -> Transcriber | None:
+    """Make the speech recogniser that is asked for; None if none is wanted or at hand.
+
+    Raises:
+        MissingExtra: if one is asked for by name and not installed.
+        ModelError: if Whisper is asked for by name and its model is not on this machine.
+    """
+    if config.engine is TranscriberName.WHISPER:
+        return Whisper(config)
+    if config.engine is TranscriberName.POCKETSPHINX:
+        return PocketSphinx()
+    if config.engine is TranscriberName.AUTO:
+        if _is_installed("faster_whisper") and find_whisper(config.model) is not None:
+            return Whisper(config)
+        if _is_installed("pocketsphinx"):
+            return PocketSphinx()
+    return None
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+class PocketSphinx:
+    """CMU PocketSphinx with the English model in its package (Huggins-Daines et al. 2006).
+
+    Fast, small and often wrong: on acted short sentences it misses four words in
+    ten. Its search is kept narrow, which makes it more than twice as fast and
+    costs no measurable accuracy.
+
+    Raises:
+        MissingExtra: if pocketsphinx is not installed.
+    """
+
+    name = "pocketsphinx"
+
+    def __init__(self) -> None:
+        if not _is_installed("pocketsphinx"):
+            raise MissingExtra("asr", "speech recognition with pocketsphinx")
+        from pocketsphinx import Decoder  # loads a model of 30 MB: only who listens pays
+
+        self._decoder = Decoder(
+            loglevel="FATAL",
+            samprate=RATE,
+            maxhmmpf=2000,
+            maxwpf=5,
+            pl_window=5,
+            cmn="batch",  # each region on its own, whatever was said before
+        )
+        self._frame = RATE // int(self._decoder.config["frate"])
+
+    def transcribe(self, samples: Waveform, start: int) -> list[Utterance]:
+        """Recognise English speech; see `Transcriber`."""
+        words = tuple(self._words(samples, start))
+        if not words:
+            return []
+        # The expected share of right words.
+        confidence = sum(word.confidence or 0.0 for word in words) / len(words)
+        span = Span(words[0].span.start_ns, words[-1].span.end_ns)
+        text = " ".join(word.text for word in words)
+        return [Utterance(text, span, words, confidence)]
+
+    def _words(self, samples: Waveform, start: int) -> Iterator[Word]:
+        peak = float(np.abs(samples).max(initial=0.0))
+        if peak < 1e-4:
+            return
+        # Loudness must not matter, and soft speech not drown in 16 bits.
+        pcm = np.round(samples * (16_000 / peak)).astype("<i2")
+        decoder = self._decoder
+        decoder.reinit_feat()  # forgets the noise it has heard so far
+        decoder.start_utt()
+        decoder.process_raw(pcm.tobytes(), full_utt=True)
+        decoder.end_utt()
+        for segment in decoder.seg() or ():
+            text = segment.word.split("(")[0]  # "the(2)" is the second way to say it
+            if text and text[0] not in "<[+":  # silence and noises
+                certainty = min(1.0, max(0.0, float(segment.prob)))
+                yield Word(text, self._span(segment, start, len(samples)), certainty)
+
+    def _span(self, segment: Any, start: int, length: int) -> Span:
+        first = min(segment.start_frame * self._frame, length)
+        end = min((segment.end_frame + 1) * self._frame, length)
+        return Span(samples_to_ns(start + first, RATE), samples_to_ns(start + end, RATE))
+
+
+class Whisper:
+    """OpenAI's Whisper (Radford et al. 2023) run by faster-whisper, in int8 on the CPU.
+
+    Args:
+        config: names the model; it must be on this machine.
+
+    Raises:
+        MissingExtra: if faster-whisper is not installed.
+        ModelError: if the model is not there or cannot be loaded.
+    """
+
+    def __init__(self, config: TranscribeConfig) -> None:
+        if not _is_installed("faster_whisper"):
+            raise MissingExtra("whisper", "speech recognition with Whisper")
+        folder = find_whisper(config.model)
+        if folder is None:
+            wanted = config.model or "base"
+            raise ModelError(
+                f"no Whisper model {wanted!r} on this machine: fetch it once with  python -c "
+                f"\"import faster_whisper; faster_whisper.download_model('{wanted}')\"  or set "
+                "transcribe.model to the folder of one"
+            )
+        from faster_whisper import WhisperModel
+
+        try:
+            self._model = WhisperModel(
+                str(folder),
+                device="cpu",
+                compute_type="int8",
+                cpu_threads=config.threads,
+                local_files_only=True,
+            )
+        except Exception as e:  # CTranslate2 and huggingface-hub raise families of their own
+            raise ModelError(f"cannot load the Whisper model in {folder}: {e}") from e
+        self._language = config.language
+        self._name = f"whisper ({config.model or folder.name})"
+
+    @property
+    def name(self) -> str:
+        """``"whisper"`` and the model."""
+        return self._name
+
+    def transcribe(self, samples: Waveform, start: int) -> list[Utterance]:
+        """Recognise speech of any language; see `Transcriber`."""
+        segments, _ = self._model.transcribe(
+            samples,
+            language=self._language,
+            beam_size=1,
+            temperature=0.0,  # else it draws lots when unsure
+            condition_on_previous_text=False,
+            word_timestamps=True,
+            vad_filter=False,
+        )
+        end = len(samples) / RATE
+        offset = samples_to_ns(start, RATE)
+        found = (_whispered(s, offset, end) for s in segments if s.no_speech_prob < 0.6)
+        return [utterance for utterance in found if utterance is not None]
+
+
+def _whispered(segment: Any, offset_ns: int, end: float) -> Utterance | None:
+    """Make an utterance of a segment of faster-whisper whose times count from `offset_ns`."""
+
+    def span(start: float, stop: float) -> Span:
+        start = min(max(0.0, start), end)
+        return Span(offset_ns + to_ns(start), offset_ns + to_ns(min(max(start, stop), end)))
+
+    text = " ".join(segment.text.split())
+    if not any(map(str.isalnum, text)):
+        return None
+    words = tuple(
+        Word(w.word.strip(), span(w.start, w.end), min(1.0, max(0.0, w.probability)))
+        for w in segment.words or ()
+        if w.word.strip()
+    )
+    confidence = min(1.0, math.exp(segment.avg_logprob))
+    return Utterance(text, span(segment.start, segment.end), words, confidence)
+
+
+def find_whisper(model: str | None = None) -> Path | None:
+    """Return the folder of a Whisper model on this machine, or None. Downloads nothing.
+
+    Args:
+        model: a folder, or the name of a model that may be in Hugging Face's
+            cache; None looks for the usual sizes.
+
+    Raises:
+        ModelError: if faster-whisper knows no model of that name.
+    """
+    if model is not None and (Path(model) / "model.bin").is_file():
+        return Path(model)
+    from faster_whisper import download_model
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for name in _WHISPER_SIZES if model is None else (model,):
+        try:
+            folder = Path(download_model(name, local_files_only=True))
+        except LocalEntryNotFoundError:
+            continue
+        except ValueError as e:
+            raise ModelError(f"no Whisper model {model!r}: neither a folder of one, and {e}") from e
+        if (folder / "model.bin").is_file():
+            return folder
+    return None
+
+
+class Transcribe:
+    """Turns voiced regions into utterances: a `Stage`.
+
+    Takes the voiced 16 kHz chunks and the progress of `speech/segment.py`; yields
+    utterances when a region has ended, and `Progress(Modality.WORDS)`. A region
+    is cut before it is longer than `longest` seconds, in the quietest tenth of a
+    second of that stretch's last third, so nothing depends on how the sound came in.
+
+    Args:
+        engine: the speech recogniser.
+        longest: seconds of sound that are recognised at once.
+    """
+
+    def __init__(self, engine: Transcriber, longest: float = 15.0) -> None:
+        self._engine = engine
+        self._longest = round(longest * RATE)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._pieces: list[Waveform] = []
+        self._first = self._end = 0  # stream indices of what is held
+
+    def feed(self, item: AudioChunk | Progress) -> Iterator[Utterance | Progress]:
+        """Take voiced sound or progress; yield what was said in ended regions.
+
+        Raises:
+            ValueError: if the sound is not at 16 kHz.
+        """
+        if isinstance(item, AudioChunk):
+            yield from self._extend(item)
+            return
+        if item.upto_ns > samples_to_ns(self._end, RATE):
+            yield from self.flush()
+        upto = item.upto_ns
+        if self._pieces:
+            upto = min(upto, samples_to_ns(self._first, RATE))
+        yield Progress(Modality.WORDS, upto)
+
+    def flush(self) -> Iterator[Utterance]:
+        """Recognise what is held."""
+        if self._pieces:
+            yield from self._recognise(np.concatenate(self._pieces))
+        self._pieces = []
+
+    def _extend(self, chunk: AudioChunk) -> Iterator[Utterance]:
+        if chunk.rate != RATE:
+            raise ValueError(f"speech recognition needs {RATE} Hz, got {chunk.rate}")
+        if self._pieces and chunk.first != self._end:
+            yield from self.flush()
+        if not self._pieces:
+            self._first = self._end = chunk.first
+        self._pieces.append(chunk.samples)
+        self._end = chunk.end
+        while self._end - self._first > self._longest:
+            held = np.concatenate(self._pieces)
+            cut = _quietest(held[: self._longest])
+            yield from self._recognise(held[:cut])
+            self._pieces = [held[cut:]]
+            self._first += cut
+
+    def _recognise(self, samples: Waveform) -> Iterable[Utterance]:
+        return self._engine.transcribe(samples, self._first)
+
+
+def _quietest(samples: Waveform) -> int:
+    """Return the middle of the quietest tenth of a second in the last third."""
+    width = RATE // 10
+    first = len(samples) * 2 // 3
+    blocks = samples[first : first + (len(samples) - first) // width * width].reshape(-1, width)
+    power = (blocks.astype(np.float64) ** 2).mean(axis=1)
+    return first + int(power.argmin()) * width + width // 2

@@ -1,0 +1,241 @@
+"""Speech recognition: which one is taken, what it hears, and the stage around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emofuse.core.estimates import Modality
+from emofuse.core.media import AudioChunk, Progress, Utterance
+from emofuse.core.time import Span, samples_to_ns
+from emofuse.errors import InputError, MissingExtra, ModelError
+from emofuse.sources.audio import read_audio
+from emofuse.text.transcribe import (
+    RATE,
+    Transcribe,
+    TranscribeConfig,
+    Transcriber,
+    TranscriberName,
+    find_whisper,
+    make_transcriber,
+)
+
+HAS_SPHINX = find_spec("pocketsphinx") is not None
+HAS_WHISPER = find_spec("faster_whisper") is not None
+needs_sphinx = pytest.mark.skipif(not HAS_SPHINX, reason="pocketsphinx is not installed")
+needs_whisper = pytest.mark.skipif(not HAS_WHISPER, reason="faster-whisper is not installed")
+
+Out = Utterance | Progress
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    """Two sentences with silence around them, float32 at 16 kHz; see make_speech.py."""
+    return read_audio(Path(__file__).with_name("speech.flac"))
+
+
+@pytest.fixture(scope="module")
+def sphinx() -> Transcriber:
+    engine = make_transcriber(TranscribeConfig(TranscriberName.POCKETSPHINX))
+    assert engine is not None
+    return engine
+
+
+def test_none_means_none() -> None:
+    assert make_transcriber(TranscribeConfig(TranscriberName.NONE)) is None
+
+
+@pytest.mark.skipif(HAS_SPHINX, reason="pocketsphinx is installed")
+def test_asking_for_a_missing_pocketsphinx_says_how_to_get_it() -> None:
+    with pytest.raises(MissingExtra, match=r"emofuse\[asr\]"):
+        make_transcriber(TranscribeConfig(TranscriberName.POCKETSPHINX))
+
+
+@pytest.mark.skipif(HAS_WHISPER, reason="faster-whisper is installed")
+def test_asking_for_a_missing_whisper_says_how_to_get_it() -> None:
+    with pytest.raises(MissingExtra, match=r"emofuse\[whisper\]"):
+        make_transcriber(TranscribeConfig(TranscriberName.WHISPER))
+
+
+@needs_whisper
+def test_a_whisper_model_that_is_not_here_is_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert find_whisper() is None
+    with pytest.raises(ModelError, match=r"download_model\('base'\)"):
+        make_transcriber(TranscribeConfig(TranscriberName.WHISPER))
+    with pytest.raises(ModelError, match="no Whisper model 'giant'"):
+        make_transcriber(TranscribeConfig(TranscriberName.WHISPER, model="giant"))
+    (tmp_path / "model.bin").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="cannot load"):
+        make_transcriber(TranscribeConfig(TranscriberName.WHISPER, model=str(tmp_path)))
+    automatic = make_transcriber()
+    assert automatic is None or automatic.name == "pocketsphinx"
+
+
+@needs_whisper
+def test_whisper_hears_the_sentences(speech: np.ndarray) -> None:
+    folder = os.environ.get("EMOFUSE_WHISPER")
+    if not folder:
+        pytest.skip("no Whisper model: set EMOFUSE_WHISPER to the folder of one")
+    engine = make_transcriber(TranscribeConfig(TranscriberName.WHISPER, folder, "en"))
+    assert engine is not None
+    heard = engine.transcribe(speech, 0)
+    text = " ".join(u.text for u in heard).lower().translate(dict.fromkeys(map(ord, ".,!?")))
+    assert {"very", "happy", "today", "mother", "angry"} <= set(text.split())
+    check_times(heard, Span(0, samples_to_ns(len(speech), RATE)))
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"engine": "parrot"}, "auto, whisper, pocketsphinx, none"),
+        ({"threads": 0}, "threads >= 1"),
+        ({"longest_seconds": 60.0}, "from 3 to 30"),
+    ],
+)
+def test_a_wrong_setting_is_an_input_error(settings_: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TranscribeConfig(**settings_)  # type: ignore[arg-type]
+
+
+def check_times(heard: list[Utterance], within: Span) -> None:
+    for utterance in heard:
+        assert within.start_ns <= utterance.span.start_ns < utterance.span.end_ns
+        assert utterance.span.end_ns <= within.end_ns
+        assert utterance.text.split() == [w for word in utterance.words for w in word.text.split()]
+        assert all(a.span.end_ns <= b.span.end_ns for a, b in pairwise(utterance.words))
+        assert all(w.confidence is not None and 0 <= w.confidence <= 1 for w in utterance.words)
+
+
+@needs_sphinx
+def test_pocketsphinx_hears_most_words(sphinx: Transcriber, speech: np.ndarray) -> None:
+    middle = len(speech) // 2  # lies in the pause
+    first = sphinx.transcribe(speech[:middle], 0)
+    second = sphinx.transcribe(speech[middle:], middle)
+    assert {"i", "am", "happy", "today"} <= set(first[0].text.split())
+    assert {"my", "mother", "angry"} <= set(second[0].text.split())
+    border, end = samples_to_ns(middle, RATE), samples_to_ns(len(speech), RATE)
+    check_times(first, Span(0, border))
+    check_times(second, Span(border, end))
+
+
+@needs_sphinx
+def test_pocketsphinx_answers_by_the_samples_alone(sphinx: Transcriber, speech: np.ndarray) -> None:
+    part = speech[: RATE * 3]
+    alone = sphinx.transcribe(part, 0)
+    noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    sphinx.transcribe(noise, 0)
+    assert sphinx.transcribe(part, 0) == alone
+    softer = sphinx.transcribe(part * np.float32(0.01), 0)
+    assert [u.text for u in softer] == [u.text for u in alone]
+
+
+@needs_sphinx
+@pytest.mark.parametrize("samples", [0, 1, 100, RATE])
+def test_pocketsphinx_hears_nothing_in_silence(sphinx: Transcriber, samples: int) -> None:
+    assert sphinx.transcribe(np.zeros(samples, np.float32), 0) == []
+
+
+class Ruler:
+    """A transcriber that says how long the sound was and how it began."""
+
+    name = "ruler"
+
+    def transcribe(self, samples: np.ndarray, start: int) -> list[Utterance]:
+        if not samples.any():
+            return []
+        span = Span(samples_to_ns(start, RATE), samples_to_ns(start + len(samples), RATE))
+        return [Utterance(f"{len(samples)} {samples.sum():.4f}", span)]
+
+
+def feed(stage: Transcribe, items: Iterator[AudioChunk | Progress]) -> list[Out]:
+    return [out for item in items for out in stage.feed(item)] + list(stage.flush())
+
+
+def chunks(samples: np.ndarray, first: int, sizes: Iterator[int]) -> Iterator[AudioChunk]:
+    at = 0
+    while at < len(samples):
+        piece = samples[at : at + max(1, next(sizes))]
+        yield AudioChunk(piece, RATE, first + at)
+        at += len(piece)
+
+
+REGIONS = [(0.0, 1.0), (1.4, 0.2), (2.0, 40.0), (45.0, 15.0), (61.0, 0.5)]
+"""Voiced regions: start and length in seconds."""
+
+
+def stream(sizes: Iterator[int]) -> Iterator[AudioChunk | Progress]:
+    rng = np.random.default_rng(7)
+    for start, length in REGIONS:
+        samples = rng.normal(0, 0.1, int(length * RATE)).astype(np.float32)
+        samples[int(11.3 * RATE) : int(11.5 * RATE)] *= 0.01  # a pause to cut at
+        first = int(start * RATE)
+        for chunk in chunks(samples, first, sizes):
+            yield chunk
+            yield Progress(Modality.SPEECH, chunk.span.end_ns)
+        yield Progress(Modality.SPEECH, chunk.span.end_ns + 1)
+
+
+@given(st.lists(st.integers(50, 200_000), min_size=1, max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_any_chunking_gives_the_same_regions(sizes: list[int]) -> None:
+    def again() -> Iterator[int]:
+        while True:
+            yield from sizes
+            yield 9_999
+
+    def whole() -> Iterator[int]:
+        while True:
+            yield 10**9
+
+    expected = [u for u in feed(Transcribe(Ruler()), stream(whole())) if isinstance(u, Utterance)]
+    found = feed(Transcribe(Ruler()), stream(again()))
+    assert [u for u in found if isinstance(u, Utterance)] == expected
+    promised = 0
+    for out in found:
+        if isinstance(out, Progress):
+            assert out.track is Modality.WORDS
+            promised = max(promised, out.upto_ns)
+        else:
+            assert out.span.start_ns >= promised
+    assert promised >= samples_to_ns(int(61.5 * RATE), RATE)
+
+
+def test_long_speech_is_cut_in_its_pause() -> None:
+    sizes = iter(lambda: 10**9, None)
+    spans = [u.span for u in feed(Transcribe(Ruler()), stream(sizes)) if isinstance(u, Utterance)]
+    long = [s for s in spans if 2.0 <= s.start < 42.0]
+    assert 2 + 11.3 <= long[0].end <= 2 + 11.5
+    assert all(a.end_ns == b.start_ns for a, b in pairwise(long))
+    assert (long[0].start, long[-1].end) == (2.0, 42.0)
+    assert max(s.duration for s in spans) <= 15.0
+
+
+def test_progress_goes_on_through_silence() -> None:
+    stage = Transcribe(Ruler())
+    for second in (1, 5, 60):
+        progress = Progress(Modality.SPEECH, second * 10**9)
+        assert list(stage.feed(progress)) == [Progress(Modality.WORDS, second * 10**9)]
+
+
+def test_reset_forgets_the_region() -> None:
+    stage = Transcribe(Ruler())
+    list(stage.feed(AudioChunk(np.ones(RATE, np.float32), RATE, 0)))
+    stage.reset()
+    assert list(stage.flush()) == []
+
+
+def test_another_rate_is_refused() -> None:
+    with pytest.raises(ValueError, match="16000 Hz, got 8000"):
+        list(Transcribe(Ruler()).feed(AudioChunk(np.ones(9, np.float32), 8000, 0)))

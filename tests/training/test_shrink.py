@@ -1,0 +1,57 @@
+"""int8 weights: a quarter of the size, nearly the same answers, whatever the batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
+
+from emofuse.models.runtime import Session  # noqa: E402
+from emofuse.training.export import write_onnx  # noqa: E402
+from emofuse.training.shrink import quantise, shrink  # noqa: E402
+
+
+class Net(torch.nn.Module):
+    """A table, a layer on three axes (MatMul) and one on two (Gemm)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(500, 96)
+        self.inner = torch.nn.Linear(96, 96)
+        self.head = torch.nn.Linear(96, 64)
+        with torch.no_grad():  # lines of very different size need scales of their own
+            self.inner.weight *= torch.logspace(-1.5, 0.5, 96)[:, None]
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.inner(self.table(ids))).mean(1))
+
+
+def test_a_graph_is_a_quarter_and_answers_alike(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "net.onnx"
+    ids = torch.randint(0, 500, (8, 5))
+    write_onnx(Net(), (ids,), path, [{0: "batch", 1: "tokens"}])
+    before, size = Session(path).logits(ids.numpy()), path.stat().st_size
+    shrink(path)
+    session = Session(path)
+    after = session.logits(ids.numpy())
+    assert path.stat().st_size < 0.35 * size
+    assert 0 < np.abs(after - before).max() < 0.01
+    alone = np.concatenate([session.logits(row[None].numpy()) for row in ids])
+    np.testing.assert_allclose(alone, after, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rounding_errs_by_half_a_step_at_most(axis: int) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(30, 40)).astype(np.float32) * np.logspace(
+        -3, 3, 40, dtype=np.float32
+    )
+    weights[:, 7] = weights[3] = 0.0
+    integers, scales = quantise(weights, axis)
+    assert integers.dtype == np.int8
+    assert np.isfinite(scales).all()
+    assert (np.abs(integers * scales - weights) <= scales * 0.501).all()
