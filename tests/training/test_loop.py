@@ -26,6 +26,7 @@ from emofuse.training.loop import (  # noqa: E402
     fit,
     load_weights,
     one_cycle,
+    schedule,
     soft_cross_entropy,
 )
 
@@ -116,6 +117,13 @@ def test_one_cycle_rises_once_and_falls_to_nothing() -> None:
     assert rates[100] == pytest.approx(0, abs=1e-12)
     assert rates[:26] == sorted(rates[:26])
     assert rates[25:] == sorted(rates[25:], reverse=True)
+
+
+def test_each_further_cycle_is_the_same_at_half_the_height() -> None:
+    once = [schedule(step, 100, 0.2) for step in range(100)]
+    twice = [schedule(step, 200, 0.2, cycles=2) for step in range(200)]
+    assert once == [one_cycle(step, 100, 0.2) for step in range(100)]
+    assert twice == once + [share / 2 for share in once]
 
 
 def test_nonsense_is_refused() -> None:

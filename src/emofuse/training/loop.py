@@ -54,10 +54,12 @@ class LoopConfig:
     Args:
         epochs: passes over the training data.
         lr: peak learning rate of the one-cycle schedule.
+        cycles: how often the schedule runs within the epochs, each time with half
+            the peak of the time before (after Loshchilov & Hutter 2017).
         weight_decay: on weight matrices and kernels (not on biases and norms).
         optimiser: SGD (Nesterov momentum) or AdamW.
         momentum: of SGD; AdamW keeps its usual betas.
-        warmup: share of all steps in which the learning rate rises.
+        warmup: share of a cycle's steps in which the learning rate rises.
         ema: decay per step of the averaged weights, which are the ones that are
             validated and kept; 0 keeps the last weights.
         seed: of everything random.
@@ -69,6 +71,7 @@ class LoopConfig:
 
     epochs: int = 22
     lr: float = 0.1
+    cycles: int = 1
     weight_decay: float = 5e-4
     optimiser: Optimiser = Optimiser.SGD
     momentum: float = 0.9
@@ -82,8 +85,8 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", Optimiser(self.optimiser))
-        if self.epochs < 1 or self.threads < 1 or not self.lr > 0:
-            raise ValueError(f"need epochs, threads >= 1 and lr > 0, got {self}")
+        if min(self.epochs, self.cycles, self.threads) < 1 or not self.lr > 0:
+            raise ValueError(f"need epochs, cycles, threads >= 1 and lr > 0, got {self}")
         if not (0 < self.warmup < 1 and 0 <= self.ema < 1 and 0 <= self.momentum < 1):
             raise ValueError(f"need warmup in (0, 1), ema and momentum in [0, 1), got {self}")
 
@@ -188,6 +191,13 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor | None = Non
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
+def schedule(step: int, total: int, warmup: float, cycles: int = 1) -> float:
+    """Return the share of the peak learning rate at a step: cycles of equal length, halving."""
+    length = max(1, total // cycles)
+    cycle = min(step // length, cycles - 1)
+    return 0.5**cycle * one_cycle(step - cycle * length, length, warmup)
+
+
 def one_cycle(step: int, total: int, warmup: float) -> float:
     """Return the share of the peak learning rate at a step: cosine up, cosine down to 0."""
     rise = max(1.0, warmup * total)
@@ -231,7 +241,7 @@ class _Trainer:
         config = self.config
         total = config.epochs * self.task.steps_per_epoch
         for group in self.optimiser.param_groups:
-            group["lr"] = config.lr * one_cycle(self.step, total, config.warmup)
+            group["lr"] = config.lr * schedule(self.step, total, config.warmup, config.cycles)
         with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bf16):
             logits = self.net(*batch.inputs)
         loss = soft_cross_entropy(logits, batch.target, batch.mask)
