@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analyzer import Analyzer, AnalyzerConfig, analyze
-    from .core.estimates import Estimate, Modality, Scores, Subject, Timeline
+    from .core.estimates import Estimate, Modality, Scores, Subject
+    from .core.timeline import Timeline
     from .errors import EmofuseError, InputError, MissingExtra, ModelError
 
 __version__ = "0.1.0"
@@ -27,14 +28,14 @@ _HOME = {
     "Modality": "core.estimates",
     "Scores": "core.estimates",
     "Subject": "core.estimates",
-    "Timeline": "core.estimates",
+    "Timeline": "core.timeline",
     "EmofuseError": "errors",
     "InputError": "errors",
     "MissingExtra": "errors",
     "ModelError": "errors",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .core.estimates import SPEAKER, Estimate, Modality, Provenance, Timeline
+from .core.estimates import SPEAKER, Estimate, Modality
 from .core.media import Frame, MediaInfo, MediaKind, Note, Packet, Progress, Track
 from .core.protocols import Recogniser, Sink, Source, Stage
 from .core.time import Span, to_ns
+from .core.timeline import Provenance, Timeline
 from .engine.align import Aligner
 from .engine.pipeline import Chain, Fork, Fuse, Pipeline, Select
 from .engine.smooth import ExponentialSmoother
@@ -30,7 +31,7 @@ from .fusion.rules import FusionConfig, make_fuser
 from .models.registry import load
 from .models.store import Store
 from .speech.segment import VoiceConfig
-from .text.transcribe import TranscribeConfig
+from .text.transcribe import TranscribeConfig, TranscriberName
 
 if TYPE_CHECKING:
     from .face.detect import Detector
@@ -42,12 +43,26 @@ ProgressCallback = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelsConfig:
-    """Which models are used, by id; `threads` per ONNX session."""
+    """Which models are used.
+
+    Args:
+        face: id of the face model.
+        speech: id of the speech model.
+        words: id of the text model.
+        threads: CPU threads of each model.
+
+    Raises:
+        InputError: if `threads` < 1.
+    """
 
     face: str = "face-compact-v1"
     speech: str = "speech-compact-v1"
     words: str = "text-minilm-v1"
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise InputError(f"threads must be >= 1, got {self.threads}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +351,8 @@ class Analyzer:
     def _remarks(self, info: MediaInfo) -> Iterator[Note]:
         """Tell about modalities that were wanted and cannot be had from this medium."""
         missing = set(self.config.modalities) - set(self._present(info))
-        if Modality.WORDS in missing and info.audio is not None:
+        unwanted = self.config.transcribe.engine is TranscriberName.NONE
+        if Modality.WORDS in missing and info.audio is not None and not unwanted:
             yield Note(
                 "no-transcript",
                 "no words: the medium has no transcript or subtitles and no speech recogniser "

@@ -77,8 +77,8 @@ def test_in_an_empty_stretch_no_slot_waits_for_more_than_a_hop(media: Path) -> N
         for item in pipeline.feed(packet):
             if isinstance(item, Progress):
                 fused_ns = item.upto_ns
-        if isinstance(packet, Progress) and packet.track is Track.VIDEO:
-            if gone.start_ns <= packet.upto_ns < gone.end_ns:
-                waits.append(packet.upto_ns - fused_ns)
+        seen = isinstance(packet, Progress) and packet.track is Track.VIDEO
+        if seen and gone.start_ns <= packet.upto_ns < gone.end_ns:
+            waits.append(packet.upto_ns - fused_ns)
     assert len(waits) > 15
     assert max(waits) <= hop_ns

@@ -6,20 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emofuse.core.estimates import (
-    SPEAKER,
-    Blend,
-    Estimate,
-    Modality,
-    Provenance,
-    Scores,
-    Subject,
-    SubjectKind,
-    Timeline,
-)
+from emofuse.core.estimates import SPEAKER, Blend, Estimate, Modality, Scores, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import AudioInfo, MediaInfo, MediaKind, Note, VideoInfo
 from emofuse.core.time import NS, Span
+from emofuse.core.timeline import Provenance, Timeline
 
 VOICE_LABELS = Taxonomy("voice-six", ("neutral", "happy", "sad", "angry", "fear", "disgust"))
 SLOT = NS // 2

@@ -11,20 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emofuse.core.estimates import (
-    Affect,
-    Blend,
-    Estimate,
-    Modality,
-    Provenance,
-    Scores,
-    Subject,
-    SubjectKind,
-    Timeline,
-)
+from emofuse.core.estimates import Affect, Blend, Estimate, Modality, Scores, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import AudioInfo, Frame, MediaInfo, MediaKind, Note, VideoInfo
 from emofuse.core.time import Span
+from emofuse.core.timeline import Provenance, Timeline
 from emofuse.errors import InputError
 from emofuse.sinks.tables import CsvSink, csv_columns, read_json, write_csv, write_json
 

@@ -22,7 +22,7 @@ from .inputs import Failure, Job, Plan
 
 if TYPE_CHECKING:
     from ..analyzer import Analyzer, AnalyzerConfig
-    from ..core.estimates import Timeline
+    from ..core.timeline import Timeline
     from ..sinks.thumbnails import Thumbnail
 
 Ticker = Callable[[int, "int | None"], None]

@@ -1,22 +1,17 @@
-"""What a model says, about whom, when, how sure; and the timeline of all that."""
+"""What a model says, about whom, when, and how sure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .labels import Taxonomy
 from .time import Span
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from .media import MediaInfo, Note
 
 
 class Modality(str, Enum):
@@ -174,116 +169,3 @@ class Estimate:
     def confidence(self) -> float:
         """Probability of the most probable label."""
         return self.scores.confidence
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What made a timeline, so that it can be made again.
-
-    Args:
-        version: of emofuse.
-        models: modality → model id (for `FUSED`, the strategy's name).
-        components: other parts by role, e.g. ``{"detector": "haar", "words": "pocketsphinx"}``.
-        settings: the configuration as plain types.
-    """
-
-    version: str
-    models: Mapping[Modality, str]
-    components: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Timeline:
-    """Estimates in order (by start, subject, modality), with what produced them.
-
-    `duration_ns` is how much of the medium was really read.
-    """
-
-    media: MediaInfo
-    estimates: tuple[Estimate, ...]
-    provenance: Provenance
-    notes: tuple[Note, ...] = ()
-    duration_ns: int = 0
-
-    def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.estimates, key=_order))
-        object.__setattr__(self, "estimates", ordered)
-
-    def __len__(self) -> int:
-        return len(self.estimates)
-
-    def __iter__(self) -> Iterator[Estimate]:
-        return iter(self.estimates)
-
-    def of(self, modality: Modality, subject: Subject | None = None) -> tuple[Estimate, ...]:
-        """Return the estimates of one modality, of one subject or of all."""
-        return tuple(
-            e
-            for e in self.estimates
-            if e.modality is modality and (subject is None or e.subject == subject)
-        )
-
-    @property
-    def fused(self) -> tuple[Estimate, ...]:
-        """The fused estimates: one per subject and moment."""
-        return self.of(Modality.FUSED)
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """Everybody the timeline speaks of, in order."""
-        return tuple(sorted({e.subject for e in self.estimates}))
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Yield one flat dict of plain types per estimate.
-
-        Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
-        per label of the union of the taxonomies in use, ``confidence, quality,
-        model``. A label that a model does not know is None, not 0.
-        """
-        labels = self.labels
-        for e in self.estimates:
-            known = dict(e.scores.items())
-            yield {
-                "file": self.media.path or self.media.name,
-                "start": e.span.start,
-                "end": e.span.end,
-                "subject": str(e.subject),
-                "modality": e.modality.value,
-                "label": e.label,
-                **{label: known.get(label) for label in labels},
-                "confidence": e.confidence,
-                "quality": e.quality,
-                "model": e.model_id,
-            }
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Every label that some estimate scores, the fused ones' order first."""
-        seen: dict[str, None] = {}
-        ordered = sorted(
-            {e.modality for e in self.estimates}, key=lambda m: m is not Modality.FUSED
-        )
-        for modality in ordered:
-            for taxonomy in {e.scores.taxonomy: None for e in self.of(modality)}:
-                seen.update(dict.fromkeys(taxonomy.labels))
-        return tuple(seen)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the records as a pandas frame indexed by (file, start, end).
-
-        Start and end are Timedeltas, as in audformat's segmented tables.
-        """
-        import pandas as pd  # only who asks for a frame pays for pandas
-
-        columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
-        columns += ["confidence", "quality", "model"]
-        frame = pd.DataFrame(list(self.records()), columns=columns)
-        for edge in ("start", "end"):
-            frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")
-        indexed: pd.DataFrame = frame.set_index(["file", "start", "end"])
-        return indexed
-
-
-def _order(e: Estimate) -> tuple[Span, Subject, str]:
-    return e.span, e.subject, e.modality.value

@@ -7,8 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Subject, Timeline
+from ..core.estimates import SPEAKER, Estimate, Modality, Subject
 from ..core.time import NS, Span
+from ..core.timeline import Timeline
 from .palette import colours_of
 from .summary import Person, Summary, person_name
 from .tables import PARTS

@@ -19,9 +19,10 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from ..core.estimates import Estimate, Modality, Subject, SubjectKind, Timeline
+from ..core.estimates import Estimate, Modality, Subject, SubjectKind
 from ..core.media import MediaInfo, MediaKind, Note
 from ..core.time import clock
+from ..core.timeline import Timeline
 from .chartdata import by_subject, chart_data, data_uri
 from .files import ResultFile
 from .palette import colours_of

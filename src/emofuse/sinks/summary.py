@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..core.estimates import Estimate, Modality, Subject, SubjectKind, Timeline
+from ..core.estimates import Estimate, Modality, Subject, SubjectKind
 from ..core.media import MediaKind, Note
 from ..core.time import NS, Span
+from ..core.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,20 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import (
-    Affect,
-    Blend,
-    Estimate,
-    Modality,
-    Provenance,
-    Scores,
-    Subject,
-    SubjectKind,
-    Timeline,
-)
+from ..core.estimates import Affect, Blend, Estimate, Modality, Scores, Subject, SubjectKind
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.media import AudioInfo, Frame, MediaInfo, MediaKind, Note, VideoInfo
 from ..core.time import NS, Span, to_ns
+from ..core.timeline import Provenance, Timeline
 from ..errors import InputError
 from .files import ResultFile
 

@@ -212,7 +212,9 @@ class Whisper:
         except Exception as e:  # CTranslate2 and huggingface-hub raise families of their own
             raise ModelError(f"cannot load the Whisper model in {folder}: {e}") from e
         self._language = config.language
-        self._name = f"whisper ({config.model or folder.name})"
+        # In Hugging Face's cache: models--Systran--faster-whisper-base/snapshots/REVISION
+        size = config.model or folder.parents[1].name.split("whisper-")[-1]
+        self._name = f"whisper ({Path(size).name})"
 
     @property
     def name(self) -> str:
@@ -244,15 +246,15 @@ def _whispered(segment: Any, offset_ns: int, end: float) -> Utterance | None:
         return Span(offset_ns + to_ns(start), offset_ns + to_ns(min(max(start, stop), end)))
 
     text = " ".join(segment.text.split())
-    if not any(map(str.isalnum, text)):
+    at = span(segment.start, segment.end)
+    if not any(map(str.isalnum, text)) or at.duration_ns == 0:  # it dreams on after the end
         return None
     words = tuple(
-        Word(w.word.strip(), span(w.start, w.end), min(1.0, max(0.0, w.probability)))
+        Word(w.word.strip(), span(w.start, w.end), min(1.0, max(0.0, float(w.probability))))
         for w in segment.words or ()
         if w.word.strip()
     )
-    confidence = min(1.0, math.exp(segment.avg_logprob))
-    return Utterance(text, span(segment.start, segment.end), words, confidence)
+    return Utterance(text, at, words, min(1.0, math.exp(segment.avg_logprob)))
 
 
 def find_whisper(model: str | None = None) -> Path | None:

@@ -1,0 +1,1 @@
+"""One module a corpus: how its files and labels become a manifest."""

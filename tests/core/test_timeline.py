@@ -4,19 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emofuse.core.estimates import (
-    SPEAKER,
-    Estimate,
-    Modality,
-    Provenance,
-    Scores,
-    Subject,
-    SubjectKind,
-    Timeline,
-)
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import MediaInfo, MediaKind
 from emofuse.core.time import Span
+from emofuse.core.timeline import Provenance, Timeline
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE = Subject(SubjectKind.FACE, 1)
