@@ -111,19 +111,18 @@ class Stopwatch:
 
 def watch_stages(stopwatch: Stopwatch) -> None:
     """Measure every stage that an analysis goes through."""
-    from emofuse.face.track import FaceTracker
-    from emofuse.speech.resample import Resample
-    from emofuse.speech.segment import VoiceActivity
-    from emofuse.text.transcribe import Transcribe
-
     from emofuse.engine.align import Aligner
     from emofuse.engine.pipeline import Fuse
     from emofuse.engine.smooth import ExponentialSmoother
     from emofuse.face.detect import HaarDetector
     from emofuse.face.recognise import FaceRecogniser
+    from emofuse.face.track import FaceTracker
     from emofuse.sources.file import FileSource
     from emofuse.speech.recognise import SpeechRecogniser
+    from emofuse.speech.resample import Resample
+    from emofuse.speech.segment import VoiceActivity
     from emofuse.text.recognise import TextRecogniser
+    from emofuse.text.transcribe import Transcribe
 
     stages = [
         ("decode", FileSource, "packets"),
@@ -148,9 +147,8 @@ def watch_stages(stopwatch: Stopwatch) -> None:
 
 def run_child(clip: Path, words: str, stages: bool) -> None:
     """Analyse a clip in this process and print the figures as JSON."""
-    from emofuse.text.transcribe import TranscribeConfig, TranscriberName
-
     from emofuse.analyzer import Analyzer, AnalyzerConfig
+    from emofuse.text.transcribe import TranscribeConfig, TranscriberName
 
     stopwatch = Stopwatch()
     if stages:
