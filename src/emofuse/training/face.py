@@ -7,7 +7,7 @@ is left out of that face's loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,11 +117,11 @@ def make_task(net: nn.Module, config: FaceTraining) -> Task:
     return Task(net, batches, len(target) // config.batch, validate, select="accuracy")
 
 
-def ship(config: FaceTraining) -> Card:
+def ship(config: FaceTraining, splits: Sequence[Split] = (Split.VALIDATION, Split.TEST)) -> Card:
     """Export the best weights of a run: graph, calibration, figures, card, golden pair.
 
-    The temperature and the prior come from `validation`; `test` is measured here,
-    once everything is chosen.
+    The temperature and the prior come from `validation`. `splits` are measured for
+    the card; `test` belongs there only when nothing is chosen any more.
     """
     net = load_weights(new_net(config), config.run / BEST)
     choose = read_samples(config.data, Split.VALIDATION, fer2013.BLANK, fer2013.DUPLICATE)
@@ -131,7 +131,7 @@ def ship(config: FaceTraining) -> Card:
     fields |= _calibrate(logits_of(recogniser, choose), choose, config.votes)
     files = {role: asdict(file) for role, file in recogniser.card.files.items()}
     recogniser = _recogniser(write_card({**fields, "files": files}, config.out), config.out)
-    found = evaluate(recogniser, config.data, (Split.VALIDATION, Split.TEST))
+    found = evaluate(recogniser, config.data, splits)
     fields["metrics"] = [asdict(m) for m in found]
     card = write_card({**fields, "files": files}, config.out)
     write_golden(recogniser, drawn_faces(), config.out)
