@@ -35,7 +35,7 @@ EVERYDAY = {
         "please help me i am terrified",
         "I am so nervous and afraid about tomorrow.",
     ],
-    "disgust": ["That is disgusting.", "Eww, gross!", "the toilet was absolutely filthy"],
+    "disgust": ["That is disgusting.", "this is so gross", "the toilet was absolutely filthy"],
     "surprise": [
         "Wow, I did not expect that!",
         "What? Are you serious?",
