@@ -303,7 +303,8 @@ class Analyzer:
             )
         if Modality.WORDS in self._present(info) and not info.text:
             assert self._transcriber is not None  # else WORDS would not be present
-            listeners.append(Chain(Transcribe(self._transcriber), *self._words_stages()))
+            transcribe = Transcribe(self._transcriber, self.config.transcribe.longest_seconds)
+            listeners.append(Chain(transcribe, *self._words_stages()))
         return Chain(
             Select(Track.AUDIO), Resample(), VoiceActivity(self.config.voice), Fork(*listeners)
         )
