@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..core.estimates import Modality
 from ..core.labels import CANONICAL
 from ..core.time import NS
 from ..errors import EmofuseError, InputError
@@ -234,7 +235,8 @@ def _analyse_one(analyzer: Analyzer, job: Job, results: Results, ticker: Ticker 
             progress=ticker,
         )
     files = results.write(job, timeline, pictures.thumbnails)
-    words = timeline.provenance.components.get("words")
+    heard = timeline.of(Modality.WORDS)
+    words = timeline.provenance.components.get("words") if heard else None
     seconds = time.perf_counter() - started
     return Outcome(job, summarise(timeline), words, files, seconds)
 
