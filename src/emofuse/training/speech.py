@@ -370,6 +370,11 @@ def _card_fields(config: SpeechTraining) -> dict[str, Any]:
             "out of their loss); RAVDESS' calm counts as neutral; there is no contempt.",
             "The prior is the mean of two: the model's mean answer on CREMA-D's validation "
             "speakers, who never play surprise, and on RAVDESS' training folds.",
+            "Voice activity detection cuts closer to the voice than the clips it learnt from, "
+            "and breath and pauses help it: compare the figures 'in use' with those of whole "
+            "clips. On pieces of a second it is much weaker.",
+            "The temperature, fitted on whole clips of validation speakers, makes it too sure on "
+            "CREMA-D's test speakers, who are harder: compare ece with ece_uncalibrated.",
             "Both corpora are acted English, spoken by North Americans in studios. People agree "
             "with the acted emotion of CREMA-D in 41 % of clips from the voice alone. What a "
             "voice expresses is not what a person feels.",
