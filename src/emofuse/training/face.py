@@ -177,11 +177,11 @@ def _card_fields(config: FaceTraining) -> dict[str, Any]:
         "licence": "research use only (as its training data, FER2013)",
         "notes": [
             "Trained once (one seed); the epoch was chosen by accuracy on validation.",
-            "Contempt is taught by FER+'s votes alone and is rare: expect to miss it.",
+            "Contempt is taught by FER+'s votes alone and is very rare there: expect to miss it.",
             "The temperature makes the probabilities fit half FER+'s votes and half FER2013's "
-            "label, as the training did; against the majority of the votes they are too modest.",
-            "FER2013 was gathered by web search: mostly posed or strong expressions, mostly "
-            "light-skinned adults. What a face expresses is not what a person feels.",
+            "label, as the training did. Against FER+'s majority they are too modest.",
+            "FER2013 was gathered by web search: its people and expressions are not balanced and "
+            "its labels are noisy. What a face expresses is not what a person feels.",
         ],
         "preparation": {
             "side": config.preparation.side,
