@@ -154,10 +154,13 @@ def answers(
         tick: called after each clip.
 
     Raises:
-        InputError: if a clip cannot be read.
+        InputError: if there are no clips, or one cannot be read.
     """
     cutter = _Cutter(cut, recogniser.card.window)
-    logits, clip, weight, actual = [], [], [], []
+    logits = [np.zeros((0, len(LABELS)), np.float32)]
+    clip: list[int] = []
+    weight: list[float] = []
+    actual: list[int] = []
     for i, entry in enumerate(entries):
         assert entry.path is not None
         samples = list(cutter(read_audio(entry.path, RATE)))
@@ -167,6 +170,8 @@ def answers(
         weight += [s.span.duration for s in samples]
         actual.append(int(soft_target(entry.labels, to).argmax()))
         tick()
+    if not actual:
+        raise InputError("no clips to measure on: does the corpus' table have its test speakers?")
     return Answers(
         np.concatenate(logits),
         np.array(clip, np.int64),
