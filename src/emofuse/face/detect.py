@@ -134,8 +134,7 @@ class HaarDetector:
             InputError: if `image` is not a uint8 picture of shape (H, W, 3).
         """
         _check(image)
-        small, scale = _shrink(image, self.config.side)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        grey, scale = _shrink(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), self.config.side)
         size = self.config.min_face
         proposals, _ = self._coarse.detectMultiScale2(
             grey, self.config.step, 1, minSize=(size, size)
