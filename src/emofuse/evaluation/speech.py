@@ -8,7 +8,6 @@ is measured is the ONNX model, fed with the windows that an analysis cuts.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,13 +24,12 @@ from ..corpora.labels import load_map, soft_target
 from ..corpora.manifest import Entry, Manifest, Split
 from ..corpora.recipes import crema_d, ravdess
 from ..engine.windows import Windower
-from ..errors import EmofuseError, InputError
+from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from ..models.registry import load
 from ..sources.audio import read_audio
 from ..speech.segment import RATE, VoiceActivity
-from . import metrics
+from . import command, metrics
 
 COMMAND = "python -m emofuse.evaluation.speech --data ROOT"
 
@@ -274,36 +272,16 @@ def _metrics(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print each figure beside the card's; return 1 if one differs by more than 0.002."""
-    from rich.console import Console
-    from rich.table import Table
-
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of both corpora")
-    parser.add_argument("--model", default="speech-compact-v1", help="id of the model")
+    """Print each figure beside the card's; see `command.run` for what is returned."""
+    parser = command.parser(__doc__ or "", "speech-compact-v1", "both corpora")
     parser.add_argument(
         "--cut", choices=[c.value for c in Cut], action="append", help="only this cut; repeatable"
     )
     args = parser.parse_args(arguments)
-    console = Console()
-    try:
-        recogniser = load(args.model)
-        if not isinstance(recogniser, OnnxRecogniser):
-            raise InputError(f"{args.model!r} gives no logits to measure")
-        found = evaluate(recogniser, args.data, [Cut(c) for c in args.cut or list(Cut)])
-    except EmofuseError as e:
-        console.print(f"error: {e}", markup=False)
-        return 2
-    stated = {(m.corpus, m.split, m.name): m.value for m in recogniser.card.metrics}
-    table = Table("corpus", "split", "figure", "measured", "card", title=args.model)
-    differ = False
-    for m in found:
-        value = stated.get((m.corpus, m.split, m.name))
-        differ |= value is not None and abs(value - m.value) > 2e-3
-        shown = "" if value is None else f"{value:.4f}"
-        table.add_row(m.corpus, m.split, m.name, f"{m.value:.4f}", shown)
-    console.print(table)
-    return int(differ)
+    cuts = [Cut(c) for c in args.cut or list(Cut)]
+    return command.run(
+        args, lambda recogniser, args: evaluate(recogniser, args.data, cuts), tolerance=2e-3
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ what is measured is the ONNX model through the recogniser's own `prepare`.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -22,11 +21,10 @@ from ..core.labels import CANONICAL, Taxonomy
 from ..corpora.labels import load_map, soft_targets
 from ..corpora.manifest import Manifest, Split
 from ..corpora.recipes import goemotions
-from ..errors import EmofuseError, InputError
+from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from ..models.registry import load
-from . import metrics
+from . import command, metrics
 from .multilabel import best_thresholds, multilabel_f1
 
 COMMAND = "python -m emofuse.evaluation.text --data ROOT"
@@ -205,33 +203,10 @@ def _metric(split: Split, name: str, value: float, comments: int) -> Metric:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print each figure beside the card's; return 1 if one differs by more than 0.0005."""
-    from rich.console import Console
-    from rich.table import Table
-
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of GoEmotions")
-    parser.add_argument("--model", default="text-minilm-v1", help="id of the model")
-    parser.add_argument("--threads", type=int, default=1, help="threads of one inference")
-    args = parser.parse_args(arguments)
-    console = Console()
-    try:
-        recogniser = load(args.model, threads=args.threads)
-        if not isinstance(recogniser, OnnxRecogniser):
-            raise InputError(f"{args.model!r} gives no logits to measure")
-        found = evaluate(recogniser, args.data, (Split.VALIDATION, Split.TEST))
-    except EmofuseError as e:
-        console.print(f"error: {e}", markup=False)
-        return 2
-    stated = {(m.split, m.name): m.value for m in recogniser.card.metrics}
-    table = Table("split", "figure", "measured", "card", title=args.model)
-    differ = False
-    for m in found:
-        value = stated.get((m.split, m.name))
-        differ |= value is not None and abs(value - m.value) > 5e-4
-        table.add_row(m.split, m.name, f"{m.value:.4f}", "" if value is None else f"{value:.4f}")
-    console.print(table)
-    return int(differ)
+    """Print each figure beside the card's; see `command.run` for what is returned."""
+    args = command.parser(__doc__ or "", "text-minilm-v1", "GoEmotions").parse_args(arguments)
+    splits = (Split.VALIDATION, Split.TEST)
+    return command.run(args, lambda recogniser, args: evaluate(recogniser, args.data, splits))
 
 
 if __name__ == "__main__":
