@@ -62,7 +62,7 @@ def talking(media: Path, tmp_path: Path) -> Path:
 
 
 TROUBLE = """
-import os, signal
+import signal, time
 import numpy as np
 
 class Trouble:
@@ -77,7 +77,8 @@ class Bug(Trouble):
 
 class Impatient(Trouble):
     def infer(self, batch):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # to this thread: another may take its time
+        time.sleep(5)
         raise AssertionError("the signal came too late")
 """
 
