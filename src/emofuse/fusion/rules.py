@@ -236,5 +236,8 @@ def _entropy(p: Array) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def _merged_details(parts: Sequence[Estimate]) -> dict[str, object]:
-    return {key: value for e in parts for key, value in e.details.items()}
+def _merged_details(parts: Sequence[Estimate]) -> Mapping[str, object]:
+    some = [e.details for e in parts if e.details]
+    if len(some) == 1:  # shared, not copied: an hour has thousands of them
+        return some[0]
+    return {key: value for details in some for key, value in details.items()}
