@@ -64,3 +64,12 @@ class TestCard:
         assert Licences.COMMERCIAL(card) is not bool(
             re.search(r"\bNC\b|non-?commercial|research", card.licence, re.IGNORECASE)
         )
+
+
+def test_embedded_graphs_do_not_tell_where_they_were_made() -> None:
+    store = Store(offline=True)
+    for card in store.cards():
+        if not card.downloads:
+            graph = store.files(card)["weights"].read_bytes()
+            assert b"site-packages" not in graph, card.id
+            assert b"stack_trace" not in graph, card.id
