@@ -77,6 +77,8 @@ class Bug(Trouble):
 
 class Impatient(Trouble):
     def infer(self, batch):
+        # What a background shell starts ignores interrupts, and so would Python.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)  # to this thread: another may take its time
         time.sleep(5)
         raise AssertionError("the signal came too late")
