@@ -21,7 +21,7 @@ from emofuse.models.runtime import Session  # noqa: E402
 from emofuse.training import export as exporting  # noqa: E402
 from emofuse.training.export import export, to_toml, write_golden  # noqa: E402
 from emofuse.training.face import drawn_faces  # noqa: E402
-from emofuse.training.nets.face import FaceNet, FaceNetConfig  # noqa: E402
+from emofuse.training.nets.face.residual import FaceNet, FaceNetConfig  # noqa: E402
 
 FIELDS: dict[str, Any] = {
     "id": "face-test",

@@ -19,7 +19,7 @@ from emofuse.models.card import read_card  # noqa: E402
 from emofuse.models.golden import read_golden, replay  # noqa: E402
 from emofuse.training.face import FaceTraining, train  # noqa: E402
 from emofuse.training.loop import LoopConfig  # noqa: E402
-from emofuse.training.nets.face import FaceNetConfig  # noqa: E402
+from emofuse.training.nets.face.residual import FaceNetConfig  # noqa: E402
 
 VOTES = taxonomy("ferplus").labels
 KINDS = {"happy": "happiness", "sad": "sadness"}

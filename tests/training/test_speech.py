@@ -26,7 +26,7 @@ from emofuse.models.card import Calibration, read_card  # noqa: E402
 from emofuse.models.golden import read_golden, replay  # noqa: E402
 from emofuse.speech.recognise import Preparation, SpeechRecogniser  # noqa: E402
 from emofuse.training.loop import LoopConfig, Optimiser  # noqa: E402
-from emofuse.training.nets.speech import SpeechNet  # noqa: E402
+from emofuse.training.nets.speech.mel_cnn import SpeechNet  # noqa: E402
 from emofuse.training.sound import (  # noqa: E402
     Augment,
     Clip,

@@ -21,7 +21,7 @@ from emofuse.models.card import read_card  # noqa: E402
 from emofuse.models.golden import read_golden, replay  # noqa: E402
 from emofuse.text.recognise import TextRecogniser, collate  # noqa: E402
 from emofuse.training.loop import LoopConfig, Optimiser  # noqa: E402
-from emofuse.training.nets.text import Folded, TextNet, TextNetConfig, load_encoder  # noqa: E402
+from emofuse.training.nets.text.encoder import Folded, TextNet, TextNetConfig, load_encoder  # noqa: E402
 from emofuse.training.text import (  # noqa: E402
     AugmentConfig,
     TextTraining,

@@ -29,7 +29,7 @@ from .curves import draw_curves
 from .data import shuffled
 from .export import export, write_card, write_golden
 from .loop import BEST, Batch, LoopConfig, Task, fit, load_weights
-from .nets.face import FaceNet, FaceNetConfig
+from .nets.face.residual import FaceNet, FaceNetConfig
 
 CROP = "fer2013"
 """The crop geometry of the corpus, by its name in `emofuse.face.crop`."""

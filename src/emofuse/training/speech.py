@@ -32,7 +32,7 @@ from .curves import draw_curves
 from .data import shuffled
 from .export import export, write_card, write_golden
 from .loop import BEST, Batch, LoopConfig, Optimiser, Task, fit, load_weights
-from .nets.speech import SpeechNet
+from .nets.speech.mel_cnn import SpeechNet
 from .sound import Augment, Clip, SoundAugmentation, Waveform
 
 

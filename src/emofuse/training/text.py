@@ -40,7 +40,7 @@ from ..text.recognise import Preparation, TextRecogniser, WordPieces, collate
 from .curves import draw_curves
 from .export import write_card, write_golden, write_onnx
 from .loop import BEST, Batch, LoopConfig, Optimiser, Task, fit, load_weights
-from .nets.text import Folded, TextNet, TextNetConfig, load_encoder
+from .nets.text.encoder import Folded, TextNet, TextNetConfig, load_encoder
 from .shrink import shrink
 
 TOKENIZER = "tokenizer.json"

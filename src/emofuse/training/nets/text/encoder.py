@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import InputError
+from ....errors import InputError
 
 PADDING = 0
 """Token id that fills up short rows; BERT's ``[PAD]``."""

@@ -1,0 +1,3 @@
+"""Nets for face: each name with the module and attribute of its `NetKind`."""
+
+KINDS: dict[str, str] = {}
