@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from emofuse.errors import ModelError
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.registry import load
 from emofuse.models.store import Store
-from emofuse.speech.features import MelConfig
-from emofuse.speech.recognise import Preparation, SpeechRecogniser, prepare
+from emofuse.speech.features import MelConfig, mel_power
+from emofuse.speech.recognise import Level, Preparation, SpeechRecogniser, prepare
 
 MODEL = "speech-compact-v1"
 
@@ -56,6 +56,49 @@ def test_the_picture_is_normalised() -> None:
 
 def test_silence_has_a_picture_too() -> None:
     assert (prepare(np.zeros(8_000, np.float32)) == 0).all()
+
+
+RELATIVE = Preparation(level=Level.RELATIVE, centre=-5.0, scale=3.0)
+
+
+@settings(deadline=None, max_examples=10)
+@given(gain=st.floats(1e-3, 100))
+def test_a_relative_level_does_not_hear_loudness(gain: float) -> None:
+    x = buzz(24_000)
+    np.testing.assert_allclose(
+        prepare(x * np.float32(gain), RELATIVE), prepare(x, RELATIVE), atol=2e-3
+    )
+
+
+def test_a_relative_level_is_the_logarithm_of_what_it_says() -> None:
+    x = buzz(48_000)
+    power = mel_power(x, 16_000)
+    expected = (np.log(np.maximum(power / power.mean(), 1e-6)) + 5) / 3
+    np.testing.assert_allclose(prepare(x, RELATIVE), expected, atol=1e-4)
+
+
+def test_a_relative_level_keeps_how_lively_a_sound_is() -> None:
+    """A per-clip level makes a flat and a lively sound equally wide; a relative one does not."""
+    t = np.arange(48_000) / 16_000
+    hiss = np.random.default_rng(0).normal(0, 0.1, t.size)
+    flat, lively = (
+        (hiss * np.exp(depth * np.sin(8 * t))).astype(np.float32) for depth in (0.0, 2.0)
+    )
+    assert prepare(lively, RELATIVE).std() > 1.5 * prepare(flat, RELATIVE).std()
+    assert prepare(lively).std() == pytest.approx(prepare(flat).std(), rel=1e-2)
+
+
+def test_silence_has_a_relative_level_too() -> None:
+    assert prepare(np.zeros(8_000, np.float32), RELATIVE) == pytest.approx(5 / 3)
+
+
+def test_the_level_is_read_from_a_card_and_written_as_a_word(recogniser: SpeechRecogniser) -> None:
+    table = {"level": "relative", "centre": -5.0, "scale": 3.0}
+    assert Preparation.of_card(replace(recogniser.card, preparation=table)) == RELATIVE
+    assert f"{Level.RELATIVE}" == str(asdict(RELATIVE)["level"]) == "relative"
+    wrong = replace(recogniser.card, preparation={"level": "loud"})
+    with pytest.raises(ModelError, match="loud"):
+        Preparation.of_card(wrong)
 
 
 @pytest.mark.parametrize("n", [0, 48_001])
