@@ -67,12 +67,45 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Data a model was trained on, with its licence and what was used of it."""
+    """Data a model was trained on, with its licence and what was used of it.
+
+    `used` says it to people. The fields below it say it to `emofuse evaluate`, which
+    refuses to measure a model on what it has learnt from. They name what was learnt
+    together: what is in one of the `splits`, in one of the `folds` and by one of the
+    `speakers`, where an empty field allows all.
+
+    Args:
+        name: the corpus' name, for people.
+        licence: of the data.
+        used: what was used of it, for people.
+        citation: where it is described.
+        corpus: the recipe's name, e.g. ``"ravdess"``; empty if that is not known.
+        splits: learnt splits, e.g. ``("train",)``.
+        folds: learnt folds, e.g. ``(0, 1, 2, 4)``.
+        speakers: learnt speakers.
+        chosen: what the model was chosen or calibrated on: splits (``"validation"``)
+            and folds (``"fold 2"``). Figures on it are a little too good.
+    """
 
     name: str
     licence: str
     used: str = ""
     citation: str = ""
+    corpus: str = ""
+    splits: tuple[str, ...] = ()
+    folds: tuple[int, ...] = ()
+    speakers: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("splits", "folds", "speakers", "chosen"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ValueError(f"data {self.name!r}: {name} must be a list, got {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        told = self.splits or self.folds or self.speakers or self.chosen
+        if told and not self.corpus:
+            raise ValueError(f"data {self.name!r}: say which `corpus` the splits, folds, … are of")
 
 
 @dataclass(frozen=True, slots=True)
