@@ -14,6 +14,7 @@ REFERENCE = Path(__file__).with_name("reference.npz")
 RATE = 16_000
 SHAPE = {"n_fft": 512, "hop_length": 200, "center": False}
 BANDS = {"n_mels": 40, "fmin": 60.0, "fmax": 7600.0}
+FINE = {"n_fft": 1024, "hop_length": 256, "center": False}
 
 
 def sound() -> NDArray[np.float32]:
@@ -25,12 +26,25 @@ def sound() -> NDArray[np.float32]:
 
 
 def reference(x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """librosa's mel power and cepstra of a sound."""
+    """librosa's mel power, cepstra, chroma and so on of a sound."""
     import librosa
 
     power = librosa.feature.melspectrogram(y=x, sr=RATE, **SHAPE, **BANDS)
     cepstra = librosa.feature.mfcc(S=librosa.power_to_db(power), sr=RATE, n_mfcc=13)
-    return {"mel_power": power.astype(np.float32), "mfcc": cepstra.astype(np.float32)}
+    found = {
+        "mel_power": power,
+        "mfcc": cepstra,
+        "deltas": librosa.feature.delta(cepstra, width=9, mode="nearest"),
+        "chroma": librosa.feature.chroma_stft(y=x, sr=RATE, tuning=0.0, **FINE),
+        "contrast": librosa.feature.spectral_contrast(y=x, sr=RATE, **FINE),
+        "crossings": librosa.feature.zero_crossing_rate(
+            x, frame_length=512, hop_length=256, center=False
+        )[0],
+        "yin": librosa.yin(
+            x, fmin=65, fmax=500, sr=RATE, frame_length=1024, hop_length=256, center=False
+        ),
+    }
+    return {name: value.astype(np.float32) for name, value in found.items()}
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import fft
 
 from emofuse.errors import ModelError
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.registry import load
 from emofuse.models.store import Store
-from emofuse.speech.features import MelConfig, mel_power
-from emofuse.speech.recognise import Level, Preparation, SpeechRecogniser, prepare
+from emofuse.speech.features import MelConfig, mel_power, prosody
+from emofuse.speech.recognise import Features, Level, Preparation, SpeechRecogniser, prepare
 
 MODEL = "speech-compact-v1"
 
@@ -99,6 +100,85 @@ def test_the_level_is_read_from_a_card_and_written_as_a_word(recogniser: SpeechR
     wrong = replace(recogniser.card, preparation={"level": "loud"})
     with pytest.raises(ModelError, match="loud"):
         Preparation.of_card(wrong)
+
+
+EVERY = [
+    Preparation(features=features, deltas=deltas, seconds=1.5)
+    for features, deltas in (("logmel", 0), ("mfcc", 0), ("mfcc", 2), ("handcrafted", 1))
+] + [Preparation(features=Features.WAVEFORM, seconds=1.5)]
+
+
+@pytest.mark.parametrize("preparation", EVERY, ids=lambda p: f"{p.features}-{p.deltas}")
+@pytest.mark.parametrize("n", [1, 700, 8_000, 24_000])
+def test_every_kind_of_features_has_its_shape(preparation: Preparation, n: int) -> None:
+    row = prepare(buzz(n), preparation)
+    assert row.shape == preparation.shape
+    assert row.dtype == np.float32
+    assert np.isfinite(row).all()
+    assert np.isfinite(prepare(np.zeros(n, np.float32), preparation)).all()
+
+
+@pytest.mark.parametrize("preparation", EVERY, ids=lambda p: f"{p.features}-{p.deltas}")
+def test_no_kind_of_features_hears_loudness(preparation: Preparation) -> None:
+    x = buzz(24_000)
+    for gain in (1e-3, 30.0):
+        np.testing.assert_allclose(
+            prepare(x * np.float32(gain), preparation), prepare(x, preparation), atol=5e-3
+        )
+
+
+def test_cepstra_are_the_cosine_transform_of_the_picture() -> None:
+    x = buzz(48_000)
+    whole = prepare(x, Preparation(features=Features.MFCC, coefficients=64))
+    np.testing.assert_allclose(fft.idct(whole, type=2, norm="ortho", axis=0), prepare(x), atol=1e-5)
+    np.testing.assert_array_equal(
+        prepare(x, Preparation(features=Features.MFCC, coefficients=13)), whole[:13]
+    )
+
+
+def test_by_hand_has_the_cepstra_and_then_prosody() -> None:
+    x = buzz(48_000)
+    rows = prepare(x, Preparation(features=Features.HANDCRAFTED, deltas=1))
+    cepstra = prepare(x, Preparation(features=Features.MFCC, deltas=1))
+    np.testing.assert_array_equal(rows[:40], cepstra)
+    np.testing.assert_array_equal(rows[40:], prosody(x, 16_000))
+
+
+def test_a_waveform_is_standardised_and_repeated() -> None:
+    row = prepare(buzz(20_000) + 3, Preparation(features=Features.WAVEFORM))
+    assert row[:20_000].mean() == pytest.approx(0, abs=1e-4)
+    assert row[:20_000].std() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_array_equal(row[20_000:40_000], row[:20_000])
+
+
+def test_a_card_of_the_first_version_gives_the_picture_it_gave() -> None:
+    """The card's keys of then, and the picture as it was computed then."""
+    table = {"rate": 16_000, "seconds": 3.0, "range_db": 60.0}
+    table["mel"] = {"window": 512, "hop": 256, "mels": 64, "low": 60.0, "high": 7600.0}
+    card = replace(load(MODEL, Store(offline=True)).card, preparation=table)
+    x = buzz(48_000)
+    power = mel_power(x, 16_000)
+    then = np.log(np.maximum(power, np.float32(power.mean() * 1e-6)))
+    then -= then.mean()
+    then /= then.std()
+    np.testing.assert_allclose(prepare(x, Preparation.of_card(card)), then, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"features": "spectrum"},
+        {"coefficients": 65},
+        {"deltas": 3},
+        {"features": "handcrafted", "mel": {"window": 200, "hop": 100}},
+    ],
+    ids=lambda w: "-".join(w),
+)
+def test_features_that_make_no_sense_are_refused(
+    wrong: dict[str, object], recogniser: SpeechRecogniser
+) -> None:
+    with pytest.raises(ModelError, match="does not fit a speech model"):
+        Preparation.of_card(replace(recogniser.card, preparation=wrong))
 
 
 @pytest.mark.parametrize("n", [0, 48_001])

@@ -9,13 +9,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft as sp_fft
 
 from ..errors import ModelError
 from ..models.card import Card
 from ..models.recogniser import OnnxRecogniser
-from .features import MelConfig, mel_power
+from .features import MelConfig, deltas, mel_power, prosody, prosody_rows
 
 _FAINTEST = 1e-20  # power that counts as none: its logarithm is still a number
+
+
+class Features(str, Enum):
+    """What a model looks at.
+
+    ``LOGMEL``: the logarithm of the power in mel bands; a row a band.
+    ``MFCC``: its cosine transform over the bands (cepstra), with their deltas.
+    ``HANDCRAFTED``: the same, then chroma, spectral contrast, zero-crossing rate,
+    pitch and periodicity (see `features.prosody`).
+    ``WAVEFORM``: the samples themselves, of mean 0 and deviation 1.
+    """
+
+    LOGMEL = "logmel"
+    MFCC = "mfcc"
+    HANDCRAFTED = "handcrafted"
+    WAVEFORM = "waveform"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class Level(str, Enum):
@@ -48,6 +68,9 @@ class Preparation:
         centre: subtracted from the logarithm of the power relative to its mean,
             in nepers of power (``Level.RELATIVE`` only).
         scale: what that is then divided by (``Level.RELATIVE`` only).
+        features: what the model looks at.
+        coefficients: how many cepstra, from the 0th; at most `mel.mels`.
+        deltas: 1 adds the cepstra's change over time, 2 the change of that too.
 
     Raises:
         ValueError: if a value makes no sense.
@@ -60,11 +83,22 @@ class Preparation:
     level: Level = Level.CLIP
     centre: float = 0.0
     scale: float = 1.0
+    features: Features = Features.LOGMEL
+    coefficients: int = 20
+    deltas: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level", Level(self.level))
+        object.__setattr__(self, "features", Features(self.features))
         if not (self.rate > 0 and self.seconds > 0 and self.range_db > 0 and self.scale > 0):
             raise ValueError(f"rate, seconds, range_db and scale must be > 0, got {self}")
+        if not (0 < self.coefficients <= self.mel.mels and 0 <= self.deltas <= 2):
+            raise ValueError(
+                f"need 0 < coefficients <= {self.mel.mels} (the mel bands) and 0, 1 or 2 deltas, "
+                f"got {self.coefficients} and {self.deltas}"
+            )
+        if self.features is Features.HANDCRAFTED:
+            prosody_rows(self.rate, self.mel)  # refuses frames that are too short
 
     @property
     def samples(self) -> int:
@@ -72,9 +106,16 @@ class Preparation:
         return round(self.rate * self.seconds)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of a prepared row: (mels, frames)."""
-        return self.mel.mels, self.mel.frames(self.samples)
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what `prepare` returns: (rows, frames), or (samples,) of a waveform."""
+        if self.features is Features.WAVEFORM:
+            return (self.samples,)
+        rows = self.mel.mels
+        if self.features is not Features.LOGMEL:
+            rows = self.coefficients * (1 + self.deltas)
+        if self.features is Features.HANDCRAFTED:
+            rows += prosody_rows(self.rate, self.mel)
+        return rows, self.mel.frames(self.samples)
 
     @classmethod
     def of_card(cls, card: Card) -> Preparation:
@@ -95,13 +136,13 @@ class Preparation:
 def prepare(
     waveform: NDArray[np.float32], preparation: Preparation = Preparation()
 ) -> NDArray[np.float32]:
-    """Turn a waveform into the picture that a speech model looks at. Pure.
+    """Turn a waveform into what a speech model looks at. Pure.
 
-    The log-mel spectrum is brought to a common `Level`, so loudness does not
-    matter, but the balance between the bands (how strained a voice is) stays.
-    Sound shorter than the model's window is repeated until the picture is full:
-    pooling over time then sees what it would see of the sound alone, and no
-    artificial silence.
+    Loudness does not matter, whatever the `Features`: the log-mel spectrum is
+    brought to a common `Level`, and the cepstra are that picture's. The balance
+    between the bands (how strained a voice is) stays. Sound shorter than the
+    model's window is repeated until the window is full: pooling over time then
+    sees what it would see of the sound alone, and no artificial silence.
 
     Args:
         waveform: mono, float32, shape (n,) with 1 <= n <= `preparation.samples`.
@@ -118,6 +159,22 @@ def prepare(
             f"a waveform of at most {preparation.samples} samples ({preparation.seconds:g} s) "
             f"is expected, got {waveform.size}: cut it into windows"
         )
+    if waveform.ndim != 1 or waveform.size == 0:
+        raise ValueError(f"need at least one sample in shape (n,), got {waveform.shape}")
+    if preparation.features is Features.WAVEFORM:
+        return _standardised(waveform, preparation.samples)
+    picture = _log_mel(waveform, preparation)
+    if preparation.features is not Features.LOGMEL:
+        picture = _cepstra(picture, preparation)
+    if preparation.features is Features.HANDCRAFTED:
+        spoken = prosody(waveform, preparation.rate, preparation.mel)
+        picture = np.concatenate((picture, spoken))
+    repeated = np.arange(preparation.shape[1]) % picture.shape[1]
+    return np.ascontiguousarray(picture[:, repeated])
+
+
+def _log_mel(waveform: NDArray[np.float32], preparation: Preparation) -> NDArray[np.float32]:
+    """The log-mel spectrum at its level: (mels, frames)."""
     power = mel_power(waveform, preparation.rate, preparation.mel)
     mean = float(power.mean())
     floor = max(mean * 10 ** (-preparation.range_db / 10), _FAINTEST)
@@ -128,8 +185,23 @@ def prepare(
     else:
         picture -= np.float32(np.log(max(mean, _FAINTEST)) + preparation.centre)
         picture /= np.float32(preparation.scale)
-    repeated = np.arange(preparation.shape[1]) % picture.shape[1]
-    return np.ascontiguousarray(picture[:, repeated])
+    return picture
+
+
+def _cepstra(picture: NDArray[np.float32], preparation: Preparation) -> NDArray[np.float32]:
+    """Cepstra of a log-mel picture, then their deltas: (coefficients * (1 + deltas), frames)."""
+    cepstra = sp_fft.dct(picture, type=2, norm="ortho", axis=0)[: preparation.coefficients]
+    parts = [cepstra]
+    for _ in range(preparation.deltas):
+        parts.append(deltas(parts[-1]))
+    return np.concatenate(parts)
+
+
+def _standardised(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """The waveform at mean 0 and deviation 1, repeated to `samples` samples."""
+    x = waveform - waveform.mean(dtype=np.float64)
+    x /= max(float(x.std()), 1e-7)
+    return np.resize(x, samples).astype(np.float32)
 
 
 class SpeechRecogniser(OnnxRecogniser):
