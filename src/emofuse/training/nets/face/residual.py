@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .. import NetKind
+from .base import FaceNetBase
+
 
 @dataclass(frozen=True, slots=True)
 class FaceNetConfig:
@@ -18,6 +21,7 @@ class FaceNetConfig:
         widths: channels of the stages; each stage starts by halving the resolution.
         blocks: residual blocks of each stage.
         dropout: probability of dropping a pooled feature in training.
+        channels: of the faces, 1 (grey) or 3 (RGB).
     """
 
     labels: int = 8
@@ -25,6 +29,7 @@ class FaceNetConfig:
     widths: tuple[int, ...] = (48, 96, 160)
     blocks: tuple[int, ...] = (1, 2, 1)
     dropout: float = 0.1
+    channels: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -38,15 +43,18 @@ class FaceNetConfig:
             raise ValueError(f"need at least 16 channels everywhere, got {self}")
 
 
-class FaceNet(nn.Module):
+class FaceNet(FaceNetBase):
     """A stem, residual blocks (He et al. 2016), the mean over the picture, a linear head.
 
-    Takes prepared faces, float (batch, 1, side, side); gives logits (batch, labels).
+    Takes prepared faces, float (batch, channels, side, side); gives logits (batch, labels).
     """
 
+    HEAD = ("head.",)
+
     def __init__(self, config: FaceNetConfig) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [_conv(1, config.stem), nn.BatchNorm2d(config.stem), nn.ReLU()]
+        super().__init__(config.channels, (config.stem, *config.widths)[-1])
+        stem = _conv(config.channels, config.stem)
+        layers: list[nn.Module] = [stem, nn.BatchNorm2d(config.stem), nn.ReLU()]
         channels = config.stem
         for width, blocks in zip(config.widths, config.blocks, strict=True):
             for i in range(blocks):
@@ -56,10 +64,15 @@ class FaceNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(channels, config.labels)
 
-    def forward(self, faces: Tensor) -> Tensor:
-        """Return logits."""
-        pooled = self.features(faces).mean(dim=(2, 3))
-        return self.head(self.dropout(pooled))
+    def embed(self, faces: Tensor) -> Tensor:
+        """Return the pooled features, (batch, last width)."""
+        pooled: Tensor = self.features(self.check(faces)).mean(dim=(2, 3))
+        return pooled
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Return logits (batch, labels)."""
+        logits: Tensor = self.head(self.dropout(embedding))
+        return logits
 
 
 class Residual(nn.Module):
@@ -88,3 +101,13 @@ class Residual(nn.Module):
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+
+COMPACT = NetKind(
+    name="compact",
+    title="a compact residual net for small grey faces (after He et al. 2016, arXiv:1512.03385)",
+    config=FaceNetConfig,
+    build=FaceNet,
+    preparation={"side": 48},
+)
+"""Kind of `FaceNet`."""
