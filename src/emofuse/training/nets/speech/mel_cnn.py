@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from .. import NetKind
+from .base import AttentiveStatistics, SpeechNetBase, check_sizes, convolution, head
 
-class SpeechNet(nn.Module):
+
+@dataclass(frozen=True, slots=True)
+class MelCnnConfig:
+    """Sizes of `SpeechNet`.
+
+    Args:
+        labels: number of classes.
+        mels: bands of the picture, a multiple of 16.
+        widths: channels of the four stages.
+        embedding: width of what is pooled.
+        dropout: probability of dropping a pooled statistic.
+    """
+
+    labels: int
+    mels: int = 64
+    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
+    embedding: int = 192
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        check_sizes(self, "labels", "mels", "widths", "embedding")
+        if len(self.widths) != 4:
+            raise ValueError(f"need the widths of four stages, got {self.widths}")
+
+
+class SpeechNet(SpeechNetBase):
     """Residual convolutions over time and frequency, then attentive statistics pooling.
 
     The picture shrinks eightfold in time and sixteenfold in frequency; what is
@@ -18,7 +48,7 @@ class SpeechNet(nn.Module):
         labels: number of classes.
         mels: bands of the picture, a multiple of 16.
         widths: channels of the four stages.
-        embedding: width of what is pooled.
+        embedding: width of what is pooled; `width` is twice that.
         dropout: probability of dropping a pooled statistic.
 
     Raises:
@@ -38,12 +68,12 @@ class SpeechNet(nn.Module):
             raise ValueError(f"mels must be a multiple of 16, got {mels}")
         a, b, c, d = widths
         self.trunk = nn.Sequential(
-            _convolution(1, a, stride=(2, 2), size=5),
-            _convolution(a, b, stride=(2, 2)),
+            convolution(1, a, stride=(2, 2), size=5),
+            convolution(a, b, stride=(2, 2)),
             _Residual(b),
-            _convolution(b, c, stride=(2, 2)),
+            convolution(b, c, stride=(2, 2)),
             _Residual(c),
-            _convolution(c, d, stride=(2, 1)),
+            convolution(c, d, stride=(2, 1)),
             _Residual(d),
         )
         self.fold = nn.Sequential(
@@ -52,34 +82,14 @@ class SpeechNet(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.pool = AttentiveStatistics(embedding)
-        self.classify = nn.Sequential(
-            nn.BatchNorm1d(2 * embedding), nn.Dropout(dropout), nn.Linear(2 * embedding, labels)
-        )
+        self.width = 2 * embedding
+        self.classify = head(self.width, labels, dropout)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return logits (batch, labels) of pictures (batch, mels, frames)."""
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return embeddings (batch, width) of pictures (batch, mels, frames)."""
         maps = self.trunk(pictures.unsqueeze(1))
-        moments = self.fold(maps.flatten(1, 2))
-        logits: Tensor = self.classify(self.pool(moments))
-        return logits
-
-
-class AttentiveStatistics(nn.Module):
-    """Mean and standard deviation over time, weighted by learned attention per channel."""
-
-    def __init__(self, channels: int, hidden: int = 64) -> None:
-        super().__init__()
-        self.attend = nn.Sequential(
-            nn.Conv1d(channels, hidden, 1), nn.Tanh(), nn.Conv1d(hidden, channels, 1)
-        )
-
-    def forward(self, moments: Tensor) -> Tensor:
-        """Pool (batch, channels, time) to (batch, 2 * channels)."""
-        moments = moments.float()  # a variance needs the digits
-        weights = self.attend(moments).float().softmax(dim=2)
-        mean = (weights * moments).sum(dim=2)
-        variance = (weights * (moments - mean.unsqueeze(2)) ** 2).sum(dim=2)
-        return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
+        pooled: Tensor = self.pool(self.fold(maps.flatten(1, 2)))
+        return pooled
 
 
 class _Residual(nn.Module):
@@ -88,7 +98,7 @@ class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _convolution(channels, channels),
+            convolution(channels, channels),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels),
         )
@@ -98,11 +108,10 @@ class _Residual(nn.Module):
         return torch.relu(maps + self.body(maps))
 
 
-def _convolution(
-    inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), size: int = 3
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+MEL_CNN = NetKind(
+    "mel-cnn",
+    "residual convolutions on log-mel pictures, attentive statistics pooling",
+    MelCnnConfig,
+    lambda c: SpeechNet(c.labels, c.mels, c.widths, c.embedding, c.dropout),
+    {"features": "logmel"},
+)
