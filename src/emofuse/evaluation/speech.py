@@ -11,51 +11,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import SPEAKER
 from ..core.labels import CANONICAL, LabelMap, Taxonomy
-from ..core.media import AudioChunk, Sample, WindowSpec
 from ..corpora.labels import load_map, soft_target
 from ..corpora.manifest import Entry, Manifest, Split
 from ..corpora.recipes import crema_d, ravdess
-from ..engine.windows import Windower
 from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from ..sources.audio import read_audio
-from ..speech.segment import RATE, VoiceActivity
 from . import command, metrics
+from .answers import ask, windows
+from .cuts import Cut, voiced_range
+
+__all__ = [
+    "COMMAND", "LABELS", "Answers", "Cut", "answers", "evaluate", "main", "test_sets", "to_labels",
+    "voiced_range",
+]  # fmt: skip
 
 COMMAND = "python -m emofuse.evaluation.speech --data ROOT"
 
 LABELS = Taxonomy("speech", tuple(x for x in CANONICAL.labels if x != "contempt"))
 """What the protocol's models answer: none of the corpora has contempt."""
 
-Waveform = NDArray[np.float32]
 Floats = NDArray[np.float32]
-
-
-class Cut(str, Enum):
-    """What of a clip the model hears; all of a clip's answers are averaged."""
-
-    CLIP = "clip"
-    USE = "in use"
-    SHORT = "1 s"
-
-    @property
-    def protocol(self) -> str:
-        """The cut in words."""
-        return {
-            Cut.CLIP: "whole clips, cut into the card's windows",
-            Cut.USE: "as an analysis does it: the card's windows inside the regions that voice "
-            "activity detection finds; a clip without any counts as neutral",
-            Cut.SHORT: "one second from the middle of the voiced part of each clip",
-        }[self]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,26 +97,6 @@ def to_labels(name: str) -> LabelMap:
     return LabelMap(to.source, LABELS, to.weights, to.dropped)
 
 
-def voiced_range(sound: Waveform, rate: int) -> tuple[int, int]:
-    """Find where a recording of one voice starts and ends, by energy.
-
-    The level of 20 ms frames must be within 30 dB of the loud ones' (95th
-    percentile); 100 ms are added on both sides. It finds much the same as voice
-    activity detection proper in studio recordings, a hundred times faster.
-
-    Returns:
-        First sample, and the one after the last.
-    """
-    size = rate // 50
-    frames = sound[: len(sound) // size * size].reshape(-1, size)
-    if not len(frames):
-        return 0, len(sound)
-    power = (frames.astype(np.float32) ** 2).mean(axis=1)
-    loud = np.flatnonzero(power >= 1e-3 * np.percentile(power, 95))
-    pad = rate // 10
-    return max(0, int(loud[0]) * size - pad), min(len(sound), (int(loud[-1]) + 1) * size + pad)
-
-
 def answers(
     recogniser: OnnxRecogniser,
     entries: Iterable[Entry],
@@ -154,59 +116,12 @@ def answers(
     Raises:
         InputError: if there are no clips, or one cannot be read.
     """
-    cutter = _Cutter(cut, recogniser.card.window)
-    logits = [np.zeros((0, len(LABELS)), np.float32)]
-    clip: list[int] = []
-    weight: list[float] = []
-    actual: list[int] = []
-    for i, entry in enumerate(entries):
-        assert entry.path is not None
-        samples = list(cutter(read_audio(entry.path, RATE)))
-        if samples:
-            logits.append(recogniser.logits([recogniser.prepare(s.data) for s in samples]))
-        clip += [i] * len(samples)
-        weight += [s.span.duration for s in samples]
-        actual.append(int(soft_target(entry.labels, to).argmax()))
-        tick()
-    if not actual:
+    asked = tuple(entries)
+    if not asked:
         raise InputError("no clips to measure on: does the corpus' table have its test speakers?")
-    return Answers(
-        np.concatenate(logits),
-        np.array(clip, np.int64),
-        np.array(weight, np.float32),
-        np.array(actual, np.int64),
-        to.covered,
-    )
-
-
-class _Cutter:
-    """Cuts clips into windows with the very stages of an analysis."""
-
-    def __init__(self, cut: Cut, window: WindowSpec | None) -> None:
-        if window is None:
-            raise InputError("this protocol needs a model of windows; its card has no `window`")
-        self._cut = cut
-        self._windower = Windower(window, SPEAKER, lambda samples, rate: 1.0)
-        self._voice = VoiceActivity() if cut is Cut.USE else None
-
-    def __call__(self, sound: Waveform) -> Iterator[Sample]:
-        self._windower.reset()
-        for chunk in self._regions(sound):
-            yield from (s for s in self._windower.feed(chunk) if isinstance(s, Sample))
-        yield from self._windower.flush()
-
-    def _regions(self, sound: Waveform) -> Iterator[AudioChunk]:
-        if self._voice is not None:
-            self._voice.reset()
-            found = [*self._voice.feed(AudioChunk(sound, RATE, 0)), *self._voice.flush()]
-            yield from (x for x in found if isinstance(x, AudioChunk))
-            return
-        first, last = 0, len(sound)
-        if self._cut is Cut.SHORT:
-            start, end = voiced_range(sound, RATE)
-            first = start + max(0, end - start - RATE) // 2
-            last = min(end, first + RATE)
-        yield AudioChunk(np.ascontiguousarray(sound[first:last]), RATE, first)
+    found = ask(recogniser, asked, [windows(recogniser.card, cut)], tick)[0]
+    actual = [int(soft_target(entry.labels, to).argmax()) for entry in asked]
+    return Answers(found.logits, found.sample, found.weight, np.array(actual, np.int64), to.covered)
 
 
 def test_sets(root: Path) -> Iterator[tuple[Manifest, str]]:

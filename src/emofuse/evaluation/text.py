@@ -8,7 +8,6 @@ what is measured is the ONNX model through the recogniser's own `prepare`.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,12 @@ from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
 from . import command, metrics
 from .multilabel import best_thresholds, multilabel_f1
+from .robustness import spoken
+
+__all__ = [
+    "COMMAND", "LABELS", "TextSamples", "choose_thresholds", "evaluate", "figures", "logits_of",
+    "main", "present_labels", "read_samples", "spoken", "texts_of",
+]  # fmt: skip
 
 COMMAND = "python -m emofuse.evaluation.text --data ROOT"
 
@@ -93,15 +98,6 @@ def present_labels(manifest: Manifest) -> NDArray[np.bool_]:
         soft_targets(manifest, load_map(manifest.taxonomy.name))[:, columns] > 0
     )
     return present
-
-
-def spoken(text: str) -> str:
-    """Write a text as speech recognisers do: words and apostrophes only, in lower case.
-
-    A text that has no words stays as it is.
-    """
-    words = re.sub(r"[^\w'’\[\]]+", " ", text).lower().strip()
-    return words or text
 
 
 def logits_of(

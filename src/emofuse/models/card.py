@@ -72,7 +72,8 @@ class Corpus:
     `used` says it to people. The fields below it say it to `emofuse evaluate`, which
     refuses to measure a model on what it has learnt from. They name what was learnt
     together: what is in one of the `splits`, in one of the `folds` and by one of the
-    `speakers`, where an empty field allows all.
+    `speakers`, where an empty field allows all. If only `chosen` is given, nothing of
+    the corpus was learnt; if only `corpus` is, all of it.
 
     Args:
         name: the corpus' name, for people.
@@ -142,6 +143,8 @@ class Card:
         calibration: applied by every `infer`.
         prior: the calibrated model's mean probability of each label on its
             validation data; log-linear pooling divides by it.
+        embedding: width of the graph's second output, ``embedding``, float32
+            (batch, width); None if it has none.
         licence: of the weights.
         data: what it was trained on.
         metrics: measured figures.
@@ -158,6 +161,7 @@ class Card:
     window: WindowSpec | None = None
     calibration: Calibration = Calibration()
     prior: tuple[float, ...] | None = None
+    embedding: int | None = None
     licence: str = "unknown"
     data: tuple[Corpus, ...] = ()
     metrics: tuple[Metric, ...] = ()
@@ -169,6 +173,8 @@ class Card:
                 f"card {self.id!r}: prior has {len(self.prior)} entries for "
                 f"{len(self.taxonomy)} labels"
             )
+        if self.embedding is not None and self.embedding < 1:
+            raise ValueError(f"card {self.id!r}: embedding must be ≥ 1, got {self.embedding}")
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
         object.__setattr__(self, "preparation", MappingProxyType(dict(self.preparation)))
 

@@ -1,0 +1,94 @@
+"""What of a clip a speech model hears, cut with the very stages of an analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import SPEAKER
+from ..core.media import AudioChunk, Sample, WindowSpec
+from ..engine.windows import Windower
+from ..errors import InputError
+from ..speech.segment import RATE, VoiceActivity
+
+Waveform = NDArray[np.float32]
+
+
+class Cut(str, Enum):
+    """What of a clip the model hears; all of a clip's answers are averaged."""
+
+    CLIP = "clip"
+    USE = "in use"
+    SHORT = "1 s"
+
+    @property
+    def protocol(self) -> str:
+        """The cut in words."""
+        return {
+            Cut.CLIP: "whole clips, cut into the card's windows",
+            Cut.USE: "as an analysis does it: the card's windows inside the regions that voice "
+            "activity detection finds; a clip without any counts as neutral",
+            Cut.SHORT: "one second from the middle of the voiced part of each clip",
+        }[self]
+
+
+class Cutter:
+    """Cuts clips at `RATE` Hz into windows.
+
+    Args:
+        cut: what of each clip is heard.
+        window: of the model's card.
+
+    Raises:
+        InputError: if the card has no window.
+    """
+
+    def __init__(self, cut: Cut, window: WindowSpec | None) -> None:
+        if window is None:
+            raise InputError("this protocol needs a model of windows; its card has no `window`")
+        self._cut = cut
+        self._windower = Windower(window, SPEAKER, lambda samples, rate: 1.0)
+        self._voice = VoiceActivity() if cut is Cut.USE else None
+
+    def __call__(self, sound: Waveform) -> Iterator[Sample]:
+        """Yield the windows of a clip, float32 (n,); none where no voice is found."""
+        self._windower.reset()
+        for chunk in self._regions(sound):
+            yield from (s for s in self._windower.feed(chunk) if isinstance(s, Sample))
+        yield from self._windower.flush()
+
+    def _regions(self, sound: Waveform) -> Iterator[AudioChunk]:
+        if self._voice is not None:
+            self._voice.reset()
+            found = [*self._voice.feed(AudioChunk(sound, RATE, 0)), *self._voice.flush()]
+            yield from (x for x in found if isinstance(x, AudioChunk))
+            return
+        first, last = 0, len(sound)
+        if self._cut is Cut.SHORT:
+            start, end = voiced_range(sound, RATE)
+            first = start + max(0, end - start - RATE) // 2
+            last = min(end, first + RATE)
+        yield AudioChunk(np.ascontiguousarray(sound[first:last]), RATE, first)
+
+
+def voiced_range(sound: Waveform, rate: int) -> tuple[int, int]:
+    """Find where a recording of one voice starts and ends, by energy.
+
+    The level of 20 ms frames must be within 30 dB of the loud ones' (95th
+    percentile); 100 ms are added on both sides. It finds much the same as voice
+    activity detection proper in studio recordings, a hundred times faster.
+
+    Returns:
+        First sample, and the one after the last.
+    """
+    size = rate // 50
+    frames = sound[: len(sound) // size * size].reshape(-1, size)
+    if not len(frames):
+        return 0, len(sound)
+    power = (frames.astype(np.float32) ** 2).mean(axis=1)
+    loud = np.flatnonzero(power >= 1e-3 * np.percentile(power, 95))
+    pad = rate // 10
+    return max(0, int(loud[0]) * size - pad), min(len(sound), (int(loud[-1]) + 1) * size + pad)
