@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,12 @@ else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
 _FOLDER = resources.files(__package__) / "taxonomies"
+_SYNONYMS = "synonyms.toml"
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all taxonomies kept here."""
-    files = (f.name for f in _FOLDER.iterdir())
+    files = (f.name for f in _FOLDER.iterdir() if f.name != _SYNONYMS)
     return tuple(sorted(n.removesuffix(".toml") for n in files if n.endswith(".toml")))
 
 
@@ -64,6 +66,64 @@ def load_map(name: str) -> LabelMap:
     return LabelMap(taxonomy(name), CANONICAL, weights, raw.get("drop", {}))
 
 
+def map_of(native: Taxonomy, file: Path | None = None) -> LabelMap:
+    """Return the map to the canonical labels of any taxonomy, also of a user's own.
+
+    A taxonomy that is kept here has its map here. Of others, each label must be a
+    canonical one or one of its common names (``taxonomies/synonyms.toml``), unless
+    `file` says where the labels go.
+
+    Args:
+        native: e.g. of a manifest.
+        file: TOML with the tables ``map`` and ``drop``, as in ``taxonomies/``; labels
+            that it does not name are looked up as without it.
+
+    Raises:
+        InputError: if a label has no place, or `file` cannot be used.
+    """
+    if file is None and native.name in names() and native.labels == taxonomy(native.name).labels:
+        return load_map(native.name)
+    told = _read_file(file) if file else {}
+    targets, drop = dict(told.get("map", {})), dict(told.get("drop", {}))
+    common = _synonyms()
+    for label in native.labels:
+        if label not in targets and label not in drop and label.strip().lower() in common:
+            targets[label] = common[label.strip().lower()]
+    if lost := [label for label in native.labels if label not in targets and label not in drop]:
+        raise InputError(
+            f"no place among the canonical labels for {', '.join(map(repr, lost))} of "
+            f"{native.name!r}: write a TOML file with a table [map] ({lost[0]!r} = one of "
+            f"{', '.join(CANONICAL.labels)}) or [drop] ({lost[0]!r} = the reason), and name it "
+            "with --map"
+        )
+    weights = {
+        label: {target: 1.0} if isinstance(target, str) else target
+        for label, target in targets.items()
+        if label in native.labels
+    }
+    dropped = {label: reason for label, reason in drop.items() if label in native.labels}
+    try:
+        return LabelMap(native, CANONICAL, weights, dropped)
+    except (KeyError, ValueError) as e:
+        raise InputError(f"the map {file or 'of ' + native.name} cannot be used: {e}") from e
+
+
+def to_valence() -> LabelMap:
+    """Return the map of the canonical labels to positive, neutral and negative.
+
+    For corpora that know nothing finer, such as those of groups: what a model says is
+    folded, because what they say cannot be unfolded.
+    """
+    bad = ("sad", "angry", "fear", "disgust", "contempt")
+    return LabelMap(
+        CANONICAL,
+        taxonomy("valence"),
+        {"happy": {"positive": 1.0}, "neutral": {"neutral": 1.0}}
+        | {label: {"negative": 1.0} for label in bad},
+        {"surprise": "it may be pleasant or not"},
+    )
+
+
 def soft_target(labels: Mapping[str, float], to: LabelMap) -> NDArray[np.float32]:
     """Turn native labels or votes into a distribution over the map's target.
 
@@ -92,3 +152,21 @@ def _read(name: str) -> dict[str, Any]:
         return raw
     except FileNotFoundError:
         raise InputError(f"no taxonomy {name!r}; there are {', '.join(names())}") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise InputError(f"cannot read the label map {path}: {e}") from e
+    if not isinstance(raw.get("map", {}), dict) or not isinstance(raw.get("drop", {}), dict):
+        raise InputError(f'{path}: map and drop are tables, as in [map] sadness = "sad"')
+    return raw
+
+
+@cache
+def _synonyms() -> dict[str, str]:
+    """Common names of the canonical labels, in lower case, and these themselves."""
+    raw = tomllib.loads((_FOLDER / _SYNONYMS).read_text(encoding="utf-8"))
+    named = {name: label for label, names_ in raw["synonyms"].items() for name in names_}
+    return {label: label for label in CANONICAL.labels} | named

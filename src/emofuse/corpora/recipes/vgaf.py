@@ -1,0 +1,77 @@
+"""VGAF: clips of groups from the web, by how pleasant their mood is.
+
+Sharma, Ghosh and Dhall 2019, *Automatic Group Level Affect and Cohesion
+Prediction in Videos*, ACII workshops, doi:10.1109/ACIIW.2019.8925231; used in
+the EmotiW challenges since 2020.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...core.estimates import Modality
+from ...errors import InputError
+from .. import tree
+from ..labels import taxonomy
+from ..manifest import Entry, Manifest, Split
+from ..recipe import Medium, Recipe, Request, named_split, unknown_label
+
+_CODES = {"1": "positive", "2": "neutral", "3": "negative"}
+_LISTS = {
+    Split.TRAIN: ("Train_labels.txt", "Train_labels.csv"),
+    Split.VALIDATION: ("Val_labels.txt", "Validation_labels.txt", "Val_labels.csv"),
+    Split.TEST: ("Test_labels.txt", "Test_labels.csv"),
+}
+
+
+def _read(request: Request) -> Manifest:
+    if not request.root.is_dir():
+        raise RECIPE.absent(request.root)
+    clips: dict[tuple[Split, str], Path] = {}
+    for path in tree.media(request.root, tree.VIDEO | tree.AUDIO):
+        if split := named_split(path, request.root):
+            clips.setdefault((split, path.stem.lower()), path)
+    entries = []
+    for split, names in _LISTS.items():
+        if table := tree.find(request.root, *names):
+            entries += _entries(table, split, clips)
+    if not entries:
+        raise RECIPE.absent(request.root)
+    return Manifest("vgaf", taxonomy("valence"), tuple(entries))
+
+
+def _entries(table: Path, split: Split, clips: dict[tuple[Split, str], Path]) -> list[Entry]:
+    entries = []
+    for number, line in enumerate(tree.read_lines(table), 1):
+        words = line.replace(",", " ").split()
+        if len(words) < 2:
+            raise InputError(f"{table}, line {number}: expected NAME LABEL, got {line!r}")
+        name, code = Path(words[0]).name, words[1]
+        if number == 1 and not code.isdigit():
+            continue  # the header
+        if code not in _CODES:
+            raise unknown_label("VGAF", code, tuple(_CODES), f"{table}, line {number}")
+        stem = name.removesuffix(".mp4")
+        usual = table.parent / table.name.split("_")[0] / f"{stem}.mp4"
+        path = clips.get((split, stem.lower()), usual)
+        entries.append(Entry(f"{split.value}/{stem}", path, {_CODES[code]: 1.0}, split=split))
+    return entries
+
+
+RECIPE = Recipe(
+    name="vgaf",
+    title="about 3,400 five-second clips of groups from the web: positive, neutral or negative",
+    modalities=(Modality.FACE, Modality.SPEECH),
+    media=(Medium.AUDIO_VIDEO, Medium.AUDIO),
+    labellings={"valence": "valence"},
+    licence="research only, on request (EmotiW challenge)",
+    citation="Sharma, G., Ghosh, S. and Dhall, A. (2019). Automatic Group Level Affect and "
+    "Cohesion Prediction in Videos. Proc. ACII Workshops. doi:10.1109/ACIIW.2019.8925231",
+    home="https://sites.google.com/view/emotiw2020",
+    layout="Train_labels.txt and Val_labels.txt (lines of a clip's name and 1, 2 or 3) with the "
+    "clips in Train/ and Val/",
+    read=_read,
+    remark="Its labels are of groups, not of faces. The labels of its test split are not public.",
+)
+
+RECIPES = (RECIPE,)
