@@ -111,7 +111,7 @@ def faces(name: str, corpora: Path, batch: int = 32, rate: float = 1e-3) -> Job:
     )
 
 
-def comments(name: str, corpora: Path, batch: int = 32, rate: float = 1e-4) -> Job:
+def comments(name: str, corpora: Path, batch: int = 32, rate: float = 3e-4) -> Job:
     """GoEmotions' 28 labels; the chance is predicting every label for every comment."""
     manifest = goemotions.load(corpora / "goemotions", goemotions.Grain.FINE)
     learn, choose = manifest.of(Split.TRAIN), manifest.of(Split.VALIDATION)
@@ -128,9 +128,13 @@ def comments(name: str, corpora: Path, batch: int = 32, rate: float = 1e-4) -> J
 
     def batches(rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            for index in shuffled(len(rows), batch, rng):
-                ids = collate([rows[i] for i in index])
-                yield torch.from_numpy(ids), torch.from_numpy(target[index])
+            for pool in shuffled(len(rows), 32 * batch, rng):
+                # Alike lengths together: there is little padding to compute with.
+                pool = sorted(pool, key=lambda i: len(rows[i]))
+                for k in rng.permutation(32) * batch:
+                    index = pool[k : k + batch]
+                    ids = collate([rows[i] for i in index])
+                    yield torch.from_numpy(ids), torch.from_numpy(target[index])
 
     def measure(net: nn.Module, all_of_it: bool) -> dict[str, float]:
         part = range(0, len(held_out), 1 if all_of_it else 5)
