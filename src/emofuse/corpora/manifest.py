@@ -168,7 +168,7 @@ def save(manifest: Manifest, path: Path, overwrite: bool = False) -> None:
             file exists or cannot be written.
         MissingExtra: if it is to be Parquet and pyarrow is not installed.
     """
-    kind = _kind(path)
+    kind = check_name(path)
     if not manifest.entries:
         raise InputError(f"no entry of {manifest.corpus} is left: an empty manifest is not saved")
     if path.exists() and not overwrite:
@@ -192,7 +192,7 @@ def read(path: Path) -> Manifest:
         InputError: if it cannot be read or is not such a table.
         MissingExtra: if it is Parquet and pyarrow is not installed.
     """
-    kind = _kind(path)
+    kind = check_name(path)
     try:
         rows = list(_read_csv(path) if kind == CSV else _read_parquet(path))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
@@ -209,7 +209,12 @@ def read(path: Path) -> Manifest:
         raise InputError(f"the manifest {path} cannot be used: {e}") from e
 
 
-def _kind(path: Path) -> str:
+def check_name(path: Path) -> str:
+    """Return the ending of a manifest's file in lower case: `CSV` or `PARQUET`.
+
+    Raises:
+        InputError: if it has another.
+    """
     if path.suffix.lower() not in (CSV, PARQUET):
         raise InputError(f"a manifest's file ends in {CSV} or {PARQUET}, got {path.name!r}")
     return path.suffix.lower()
