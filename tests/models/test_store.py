@@ -315,6 +315,20 @@ def test_unknown_models_and_clashing_ids(make_card: CardMaker) -> None:
         Store(folders=folders).cards()
 
 
+def test_a_model_in_a_folder_takes_the_place_of_the_embedded_one(
+    make_card: CardMaker, content: bytes
+) -> None:
+    embedded = Store(folders=[]).card("face-compact-v1")
+    folder = make_card("face-compact-v1")
+    (folder / "face-compact-v1.bin").write_bytes(content)
+    store = Store(folders=[folder])
+    mine = store.card("face-compact-v1")
+    assert mine.summary == "made by a test" != embedded.summary
+    assert store.whereabouts(mine) is Whereabouts.LOCAL
+    assert store.home(mine) == folder
+    assert store.files(mine)["weights"].read_bytes() == content
+
+
 def test_bad_cards_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no folder of model cards"):
         Store(folders=[tmp_path / "absent"]).cards()

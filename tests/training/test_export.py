@@ -49,8 +49,9 @@ def small_net() -> FaceNet:
 def test_export_answers_as_torch_and_describes_itself(tmp_path: Path) -> None:
     net = small_net()
     card = export(net, (torch.randn(2, 1, 48, 48),), FIELDS, tmp_path)
-    weights = tmp_path / "weights" / card.files["weights"].name
-    assert [p.name for p in weights.parent.iterdir()] == ["face-test.onnx"]  # no data beside it
+    weights = tmp_path / card.files["weights"].name
+    assert {p.name for p in tmp_path.iterdir()} == {"face-test.onnx", "face-test.toml"}
+    assert card.embedding == 32
     assert card.files["weights"].sha256 == sha256_of(weights)
     assert card.files["weights"].bytes == weights.stat().st_size
     assert card.summary == FIELDS["summary"]

@@ -11,14 +11,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import __version__
-from ..errors import EmofuseError, InputError, MissingExtra
+from ..errors import EmofuseError, InputError
+from . import corpus
+from . import evaluate as evaluation
+from . import train as training
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -37,14 +39,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List, show and download models.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
-
-
-class Recipe(str, Enum):
-    """Models that can be trained."""
-
-    FACE = "face"
-    SPEECH = "speech"
-    TEXT = "text"
+app.add_typer(corpus.app, name="corpus")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -400,35 +395,10 @@ def doctor(
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    recipe: Annotated[Recipe, typer.Argument(help="Which model.")],
-    config: Annotated[
-        Path, typer.Option(metavar="FILE", help="The training's settings as YAML or TOML.")
-    ],
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the corpus.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the run; an interrupted run goes on."),
-    ] = None,
-) -> None:
-    """Train a model (needs the extra `train`)."""
-    from importlib import import_module
-    from typing import get_type_hints
-
-    from .config import Flag, read, read_file
-
-    read_file(config)  # a misspelt path is told before torch is loaded
-    try:
-        trainer = import_module(f"emofuse.training.{recipe.value}")
-    except ImportError as e:
-        if (e.name or "").split(".")[0] == "emofuse":
-            raise
-        raise MissingExtra("train", f"training (module {e.name})") from e
-    flags = {"data": Flag("--data", data and str(data)), "run": Flag("--out", out and str(out))}
-    kind = get_type_hints(trainer.train)["config"]
-    settings = read(kind, config, {k: f for k, f in flags.items() if f.value is not None})
-    typer.echo(trainer.train(settings))
+app.command("evaluate")(evaluation.evaluate)
+app.command("train")(training.train)
+app.command("tune")(training.tune)
+models_app.command("embed")(training.embed)
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -33,9 +33,9 @@ class Golden:
     logits: NDArray[np.float32]
 
 
-def golden_path(card: Card) -> Path:
-    """Return where an embedded model's golden pair is, or should be."""
-    return WEIGHTS / f"{card.id}.golden.npz"
+def golden_path(card: Card, folder: Path = WEIGHTS) -> Path:
+    """Return where a model's golden pair is, or should be: in the folder of its files."""
+    return folder / f"{card.id}.golden.npz"
 
 
 def read_golden(path: Path) -> Golden:

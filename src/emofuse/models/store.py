@@ -93,7 +93,8 @@ class Store:
         allow: says of a card whether its weights may be used, e.g.
             `Licences.COMMERCIAL`; default: ``EMOFUSE_LICENCES``, else all may.
         folders: further folders with cards (``*.toml``) and, beside them, their
-            files; default: ``EMOFUSE_MODELS``.
+            files; default: ``EMOFUSE_MODELS``. A model there takes the place of an
+            embedded one of the same id: who names a folder means what is in it.
         meter: makes the progress display of one download from a text; default: a
             bar on stderr if that is a terminal.
     """
@@ -161,6 +162,10 @@ class Store:
         home = paths[0][0].parent if paths else WEIGHTS
         return Whereabouts.EMBEDDED if home == WEIGHTS else Whereabouts.LOCAL
 
+    def home(self, card: Card) -> Path:
+        """Return the folder of a model's files (of those that are not downloaded)."""
+        return self._index().get(card.id, (card, WEIGHTS))[1]
+
     def verify(self, card: Card) -> None:
         """Read all of a model's files that are here and compare their sha256.
 
@@ -175,13 +180,13 @@ class Store:
     def _index(self) -> dict[str, tuple[Card, Path]]:
         """Cards by id, each with the folder its files are in."""
         if self._found is None:
-            self._found = _read_cards([(ZOO, WEIGHTS), *((f, f) for f in self.folders)])
+            embedded = _read_cards([(ZOO, WEIGHTS)])
+            self._found = embedded | _read_cards((f, f) for f in self.folders)
         return self._found
 
     def _path(self, card: Card, file: ModelFile) -> Path:
         """Where a file is or will be: beside its card, else in the cache."""
-        _, home = self._index().get(card.id, (card, WEIGHTS))
-        beside = home / file.name
+        beside = self.home(card) / file.name
         if file.url is None or beside.exists():
             return beside
         # The folder's name is the content's: a new version never overwrites an old one.

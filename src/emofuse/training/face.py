@@ -1,13 +1,13 @@
-"""Trains the face model on FER2013 with FER+'s votes, and ships it.
+"""Trains face models; by default on FER2013 with FER+'s votes.
 
-Each face is taught half by FER+'s votes, half by FER2013's own label; where FER+
-has no votes, the label stands alone and contempt, which FER2013 does not know,
+There each face is taught half by FER+'s votes, half by FER2013's own label; where
+FER+ has no votes, the label stands alone and contempt, which FER2013 does not know,
 is left out of that face's loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,130 +15,167 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from ..core.estimates import Modality
 from ..core.labels import CANONICAL
-from ..corpora.manifest import Split
-from ..corpora.recipes import fer2013
-from ..evaluation import metrics
-from ..evaluation.face import FaceSamples, evaluate, figures, logits_of, read_samples
+from ..corpora.manifest import Entry, Split
+from ..errors import InputError
+from ..evaluation.face import evaluate
 from ..face.recognise import FacePreparation, FaceRecogniser
-from ..models.card import Calibration, Card
+from ..models.recogniser import OnnxRecogniser
+from . import trainer
 from .augment import FaceAugmentation, mixup
-from .curves import draw_curves
-from .data import shuffled
-from .export import export, write_card, write_golden
-from .loop import BEST, Batch, LoopConfig, Task, fit, load_weights
-from .nets.face.residual import FaceNet, FaceNetConfig
+from .loop import Batch
+from .samples import CorpusChoice, Samples, TargetConfig, drawn
+from .trainer import Batches, Trainer, Training
 
 CROP = "fer2013"
 """The crop geometry of the corpus, by its name in `emofuse.face.crop`."""
 
+Face = NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True)
-class FaceTraining:
-    """Everything a training of the face model depends on.
+class FaceTraining(Training):
+    """Everything a training of a face model depends on.
 
     Args:
         id: of the model that is made.
-        data: folder of the corpus, see `emofuse.corpora.recipes.fer2013`.
+        data: folder of the corpora; without `corpora`, of FER2013.
         run: folder of the training, to go on from when it was interrupted.
-        out: where the finished model is put (``weights/``, ``zoo/``).
         batch: faces per step.
-        votes: share of FER+'s votes in the target; the rest is FER2013's label.
+        net: name of the net and its sizes.
+        preparation: how a crop becomes a row (keys of `FacePreparation`), where it is
+            not as the net wants it.
+        targets: what the net is taught; `votes` is the share of FER+'s votes.
+        augmentation: how training faces are changed before they are prepared.
         mixup: parameter of the Beta distribution; 0 does not mix.
-        preparation: how a crop becomes a row.
-        augmentation: how training faces are changed before that.
-        net: shape of the net.
+        crop: geometry of the training faces, a name in `emofuse.face.crop`; faces in
+            use are cut like that.
         loop: how it is trained.
+
+    See `Training` for the rest.
     """
 
     id: str = "face-compact-v1"
-    data: Path = Path("data")
     run: Path = Path("runs/face")
-    out: Path = Path("runs/face/model")
     batch: int = 128
-    votes: float = 0.5
-    mixup: float = 0.0
-    preparation: FacePreparation = field(default_factory=FacePreparation)
+    net: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
+    targets: TargetConfig = field(default_factory=lambda: TargetConfig(votes=0.5))
     augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
-    net: FaceNetConfig = field(default_factory=FaceNetConfig)
-    loop: LoopConfig = field(default_factory=LoopConfig)
+    mixup: float = 0.0
+    crop: str = CROP
 
     def __post_init__(self) -> None:
-        if self.batch < 2 or not 0 <= self.votes <= 1 or self.mixup < 0:
-            raise ValueError(f"need batch >= 2, votes in [0, 1], mixup >= 0, got {self}")
-        if self.net.labels != len(CANONICAL):
-            raise ValueError(f"the face net answers {len(CANONICAL)} labels, got {self.net}")
+        Training.__post_init__(self)
+        if self.mixup < 0:
+            raise ValueError(f"need mixup >= 0, got {self.mixup}")
+
+
+class FaceTrainer(Trainer[Face]):
+    """Trains a face model. See `Trainer`."""
+
+    modality = Modality.FACE
+    recogniser = FaceRecogniser
+    recogniser_name = "face"
+    preparation_class = FacePreparation
+    select = "accuracy"
+    validate_bf16 = True
+
+    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+        """Return FER2013 with FER+'s votes."""
+        return (CorpusChoice("fer2013", opinion="ferplus"),)
+
+    def read(self, entry: Entry) -> Face:
+        """Read a face: (side', side') grey or (side', side', 3) RGB, not larger than needed."""
+        face = self.preparation.recolour(read_image(entry.path))
+        small = max(face.shape[:2]) <= self.preparation.side
+        return face if small and face.shape[0] == face.shape[1] else self.preparation.resize(face)
+
+    def pack(self, media: Sequence[Face]) -> Sequence[Face]:
+        """Stack the faces; if they differ in size, at the size that the net looks at."""
+        if len({face.shape for face in media}) > 1:
+            media = [self.preparation.resize(self.preparation.recolour(x)) for x in media]
+        return np.stack(media)  # type: ignore[return-value]
+
+    def facts(self) -> dict[str, Any]:
+        """Return labels, channels and side of the prepared faces."""
+        channels, side, _ = self.preparation.shape
+        return {"labels": len(self.learnt), "channels": channels, "side": side}
+
+    def batches(self, learn: Sequence[Samples[Face]]) -> Batches:
+        """Change, prepare and mix faces."""
+        config = self.config
+
+        def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
+            for places in drawn(learn, config.batch, rng):
+                rows = []
+                for k in sorted({k for k, _ in places}):
+                    index = np.array([i for c, i in places if c == k])
+                    faces = config.augmentation(np.asarray(learn[k].media)[index], rng)
+                    rows.append((self.preparation.normalise(faces), learn[k], index))
+                batch = Batch(
+                    (self.tensor(np.concatenate([row for row, _, _ in rows])),),
+                    torch.from_numpy(np.concatenate([s.target[i] for _, s, i in rows])),
+                    torch.from_numpy(np.concatenate([s.known[i] for _, s, i in rows])),
+                )
+                yield mixup(batch, config.mixup, rng)
+
+        return batches
+
+    def pieces(self, medium: Face) -> list[Any]:
+        """Return the face as a crop, RGB."""
+        return [medium if medium.ndim == 3 else np.repeat(medium[..., None], 3, axis=2)]
+
+    def examples(self) -> Sequence[Any]:
+        """Return drawn faces."""
+        return drawn_faces()
+
+    def card_preparation(self) -> dict[str, Any]:
+        """Return the keys of `FacePreparation` and the crops' geometry."""
+        return {**super().card_preparation(), "crop": self.config.crop}
+
+    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
+        """Measure on FER2013 and FER+, as `python -m emofuse.evaluation.face` does."""
+        if self.config.corpora or recogniser.taxonomy.labels != CANONICAL.labels:
+            return None
+        found = evaluate(recogniser, self.config.data, (Split.VALIDATION, Split.TEST))
+        return [asdict(m) for m in found]
 
 
 def train(config: FaceTraining) -> Path:
-    """Train the face net, or go on where an interrupted training stopped; then ship it.
+    """Train a face model, or go on where an interrupted training stopped; then ship it.
 
     Returns:
         Path of the finished model's card.
 
     Raises:
-        InputError: if the corpus is missing or the folder holds another run.
+        InputError: see `trainer.train`.
     """
-    torch.manual_seed(config.loop.seed)
-    net = new_net(config)
-    fit(make_task(net, config), config.loop, config.run)
-    draw_curves(config.run)
-    card = ship(config)
-    return config.out / "zoo" / f"{card.id}.toml"
+    return trainer.train(FaceTrainer(config))
 
 
-def new_net(config: FaceTraining) -> nn.Module:
-    """Make the net with random weights. Channels last is the faster layout on a CPU."""
-    return FaceNet(config.net).to(memory_format=torch.channels_last)
+def read_image(path: Path | None) -> Face:
+    """Read a picture: (H, W) if it is grey, else RGB (H, W, 3).
 
-
-def make_task(net: nn.Module, config: FaceTraining) -> Task:
-    """Put together what `fit` needs: training batches and a measure on `validation`."""
-    learn = read_samples(config.data, Split.TRAIN, fer2013.BLANK)
-    choose = read_samples(config.data, Split.VALIDATION, fer2013.BLANK, fer2013.DUPLICATE)
-    target, known = learn.target(config.votes)
-    prepared = config.preparation.normalise(choose.faces)
-
-    def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
-        for index in shuffled(len(target), config.batch, rng):
-            faces = config.augmentation(learn.faces[index], rng)
-            batch = Batch(
-                (_tensor(config.preparation.normalise(faces)),),
-                torch.from_numpy(target[index]),
-                torch.from_numpy(known[index]),
-            )
-            yield mixup(batch, config.mixup, rng)
-
-    def validate(net: nn.Module) -> dict[str, float]:
-        return figures(_answers(net, prepared, config.loop), choose)
-
-    return Task(net, batches, len(target) // config.batch, validate, select="accuracy")
-
-
-def ship(config: FaceTraining, splits: Sequence[Split] = (Split.VALIDATION, Split.TEST)) -> Card:
-    """Export the best weights of a run: graph, calibration, figures, card, golden pair.
-
-    The temperature and the prior come from `validation`. `splits` are measured for
-    the card; `test` belongs there only when nothing is chosen any more.
+    Raises:
+        InputError: if it is missing, damaged or no picture.
     """
-    net = load_weights(new_net(config), config.run / BEST)
-    choose = read_samples(config.data, Split.VALIDATION, fer2013.BLANK, fer2013.DUPLICATE)
-    example = _tensor(config.preparation.normalise(choose.faces[:4]))
-    fields = _card_fields(config)
-    recogniser = _recogniser(export(net, (example,), fields, config.out), config.out)
-    fields |= _calibrate(logits_of(recogniser, choose), choose, config.votes)
-    files = {role: asdict(file) for role, file in recogniser.card.files.items()}
-    recogniser = _recogniser(write_card({**fields, "files": files}, config.out), config.out)
-    found = evaluate(recogniser, config.data, splits)
-    fields["metrics"] = [asdict(m) for m in found]
-    card = write_card({**fields, "files": files}, config.out)
-    write_golden(recogniser, drawn_faces(), config.out)
-    return card
+    from PIL import Image, UnidentifiedImageError
+
+    if path is None:
+        raise InputError("it has no picture")
+    try:
+        with Image.open(path) as image:
+            grey = image.mode in ("1", "L", "I", "I;16", "F")
+            return np.asarray(image.convert("L" if grey else "RGB"))
+    except UnidentifiedImageError as e:
+        raise InputError(f"{path} is no picture that can be read") from e
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise InputError(f"cannot read the picture {path}: {e}") from e
 
 
-def drawn_faces() -> list[NDArray[np.uint8]]:
+def drawn_faces() -> list[Face]:
     """Draw three simple faces (smiling, flat, open mouth): RGB uint8, of several sizes.
 
     They stand in golden pairs, where photographs of people have no place.
@@ -154,73 +191,3 @@ def drawn_faces() -> list[NDArray[np.uint8]]:
         tint = np.array([1.0, 0.85, 0.75])
         faces.append(np.clip(grey[..., None] * tint, 0, 255).astype(np.uint8))
     return faces
-
-
-def _calibrate(logits: NDArray[np.float32], samples: FaceSamples, votes: float) -> dict[str, Any]:
-    target, _ = samples.target(votes)
-    calibration = Calibration(round(metrics.fit_temperature(target, logits), 4))
-    prior = calibration.probabilities(logits).mean(axis=0, dtype=np.float64)
-    return {
-        "calibration": {"temperature": calibration.temperature},
-        "prior": [round(float(p), 5) for p in prior],
-    }
-
-
-def _card_fields(config: FaceTraining) -> dict[str, Any]:
-    return {
-        "id": config.id,
-        "modality": "face",
-        "recogniser": "face",
-        "summary": "A compact residual net on 48 x 48 grey faces: seven emotions and contempt",
-        "taxonomy": CANONICAL.name,
-        "labels": list(CANONICAL.labels),
-        "licence": "research use only (as its training data, FER2013)",
-        "notes": [
-            "Trained once (one seed); the epoch was chosen by accuracy on validation.",
-            "Contempt is taught by FER+'s votes alone and is very rare there: expect to miss it.",
-            "The temperature makes the probabilities fit half FER+'s votes and half FER2013's "
-            "label, as the training did. Against FER+'s majority they are too modest.",
-            "FER2013 was gathered by web search: its people and expressions are not balanced and "
-            "its labels are noisy. What a face expresses is not what a person feels.",
-        ],
-        "preparation": {
-            "side": config.preparation.side,
-            "floor": config.preparation.floor,
-            "colour": "grey",
-            "normalisation": "each crop: less its mean, divided by its deviation (at least floor)",
-            "crop": CROP,
-        },
-        "data": [
-            {
-                "name": "FER2013",
-                "licence": "research use (Kaggle challenge of ICML 2013; images from the web)",
-                "used": "split train without blank images; validation to choose and calibrate",
-                "citation": "Goodfellow et al., Challenges in representation learning, 2013",
-            },
-            {
-                "name": "FER+",
-                "licence": "MIT (the votes, by Microsoft; the images are FER2013's)",
-                "used": "votes of ten taggers on the same faces, unknown and no-face left out",
-                "citation": "Barsoum et al., Training deep networks for facial expression "
-                "recognition with crowd-sourced label distribution, ICMI 2016",
-            },
-        ],
-    }
-
-
-def _recogniser(card: Card, out: Path) -> FaceRecogniser:
-    return FaceRecogniser(card, {r: out / "weights" / f.name for r, f in card.files.items()})
-
-
-def _answers(
-    net: nn.Module, prepared: NDArray[np.float32], loop: LoopConfig
-) -> NDArray[np.float32]:
-    """Run a net on prepared faces as it is trained: (n, 1, side, side) → (n, labels)."""
-    kind = torch.device(loop.device).type
-    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=loop.bf16):
-        parts = [net(x.to(loop.device)).float().cpu() for x in _tensor(prepared).split(256)]
-    return torch.cat(parts).numpy()
-
-
-def _tensor(prepared: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(prepared).contiguous(memory_format=torch.channels_last)

@@ -3,8 +3,7 @@
 A run lives in a folder and survives being killed: it is saved after every epoch
 in one atomic step, and `fit` on the same folder goes on from there. Each epoch
 draws its randomness from (seed, epoch) alone, so an interrupted run ends with
-the very weights of an uninterrupted one. Weights are safetensors, everything
-else is JSON; nothing is pickled.
+the very weights of an uninterrupted one (on one device and number of threads).
 
 The folder holds ``state.safetensors`` (to go on from), ``best.safetensors`` (the
 averaged weights of the best epoch) and ``metrics.jsonl`` (one line an epoch).
@@ -16,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,35 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .checkpoint import load_weights, read_tensors, save_tensors, save_text, told
+from .schedules import (
+    Schedule,
+    cosine,
+    epochs_since_best,
+    one_cycle,
+    plateau,
+    schedule,
+    steps_down,
+)
+
+__all__ = [
+    "BEST",
+    "METRICS",
+    "STATE",
+    "Batch",
+    "LoopConfig",
+    "Optimiser",
+    "Schedule",
+    "Task",
+    "fit",
+    "load_weights",
+    "one_cycle",
+    "schedule",
+    "soft_cross_entropy",
+]
 
 STATE, BEST, METRICS = "state.safetensors", "best.safetensors", "metrics.jsonl"
 
@@ -52,31 +75,49 @@ class LoopConfig:
     """How a net is trained.
 
     Args:
-        epochs: passes over the training data.
-        lr: peak learning rate of the one-cycle schedule.
-        cycles: how often the schedule runs within the epochs, each time with half
-            the peak of the time before (after Loshchilov & Hutter 2017).
+        epochs: passes over the training data; the most of them, with `patience`.
+        lr: peak learning rate.
+        schedule: how the learning rate runs.
+        cycles: how often the one-cycle or cosine schedule runs within the epochs,
+            each time with half the peak of the time before (after Loshchilov & Hutter
+            2017).
+        every: epochs from one reduction of the step schedule to the next; of the
+            plateau schedule, epochs without anything better before a reduction.
+        factor: what both multiply the learning rate by.
+        warmup: share of a one-cycle's steps in which the learning rate rises.
+        lr_scale: share of the learning rate for parameters by the beginning of their
+            names, e.g. ``{features: 0.1}`` for a pretrained trunk; the longest
+            beginning counts; 0 keeps them as they are.
         weight_decay: on weight matrices and kernels (not on biases and norms).
         optimiser: SGD (Nesterov momentum) or AdamW.
         momentum: of SGD; AdamW keeps its usual betas.
-        warmup: share of a cycle's steps in which the learning rate rises.
         ema: decay per step of the averaged weights, which are the ones that are
             validated and kept; 0 keeps the last weights.
+        patience: stop after so many epochs without a better figure; 0 never stops.
         seed: of everything random.
         threads: CPU threads of torch.
         bf16: compute in bfloat16 where torch thinks it safe.
         grad_clip: largest norm of the gradient; 0 does not clip.
-        device: torch device, e.g. ``"cpu"`` or ``"cuda"``.
+        device: torch device, e.g. ``"cpu"`` or ``"cuda"``; ``"auto"`` takes a GPU if
+            there is one.
+
+    Raises:
+        ValueError: if a value makes no sense.
     """
 
     epochs: int = 22
     lr: float = 0.1
+    schedule: Schedule = Schedule.ONE_CYCLE
     cycles: int = 1
+    every: int = 10
+    factor: float = 0.1
+    warmup: float = 0.1
+    lr_scale: Mapping[str, float] = field(default_factory=dict)
     weight_decay: float = 5e-4
     optimiser: Optimiser = Optimiser.SGD
     momentum: float = 0.9
-    warmup: float = 0.1
     ema: float = 0.998
+    patience: int = 0
     seed: int = 1
     threads: int = 1
     bf16: bool = True
@@ -85,10 +126,25 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", Optimiser(self.optimiser))
-        if min(self.epochs, self.cycles, self.threads) < 1 or not self.lr > 0:
-            raise ValueError(f"need epochs, cycles, threads >= 1 and lr > 0, got {self}")
+        object.__setattr__(self, "schedule", Schedule(self.schedule))
+        object.__setattr__(self, "lr_scale", dict(self.lr_scale))
+        if min(self.epochs, self.cycles, self.threads, self.every) < 1 or not self.lr > 0:
+            raise ValueError(f"need epochs, cycles, every, threads >= 1 and lr > 0, got {self}")
         if not (0 < self.warmup < 1 and 0 <= self.ema < 1 and 0 <= self.momentum < 1):
             raise ValueError(f"need warmup in (0, 1), ema and momentum in [0, 1), got {self}")
+        if (
+            not 0 < self.factor < 1
+            or self.patience < 0
+            or min(self.lr_scale.values(), default=0) < 0
+        ):
+            raise ValueError(f"need factor in (0, 1), patience and lr_scale >= 0, got {self}")
+
+    @property
+    def place(self) -> str:
+        """The torch device that is meant."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +179,9 @@ class Task:
         steps_per_epoch: how many batches it yields.
         validate: measures a net in evaluation mode; its figures are logged.
         select: the figure whose largest value marks the best epoch.
+        weights: of the labels in the loss, float32 (labels,); None weighs all alike.
+        about: plain types that say what is trained on what. A run goes on only where
+            they are the same; they are kept in the header of the weights.
     """
 
     net: nn.Module
@@ -130,80 +189,76 @@ class Task:
     steps_per_epoch: int
     validate: Callable[[nn.Module], dict[str, float]]
     select: str
+    weights: Tensor | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def fit(task: Task, config: LoopConfig, run: Path) -> Path:
+Watch = Callable[[Mapping[str, float]], object]
+"""Told the figures of every epoch, the ones before an interruption included."""
+
+
+def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -> Path:
     """Train, or go on training, in the folder `run`.
+
+    Args:
+        task: what is trained on what.
+        config: how.
+        run: the run's folder.
+        watch: called after each epoch, when that is saved. What it raises ends the
+            training.
 
     Returns:
         The path of the best epoch's averaged weights (``best.safetensors``).
 
     Raises:
-        InputError: if the folder holds a run of another configuration or net.
+        InputError: if the folder holds a run of another configuration or net, the
+            loss is no number any more, or there is no room to save; what was saved
+            before is then intact.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    with told(f"what is in {run}"):
+        run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     trainer = _Trainer(task, config, run)
     trainer.resume()
+    for figures in trainer.history if watch else ():
+        watch(figures)
     columns = (
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns) as progress:
-        bar = progress.add_task(
-            "", total=config.epochs * task.steps_per_epoch, epoch="", figures=""
-        )
+    with Progress(*columns, transient=True) as progress:
+        bar = progress.add_task("", total=config.epochs * task.steps_per_epoch, epoch="")
         for epoch in range(trainer.epoch, config.epochs):
+            if trainer.exhausted:
+                break
             progress.update(bar, epoch=f"{epoch + 1}/{config.epochs}", completed=trainer.step)
             figures = trainer.run_epoch(epoch, lambda: progress.advance(bar))
-            progress.update(bar, figures=f"{task.select} {figures[task.select]:.4f}")
+            progress.console.print(trainer.line(), highlight=False, soft_wrap=True)
+            if watch:
+                watch(figures)
     return run / BEST
 
 
-def load_weights(net: nn.Module, path: Path) -> nn.Module:
-    """Load a weights file of `fit` into a net, set it to evaluation mode and return it.
-
-    Raises:
-        InputError: if the file is of another net.
-    """
-    try:
-        net.load_state_dict(load_file(path))
-    except RuntimeError as e:
-        raise InputError(f"{path} does not fit {type(net).__name__}: {e}") from e
-    return net.eval()
-
-
-def soft_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+def soft_cross_entropy(
+    logits: Tensor, target: Tensor, mask: Tensor | None = None, weights: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy against target distributions, over the known labels only.
 
     Args:
         logits: (batch, labels).
         target: probabilities, (batch, labels), 0 where unknown.
         mask: bool (batch, labels), False = unknown, which is not the same as absent.
+        weights: of the labels, (labels,); None weighs all alike.
     """
     logits = logits.float()
     if mask is not None:
         logits = logits.masked_fill(~mask, -1e4)
+    if weights is not None:
+        target = target * weights
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
-def schedule(step: int, total: int, warmup: float, cycles: int = 1) -> float:
-    """Return the share of the peak learning rate at a step: cycles of equal length, halving."""
-    length = max(1, total // cycles)
-    cycle = min(step // length, cycles - 1)
-    return 0.5**cycle * one_cycle(step - cycle * length, length, warmup)
-
-
-def one_cycle(step: int, total: int, warmup: float) -> float:
-    """Return the share of the peak learning rate at a step: cosine up, cosine down to 0."""
-    rise = max(1.0, warmup * total)
-    if step < rise:
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * step / rise)) / 2
-    return (1 + math.cos(math.pi * (step - rise) / max(1.0, total - rise))) / 2
 
 
 class _Trainer:
@@ -211,11 +266,24 @@ class _Trainer:
 
     def __init__(self, task: Task, config: LoopConfig, run: Path) -> None:
         self.task, self.config, self.run = task, config, run
-        self.net = task.net.to(config.device)
+        self.place = config.place
+        self.net = task.net.to(self.place)
         self.averaged = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+        self.weights = None if task.weights is None else task.weights.to(self.place)
         self.optimiser = _optimiser(self.net, config)
         self.epoch = self.step = 0
         self.history: list[dict[str, float]] = []
+
+    @property
+    def figures(self) -> list[float]:
+        """The selecting figure of each epoch; one that is no number counts as none."""
+        values = [f[self.task.select] for f in self.history]
+        return [-math.inf if math.isnan(v) else v for v in values]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience has run out."""
+        return 0 < self.config.patience <= epochs_since_best(self.figures)
 
     def run_epoch(self, epoch: int, tick: Callable[[], object]) -> dict[str, float]:
         started = time.monotonic()
@@ -224,35 +292,78 @@ class _Trainer:
         losses = []
         self.net.train()
         for batch in self.task.batches(epoch, np.random.default_rng((self.config.seed, epoch))):
-            losses.append(self._learn(batch.to(self.config.device)))
+            losses.append(self._learn(batch.to(self.place), epoch))
             tick()
         self.epoch = epoch + 1
         figures = {
             "epoch": self.epoch,
             "loss": float(torch.stack(losses).mean()),
+            "lr": self.config.lr * self._share(self.step - 1, epoch),
             **self._validate(),
             "seconds": round(time.monotonic() - started, 1),
         }
         self.history.append(figures)
-        self._save()
+        with told(f"the run in {self.run} up to epoch {epoch}"):
+            self._save()
         return figures
 
-    def _learn(self, batch: Batch) -> Tensor:
+    def line(self) -> str:
+        """The last epoch in words."""
+        last, select = self.history[-1], self.task.select
+        best = " (best so far)" if not epochs_since_best(self.figures) else ""
+        line = (
+            f"epoch {self.epoch}/{self.config.epochs}: loss {last['loss']:.4f}, {select} "
+            f"{last[select]:.4f}{best}, {last['seconds']:.0f} s"
+        )
+        if self.exhausted and self.epoch < self.config.epochs:
+            line += f"; nothing better for {self.config.patience} epochs: stopped"
+        return line
+
+    def _share(self, step: int, epoch: int) -> float:
+        """Share of the peak learning rate."""
+        c, total = self.config, self.config.epochs * self.task.steps_per_epoch
+        if c.schedule is Schedule.ONE_CYCLE:
+            return schedule(step, total, c.warmup, c.cycles)
+        if c.schedule is Schedule.COSINE:
+            return cosine(step, total, c.cycles)
+        if c.schedule is Schedule.STEP:
+            return steps_down(epoch, c.every, c.factor)
+        if c.schedule is Schedule.PLATEAU:
+            return plateau(self.figures[:epoch], c.every, c.factor)
+        return 1.0
+
+    def _learn(self, batch: Batch, epoch: int) -> Tensor:
         config = self.config
-        total = config.epochs * self.task.steps_per_epoch
+        lr = config.lr * self._share(self.step, epoch)
         for group in self.optimiser.param_groups:
-            group["lr"] = config.lr * schedule(self.step, total, config.warmup, config.cycles)
-        with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bf16):
+            group["lr"] = lr * group["scale"]
+        with torch.autocast(torch.device(self.place).type, torch.bfloat16, enabled=config.bf16):
             logits = self.net(*batch.inputs)
-        loss = soft_cross_entropy(logits, batch.target, batch.mask)
+        loss = soft_cross_entropy(logits, batch.target, batch.mask, self.weights)
+        self._check_number(loss, epoch, lr)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if config.grad_clip:
-            nn.utils.clip_grad_norm_(self.net.parameters(), config.grad_clip)
+            norm = nn.utils.clip_grad_norm_(self.net.parameters(), config.grad_clip)
+            self._check_number(norm, epoch, lr)
         self.optimiser.step()
         self.step += 1
         self._average()
         return loss.detach()
+
+    def _check_number(self, value: Tensor, epoch: int, lr: float) -> None:
+        if torch.isfinite(value):
+            return
+        step = self.step - epoch * self.task.steps_per_epoch + 1
+        kept = "no epoch was finished"
+        if epoch:
+            kept = f"what {self.run} holds up to epoch {epoch} is intact"
+        raise InputError(
+            f"the loss or its gradient is {float(value.detach()):g} in epoch {epoch + 1}, step "
+            f"{step} of {self.task.steps_per_epoch}, at learning rate {lr:.3g}; "
+            f"{kept}. Lower loop.lr, clip the gradient "
+            "(loop.grad_clip) or try loop.bf16: false, in a new folder"
+        )
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -275,11 +386,11 @@ class _Trainer:
 
     def _save(self) -> None:
         """Save the epoch; killed anywhere in here, a run just repeats the epoch."""
-        figures = [f[self.task.select] for f in self.history]
-        if max(figures) > max(figures[:-1], default=-math.inf):
-            _save_atomically(self.averaged, self.run / BEST)
+        if not epochs_since_best(self.figures):
+            about = {**self.task.about, "epoch": self.epoch, "figures": self.history[-1]}
+            save_tensors(self.averaged, self.run / BEST, about)
         lines = "".join(json.dumps(f) + "\n" for f in self.history)
-        _write_atomically(lines, self.run / METRICS)
+        save_text(lines, self.run / METRICS)
         state = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         state |= {f"average.{k}": v for k, v in self.averaged.items()}
         for i, slots in self.optimiser.state_dict()["state"].items():
@@ -289,22 +400,20 @@ class _Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "config": _identity(self.config),
+            "task": dict(self.task.about),
             "history": self.history,
         }
-        _save_atomically(state, self.run / STATE, {"about": json.dumps(about)})
+        save_tensors(state, self.run / STATE, about)
 
     def resume(self) -> None:
         path = self.run / STATE
         if not path.exists():
             return
-        with safe_open(path, "pt", device=self.config.device) as f:
-            about = json.loads(f.metadata()["about"])
-            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - not a dict
-        if about["config"] != _identity(self.config):
-            raise InputError(
-                f"{self.run} holds a run with other settings: it has {about['config']}, asked was "
-                f"{_identity(self.config)}; choose another folder or remove this one"
-            )
+        tensors, about = read_tensors(path, self.place)
+        # A run of an older version knows fewer settings: it had their defaults.
+        self._compare(_identity(LoopConfig()) | about["config"], _identity(self.config))
+        if about.get("task"):
+            self._compare(about["task"], json.loads(json.dumps(dict(self.task.about))))
         try:
             self.net.load_state_dict(_under("net.", tensors))
         except RuntimeError as e:
@@ -320,14 +429,37 @@ class _Trainer:
         self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
         self.epoch, self.step, self.history = about["epoch"], about["step"], about["history"]
 
+    def _compare(self, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
+        if keys:
+            differences = "; ".join(f"{k}: {there.get(k)} there, {asked.get(k)} now" for k in keys)
+            raise InputError(
+                f"{self.run} holds a run with other settings ({differences}); choose another "
+                "folder (--out) or remove this one"
+            )
+
 
 def _optimiser(net: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    trained = [p for p in net.parameters() if p.requires_grad]
+    """Group parameters by learning rate, and by whether they decay."""
+    found: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
+    used = set()
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            prefix = max((p for p in config.lr_scale if name.startswith(p)), key=len, default=None)
+            used.add(prefix)
+            scale = 1.0 if prefix is None else float(config.lr_scale[prefix])
+            found.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    if unknown := set(config.lr_scale) - used:
+        tops = dict.fromkeys(name.split(".")[0] for name, _ in net.named_parameters())
+        raise InputError(
+            f"loop.lr_scale: no trained parameter begins with {', '.join(sorted(unknown))}; the "
+            f"net's parts are {', '.join(tops)}"
+        )
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": config.weight_decay * decays, "scale": scale}
+        for (scale, decays), parameters in found.items()
+        if parameters
     ]
-    groups = [g for g in groups if g["params"]]
     if config.optimiser is Optimiser.SGD:
         nesterov = config.momentum > 0
         return torch.optim.SGD(groups, config.lr, momentum=config.momentum, nesterov=nesterov)
@@ -342,17 +474,3 @@ def _identity(config: LoopConfig) -> dict[str, Any]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _save_atomically(
-    tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None
-) -> None:
-    part = path.with_name(path.name + ".part")
-    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, part, metadata)
-    part.replace(path)
-
-
-def _write_atomically(text: str, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..sources.audio import read_audio
-from ..speech.recognise import Preparation, prepare
+from ..speech.recognise import Features, Level, Preparation, prepare
 
 Waveform = NDArray[np.float32]
 
@@ -66,14 +66,10 @@ class Clip:
     Args:
         sound: float16 (half the memory, more digits than the codec kept), shape (n,).
         voiced: first and last sample of what is not silence at its ends.
-        target: probabilities of `LABELS`.
-        known: which labels its corpus can speak of.
     """
 
     sound: NDArray[np.float16]
     voiced: tuple[int, int]
-    target: NDArray[np.float32]
-    known: NDArray[np.bool_]
 
 
 class Augment:
@@ -103,11 +99,12 @@ class Augment:
                 raise InputError(f"{noise} needs noises (*.flac) and rooms (rir*.wav)")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return a picture, float32 (mels, frames)."""
+        """Return a prepared row, float32: a picture (bands, frames) or a waveform."""
         sound = self._change(self._cut(clip, rng), rng)
-        picture = prepare(sound, self._preparation)
-        self._blank(picture, rng)
-        return picture
+        row = prepare(sound, self._preparation)
+        if row.ndim == 2:
+            self._blank(row, rng)
+        return row
 
     def _cut(self, clip: Clip, rng: np.random.Generator) -> Waveform:
         c, p = self._config, self._preparation
@@ -146,15 +143,21 @@ class Augment:
         return np.take(noise, np.arange(size) + rng.integers(len(noise)), mode="wrap")
 
     def _blank(self, picture: NDArray[np.float32], rng: np.random.Generator) -> None:
-        """Blank stripes with the picture's mean, which is 0."""
+        """Blank stripes with the mean of each row; of a whole log-mel picture it is 0."""
         bands, frames = picture.shape
+        p = self._preparation
+        if p.features is Features.LOGMEL:
+            level = picture.mean() if p.level is Level.RELATIVE else np.float32(0)
+            mean = np.full((bands, 1), level, np.float32)
+        else:
+            mean = picture.mean(axis=1, keepdims=True)
         for _ in range(2):
-            width = rng.integers(self._config.bands + 1)
+            width = rng.integers(min(self._config.bands, bands // 2) + 1)
             start = rng.integers(bands - width + 1)
-            picture[start : start + width] = 0
-            width = rng.integers(self._config.frames + 1)
+            picture[start : start + width] = mean[start : start + width]
+            width = rng.integers(min(self._config.frames, frames // 2) + 1)
             start = rng.integers(frames - width + 1)
-            picture[:, start : start + width] = 0
+            picture[:, start : start + width] = mean
 
 
 def add_noise(sound: Waveform, noise: Waveform, snr_db: float) -> Waveform:

@@ -1,49 +1,42 @@
-"""Trains the text model, a pretrained sentence encoder, on GoEmotions, and ships it.
+"""Trains text models; by default a pretrained sentence encoder on GoEmotions.
 
-The net learns all 28 fine labels. Its answer is their sums per canonical label,
-which teaches more than the coarse labels alone would and stays one distribution.
-A comment with several labels is taught as equal shares of each.
+By default the net learns all 28 fine labels. Its answer is their sums per canonical
+label, which teaches more than the coarse labels alone would and stays one
+distribution. A comment with several labels is taught as equal shares of each.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from ..core.labels import CANONICAL, LabelMap
-from ..corpora.labels import load_map, soft_targets, taxonomy
-from ..corpora.manifest import Split
-from ..corpora.recipes import goemotions
+from ..core.estimates import Modality
+from ..corpora.manifest import Entry, Split
+from ..errors import InputError
 from ..evaluation import metrics
-from ..evaluation.text import (
-    LABELS,
-    TextSamples,
-    choose_thresholds,
-    evaluate,
-    figures,
-    logits_of,
-    present_labels,
-    read_samples,
-    spoken,
-    texts_of,
-)
-from ..models.card import Calibration, Card, sha256_of
-from ..text.recognise import Preparation, TextRecogniser, WordPieces, collate
-from .curves import draw_curves
-from .export import write_card, write_golden, write_onnx
-from .loop import BEST, Batch, LoopConfig, Optimiser, Task, fit, load_weights
-from .nets.text.encoder import Folded, TextNet, TextNetConfig, load_encoder
-from .shrink import shrink
+from ..evaluation.multilabel import best_thresholds, multilabel_f1
+from ..evaluation.text import LABELS, evaluate, spoken
+from ..models.card import Calibration
+from ..models.recogniser import OnnxRecogniser
+from ..text.recognise import Preparation, TextRecogniser, WordPieces, collate, plain
+from . import trainer
+from .checkpoint import told
+from .loop import Batch, LoopConfig, Optimiser
+from .nets.text.encoder import load_encoder
+from .samples import CorpusChoice, Labels, Samples
+from .shrink import Shrinking
+from .trainer import Batches, Trainer, Training, tell
 
-TOKENIZER = "tokenizer.json"
+TOKENIZER, ENCODER = "tokenizer.json", "model.safetensors"
 
 GOLDEN = (
     "I am so happy to see you, this is wonderful!",
@@ -97,91 +90,229 @@ def _default_loop() -> LoopConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TextTraining:
-    """Everything that a training of the text model depends on.
+class TextTraining(Training):
+    """Everything that a training of a text model depends on.
 
     Args:
         id: of the model that is made.
-        data: folder of the corpus, see `emofuse.corpora.recipes.goemotions`.
-        encoder: folder with a pretrained encoder: ``model.safetensors`` in the
-            layout of Hugging Face's ``BertModel``, and ``tokenizer.json``.
+        data: folder of the corpora; without `corpora`, of GoEmotions.
         run: folder of the training, to go on from when it was interrupted.
-        out: where the finished model is put (``weights/``, ``zoo/``).
+        labels: what is learnt and answered.
         batch: sentences per step.
+        encoder: folder with a pretrained encoder, ``model.safetensors`` in the layout
+            of Hugging Face's BERT and DistilBERT, and ``tokenizer.json``. None, for
+            nets that need none: word pieces are then learnt from the training texts.
+        pieces: how many word pieces are learnt, without an encoder.
         frozen_words: keep the pretrained vectors of the word pieces. Most of them
             occur too rarely here to be improved.
-        net: shape of the net.
-        augment: what is done to training sentences before `prepare`.
+        net: name of the net and its sizes.
+        augment: what is done to training sentences before they are prepared.
         loop: how it is trained.
 
-    Raises:
-        ValueError: if the net has not one output for each fine label.
+    See `Training` for the rest.
     """
 
     id: str = "text-minilm-v1"
     data: Path = Path("data/goemotions")
-    encoder: Path = Path("models/all-MiniLM-L6-v2")
     run: Path = Path("runs/text")
-    out: Path = Path("runs/text/model")
-    batch: int = 64
-    frozen_words: bool = True
-    net: TextNetConfig = field(default_factory=TextNetConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    labels: Labels = Labels.FOLDED
+    net: Mapping[str, Any] = field(default_factory=lambda: {"name": "minilm"})
+    shrink: Shrinking = Shrinking.WEIGHTS
     loop: LoopConfig = field(default_factory=_default_loop)
+    encoder: Path | None = None
+    pieces: int = 8000
+    frozen_words: bool = True
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        fine = len(taxonomy("goemotions"))
-        if self.batch < 1 or self.net.labels != fine:
-            raise ValueError(f"need batch >= 1 and a net of {fine} labels, got {self}")
+        Training.__post_init__(self)
+        if self.pieces < 100:
+            raise ValueError(f"need pieces >= 100, got {self.pieces}")
+
+
+class TextTrainer(Trainer[str]):
+    """Trains a text model. See `Trainer`."""
+
+    modality = Modality.WORDS
+    recogniser = TextRecogniser
+    recogniser_name = "text"
+    preparation_class = Preparation
+    select = "macro_f1"
+    axes = ({0: "batch", 1: "tokens"},)
+
+    def __init__(self, config: TextTraining) -> None:
+        super().__init__(config)
+        needs = self.plan.kind.name in _PRETRAINED
+        if needs and config.encoder is None and config.init is None:
+            tell(f"{self.plan.kind.name} starts from random weights: no `encoder` is named")
+        if config.encoder is not None:
+            for name in (TOKENIZER, ENCODER) if needs else (TOKENIZER,):
+                if not (config.encoder / name).is_file():
+                    raise InputError(
+                        f"encoder: no {name} in {config.encoder}; expected a folder of "
+                        "sentence-transformers/all-MiniLM-L6-v2 or the like"
+                    )
+
+    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+        """Return GoEmotions with its fine labels."""
+        return (CorpusChoice("goemotions", labelling="original"),)
+
+    def read(self, entry: Entry) -> str:
+        """Return the text."""
+        if not entry.text:
+            raise InputError("it has no text")
+        return entry.text
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer's file: the encoder's, or one learnt from the training texts."""
+        return Path((self.config.encoder or self.config.run) / TOKENIZER)
+
+    @cached_property
+    def word_pieces(self) -> WordPieces:
+        """What turns texts into token ids; learnt now, if need be."""
+        path = self.tokenizer
+        if self.config.encoder is None and not path.exists():
+            texts = [e.text or "" for c in self.corpora for e in c.manifest.of(Split.TRAIN)]
+            with told(f"what is in {self.config.run}"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                learn_pieces(texts, self.config.pieces, path)
+        return WordPieces(path, self.preparation)
+
+    def facts(self) -> dict[str, Any]:
+        """Return labels, longest row and number of word pieces."""
+        from tokenizers import Tokenizer
+
+        size = self.config.pieces
+        if self.tokenizer.exists():
+            size = Tokenizer.from_file(str(self.tokenizer)).get_vocab_size()
+        tokens = self.preparation.max_tokens
+        return {"labels": len(self.learnt), "tokens": tokens, "vocabulary": size}
+
+    def prime(self, net: nn.Module) -> None:
+        """Load the pretrained encoder, or count how rare words are."""
+        if self.config.encoder is not None and self.plan.kind.name in _PRETRAINED:
+            load_encoder(net, self.config.encoder / ENCODER)  # type: ignore[arg-type]
+        if hasattr(net, "fit_idf"):
+            net.fit_idf(self.row(text) for s in self.learn for text in s.media)
+
+    def new_net(self, fresh: bool = True) -> nn.Module:
+        """Make the net; its pretrained word vectors may be kept."""
+        assert self.word_pieces  # how many there are is known only when they are learnt
+        net = super().new_net(fresh)
+        pretrained = self.config.encoder is not None and self.plan.kind.name in _PRETRAINED
+        if pretrained and self.config.frozen_words:
+            net.words.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
+        return net
+
+    def steps(self) -> int:
+        """Return the number of batches: every sentence is met."""
+        n = sum(len(s) for s in self.learn)
+        if any(s.share != 1 for s in self.learn):
+            return super().steps()
+        return -(-n // self.config.batch)
+
+    def batches(self, learn: Sequence[Samples[str]]) -> Batches:
+        """Change and prepare sentences; alike lengths together."""
+        config = self.config
+        target = np.concatenate([s.target for s in learn])
+        known = np.concatenate([s.known for s in learn])
+        texts = [text for s in learn for text in s.media]
+        shares = np.concatenate([np.full(len(s), s.share) for s in learn])
+
+        def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
+            met = _met(shares, config.batch, self.steps(), rng)
+            rows = [self.row(augment(texts[i], config.augment, rng)) for i in met]
+            for index in buckets([len(row) for row in rows], config.batch, rng):
+                ids = torch.from_numpy(collate([rows[i] for i in index]))
+                which = met[index]
+                mask = None if known.all() else torch.from_numpy(known[which])
+                yield Batch((ids,), torch.from_numpy(target[which]), mask)
+
+        return batches
+
+    def pieces(self, medium: str) -> list[Any]:
+        """Return the text."""
+        return [medium]
+
+    def row(self, piece: Any) -> NDArray[np.int64]:
+        """Return a text's token ids."""
+        return self.word_pieces(piece)
+
+    def collate(self, rows: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """Fill the shorter rows up."""
+        return (collate(rows),)
+
+    def examples(self) -> Sequence[Any]:
+        """Return made-up sentences."""
+        return GOLDEN
+
+    def figures(self, logits: NDArray[np.float32], samples: Samples[str]) -> dict[str, float]:
+        """Measure answers: multi-label with chosen thresholds, and the most probable label."""
+        present = self.answer_of(samples) > 0
+        p = Calibration().probabilities(logits)
+        f1 = multilabel_f1(present, p >= best_thresholds(present, p))
+        covered = self.covered_of(samples)
+        single = present.sum(axis=1) == 1
+        out = {"macro_f1": float(f1[covered].mean())}
+        if single.any():
+            found = trainer.classified(logits[single], present[single].astype(np.float32), covered)
+            out |= {f"{name}_top": found[name] for name in ("macro_f1", "accuracy")}
+        target = self.answer_of(samples)
+        closed = np.where(covered, logits, -1e4)
+        return {**out, "log_loss": metrics.log_loss(target, closed)}
+
+    def extra_files(self) -> dict[str, Path]:
+        """Put the tokenizer beside the graph."""
+        path = Path(self.config.model / f"{self.config.id}.{TOKENIZER}")
+        shutil.copyfile(self.tokenizer, path)
+        return {"tokenizer": path}
+
+    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
+        """Measure on GoEmotions, as `python -m emofuse.evaluation.text` does."""
+        if self.config.corpora or recogniser.taxonomy.labels != LABELS.labels:
+            return None
+        found = evaluate(recogniser, self.config.data, (Split.VALIDATION, Split.TEST))
+        return [asdict(m) for m in found]
+
+
+_PRETRAINED = ("minilm", "distilbert")
 
 
 def train(config: TextTraining) -> Path:
-    """Train the text net, or go on where an interrupted training stopped; then ship it.
+    """Train a text model, or go on where an interrupted training stopped; then ship it.
 
     Returns:
         Path of the finished model's card.
 
     Raises:
-        InputError: if corpus or encoder are missing or the folder holds another run.
+        InputError: see `trainer.train`; also if the encoder is missing.
     """
-    torch.manual_seed(config.loop.seed)
-    fit(make_task(config), config.loop, config.run)
-    draw_curves(config.run)
-    card = ship(config)
-    return config.out / "zoo" / f"{card.id}.toml"
+    return trainer.train(TextTrainer(config))
 
 
-def make_task(config: TextTraining) -> Task:
-    """Put together what `fit` needs: net, training batches and a measure on `validation`."""
-    manifest = goemotions.load(config.data, goemotions.Grain.FINE)
-    learn, choose = manifest.of(Split.TRAIN), manifest.of(Split.VALIDATION)
-    texts, target = texts_of(learn), soft_targets(learn, LabelMap.identity(manifest.taxonomy))
-    pieces = WordPieces(config.encoder / TOKENIZER, Preparation(config.net.tokens))
-    net = load_encoder(TextNet(config.net), config.encoder / "model.safetensors")
-    net.words.weight.requires_grad_(not config.frozen_words)
-    held_out = TextSamples(texts_of(choose), present_labels(choose))
-    held_out_rows = [pieces(text) for text in held_out.texts]
+def learn_pieces(texts: Sequence[str], size: int, path: Path) -> None:
+    """Learn word pieces from texts and save them as a ``tokenizer.json``.
 
-    def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
-        rows = [pieces(augment(text, config.augment, rng)) for text in texts]
-        for index in buckets([len(row) for row in rows], config.batch, rng):
-            ids = torch.from_numpy(collate([rows[i] for i in index]))
-            yield Batch((ids,), torch.from_numpy(target[index]))
+    Lower case, without accents, as BERT's uncased vocabularies; at most `size` of them.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import BertProcessing
+    from tokenizers.trainers import WordPieceTrainer
 
-    def validate(net: nn.Module) -> dict[str, float]:
-        logits = predict(fold(net), held_out_rows).numpy()
-        thresholds = choose_thresholds(logits, held_out, Calibration())
-        found = figures(logits, held_out, thresholds, Calibration())
-        return {**found, "log_loss": metrics.log_loss(held_out.target, logits)}
-
-    return Task(net, batches, -(-len(texts) // config.batch), validate, select="macro_f1")
-
-
-def fold(net: nn.Module) -> nn.Module:
-    """Make a net that knows fine labels answer the canonical ones."""
-    columns = [CANONICAL.index(label) for label in LABELS.labels]
-    matrix = load_map("goemotions").matrix[:, columns]
-    return Folded(net, torch.from_numpy(matrix)).eval()
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[NAME]", "[RELIGION]"]
+    learner = WordPieceTrainer(vocab_size=size, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator((plain(text) for text in texts), learner)
+    first, last = (tokenizer.token_to_id(x) for x in ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = BertProcessing(("[SEP]", last), ("[CLS]", first))
+    part = path.with_name(path.name + ".part")
+    tokenizer.save(str(part))
+    part.replace(path)
 
 
 def augment(text: str, config: AugmentConfig, rng: np.random.Generator) -> str:
@@ -201,94 +332,12 @@ def buckets(lengths: Sequence[int], batch: int, rng: np.random.Generator) -> lis
     return [groups[i] for i in rng.permutation(len(groups))]
 
 
-@torch.inference_mode()
-def predict(net: nn.Module, rows: Sequence[NDArray[np.int64]], batch: int = 128) -> Tensor:
-    """Run a net on prepared rows, alike lengths together: float32 (rows, labels)."""
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    parts = []
-    for k in range(0, len(order), batch):
-        ids = torch.from_numpy(collate([rows[i] for i in order[k : k + batch]]))
-        parts.append(net(ids).float())
-    return torch.cat(parts)[torch.from_numpy(np.argsort(order, kind="stable"))]
-
-
-def ship(config: TextTraining) -> Card:
-    """Export the best weights of a run: graph, calibration, figures, card, golden pair.
-
-    The temperature and the prior come from `validation`; `test` is measured here,
-    once everything is chosen.
-    """
-    net = fold(load_weights(TextNet(config.net), config.run / BEST))
-    weights, pieces = config.out / "weights", WordPieces(config.encoder / TOKENIZER)
-    graph = weights / f"{config.id}.onnx"
-    example = torch.from_numpy(collate([pieces(text) for text in GOLDEN]))
-    write_onnx(net, (example,), graph, [{0: "batch", 1: "tokens"}])
-    shrink(graph)
-    paths = {"weights": graph, "tokenizer": weights / f"{config.id}.{TOKENIZER}"}
-    shutil.copyfile(config.encoder / TOKENIZER, paths["tokenizer"])
-    fields = _card_fields(config)
-    fields["files"] = {role: _described(path) for role, path in paths.items()}
-    recogniser = TextRecogniser(write_card(fields, config.out), paths)
-    fields |= _calibrate(recogniser, read_samples(config.data, Split.VALIDATION))
-    recogniser = TextRecogniser(write_card(fields, config.out), paths)
-    found = evaluate(recogniser, config.data, (Split.VALIDATION, Split.TEST))
-    fields["metrics"] = [asdict(m) for m in found]
-    card = write_card(fields, config.out)
-    write_golden(recogniser, GOLDEN, config.out)
-    return card
-
-
-def _described(path: Path) -> dict[str, Any]:
-    return {"name": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
-
-
-def _calibrate(recogniser: TextRecogniser, samples: TextSamples) -> dict[str, Any]:
-    logits = logits_of(recogniser, samples.texts)
-    calibration = Calibration(round(metrics.fit_temperature(samples.target, logits), 4))
-    prior = calibration.probabilities(logits).mean(axis=0, dtype=np.float64)
-    return {
-        "calibration": {"temperature": calibration.temperature},
-        "prior": [round(float(p), 5) for p in prior],
-    }
-
-
-def _card_fields(config: TextTraining) -> dict[str, Any]:
-    return {
-        "id": config.id,
-        "modality": "words",
-        "recogniser": "text",
-        "summary": "MiniLM-L6 fine-tuned on Reddit comments: six emotions and neutral in English",
-        "taxonomy": LABELS.name,
-        "labels": list(LABELS.labels),
-        "licence": "Apache-2.0",
-        "notes": [
-            "Trained once (one seed); the epoch was chosen by macro-F1 on validation.",
-            "Weights are stored as int8 with a scale per output; arithmetic is float32, so answers "
-            "do not depend on the batch or on a processor's int8 instructions.",
-            "It learned GoEmotions' 27 emotions and neutral; its answer is their sums in the "
-            "authors' own groups. Approval, caring and desire count as happy there, curiosity, "
-            "confusion and realisation as surprise.",
-            "English only, written by Reddit's users, among whom young men from the US prevail. "
-            "Spoken words lack what a voice adds; irony and quotations are often misread.",
-            "The encoder was pretrained by others on public text, Reddit comments among it; "
-            "that comments of the test were among these, unlabelled, cannot be ruled out.",
-        ],
-        "preparation": {"max_tokens": config.net.tokens},
-        "data": [
-            {
-                "name": "GoEmotions",
-                "licence": "Apache-2.0",
-                "used": "split train; validation (dev) to choose, calibrate and set thresholds",
-                "citation": "Demszky et al., GoEmotions: A dataset of fine-grained emotions, "
-                "ACL 2020",
-            },
-            {
-                "name": "all-MiniLM-L6-v2",
-                "licence": "Apache-2.0",
-                "used": "pretrained encoder and tokenizer, by the authors of sentence-transformers",
-                "citation": "Wang et al., MiniLM: Deep self-attention distillation for "
-                "task-agnostic compression of pre-trained transformers, NeurIPS 2020; Reimers and "
-                "Gurevych, Sentence-BERT, EMNLP 2019",
-            },
-        ],
-    }
+def _met(
+    shares: NDArray[np.float64], batch: int, steps: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the sentences that an epoch meets; all of them once where all shares are 1."""
+    if (shares == 1).all():
+        return np.arange(len(shares))
+    times = np.floor(shares + rng.random(len(shares))).astype(int)
+    met = np.repeat(np.arange(len(shares)), times)
+    return np.resize(met[rng.permutation(len(met))], batch * steps)

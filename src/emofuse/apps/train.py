@@ -1,0 +1,196 @@
+"""The commands `emofuse train`, `emofuse tune` and `emofuse models embed`.
+
+Nothing heavy is imported before a command runs, and nothing of torch before its
+configuration has been found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import MissingExtra
+
+
+class Modality(str, Enum):
+    """What can be trained."""
+
+    FACE = "face"
+    SPEECH = "speech"
+    TEXT = "text"
+
+
+_CLASSES = {
+    Modality.FACE: ("face", "FaceTraining", "FaceTrainer"),
+    Modality.SPEECH: ("speech", "SpeechTraining", "SpeechTrainer"),
+    Modality.TEXT: ("text", "TextTraining", "TextTrainer"),
+}
+
+Which = Annotated[Modality, typer.Argument(help="What the model looks at or listens to.")]
+File = Annotated[Path, typer.Option(metavar="FILE", help="Settings as YAML or TOML.")]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the corpora.")]
+Run = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the run; an interrupted run goes on there."),
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training data.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Device = Annotated[
+    str | None, typer.Option(metavar="NAME", help="cpu, cuda, or auto: a GPU if there is one.")
+]
+
+
+def train(
+    which: Which,
+    config: File,
+    data: Data = None,
+    out: Run = None,
+    net: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Another net, in its usual sizes."),
+    ] = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    device: Device = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Put the finished model into a package: src/emofuse/models."
+        ),
+    ] = None,
+) -> None:
+    """Train a model, or go on with a run that was interrupted (needs the extra `train`)."""
+    flags = _flags(data, out, epochs, seed, threads, device)
+    if net is not None:
+        flags["net"] = ("--net", {"name": net})
+    trainer_of = _trainers(which, config)
+    trainer = trainer_of(flags)
+    from ..training.export import embed
+    from ..training.trainer import train as run
+
+    try:
+        card = run(trainer)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"emofuse: {trainer.config.run} keeps every finished epoch; the same command goes on "
+            "from there",
+            err=True,
+        )
+        raise
+    if into is not None:
+        card = embed(card, into)
+    typer.echo(card)
+
+
+def tune(
+    which: Which,
+    config: File,
+    trials: Annotated[int, typer.Option(min=1, help="Most trials, earlier ones included.")] = 20,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Begin no further trial after so long.")
+    ] = None,
+    data: Data = None,
+    out: Run = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    device: Device = None,
+) -> None:
+    """Search for better settings, within the space that the file names under `tune`."""
+    flags = _flags(data, None, epochs, seed, threads, device)
+    trainer_of = _trainers(which, config)
+    folder = out or Path("runs") / f"tune-{config.stem}"
+    try:
+        from ..training.tune import search
+    except ImportError as e:
+        raise _missing(e) from e
+
+    def make(values: Mapping[str, Any], run: Path) -> Any:
+        tuned = {key: (f"tune: {key}", value) for key, value in values.items()}
+        return trainer_of({**flags, **tuned, "run": ("--out", str(run)), "out": ("--out", None)})
+
+    try:
+        best = search(make, folder, trials, minutes)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"emofuse: {folder} keeps every finished trial; the same command goes on from there",
+            err=True,
+        )
+        raise
+    typer.echo(best)
+
+
+def embed(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="RUN/model/ID.toml of a run.")],
+    into: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where models of the package are.")
+    ] = Path("src/emofuse/models"),
+) -> None:
+    """Put a trained model into a checkout of emofuse: card, graph and golden pair."""
+    try:
+        from ..training.export import embed as copy
+    except ImportError as e:
+        raise _missing(e) from e
+    typer.echo(copy(card, into))
+
+
+def _flags(
+    data: Path | None,
+    out: Path | None,
+    epochs: int | None,
+    seed: int | None,
+    threads: int | None,
+    device: str | None,
+) -> dict[str, tuple[str, Any]]:
+    """Return what was given on the command line: key → flag and value."""
+    flags = {
+        "data": ("--data", data and str(data)),
+        "run": ("--out", out and str(out)),
+        "loop.epochs": ("--epochs", epochs),
+        "loop.seed": ("--seed", seed),
+        "loop.threads": ("--threads", threads),
+        "loop.device": ("--device", device),
+    }
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    if "run" in given:
+        given["out"] = ("--out", None)  # the model goes into the run's folder
+    return given
+
+
+def _trainers(which: Modality, config: Path) -> Any:
+    """Return what makes a trainer from flags.
+
+    Raises:
+        InputError: if the file is missing.
+        MissingExtra: if torch is.
+    """
+    from importlib import import_module
+
+    from .config import Flag, read, read_file
+
+    read_file(config)  # a misspelt path is told before torch is loaded
+    module, settings, trainer = _CLASSES[which]
+    try:
+        found = import_module(f"emofuse.training.{module}")
+    except ImportError as e:
+        raise _missing(e) from e
+
+    def make(flags: Mapping[str, tuple[str, Any]]) -> Any:
+        named = {key: Flag(*flag) for key, flag in flags.items()}
+        return getattr(found, trainer)(read(getattr(found, settings), config, named))
+
+    return make
+
+
+def _missing(error: ImportError) -> Exception:
+    """Say which extra brings a module; what is wrong in emofuse itself is raised as it is."""
+    name = (error.name or "").split(".")[0]
+    if name == "emofuse" or not name:
+        return error
+    return MissingExtra("train", f"training (module {error.name})")
