@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -229,14 +230,15 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=config.epochs * task.steps_per_epoch, epoch="")
         for epoch in range(trainer.epoch, config.epochs):
             if trainer.exhausted:
                 break
             progress.update(bar, epoch=f"{epoch + 1}/{config.epochs}", completed=trainer.step)
             figures = trainer.run_epoch(epoch, lambda: progress.advance(bar))
-            progress.console.print(trainer.line(), highlight=False, soft_wrap=True)
+            console.print(trainer.line(), highlight=False, soft_wrap=True)
             if watch:
                 watch(figures)
     return run / BEST
