@@ -4,12 +4,15 @@ The bootstrap (Efron 1979) draws as many groups as there are, with replacement,
 and measures again. A group is a speaker, because one speaker's clips resemble
 each other and are no independent evidence (cluster bootstrap, Field and Welsh
 2007); without speakers each sample is a group of its own. Intervals are
-percentiles. With fewer than about ten speakers they are too narrow.
+percentiles; those of calibration errors are moved by the bootstrap's estimate of
+their bias, because resampling adds noise to bins and noise adds to such an error.
+With fewer than about ten speakers intervals are too narrow, with fewer than
+`LEAST` none are given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,9 @@ DRAWS = 2000
 
 FEW = 10
 """Groups below which an interval is said to be rough."""
+
+LEAST = 5
+"""Groups below which there is no interval at all."""
 
 _AT_ONCE = 2**22  # group counts held while draws are summed (32 MB)
 
@@ -60,9 +66,27 @@ def draw(
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def intervals(drawn: Mapping[str, NDArray[np.float64]], level: float = 0.95) -> dict[str, Interval]:
-    """Return the percentile interval of each figure of `draw`."""
-    return {name: interval(values, level) for name, values in drawn.items()}
+def intervals(
+    tally: Countable,
+    groups: NDArray[np.int64],
+    draws: int = DRAWS,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Return the interval of each figure; NaN with fewer than `LEAST` groups. Args as `draw`."""
+    values = tally.total().figures()
+    if int(groups.max()) + 1 < LEAST:
+        return dict.fromkeys(values, (float("nan"), float("nan")))
+    drawn = draw(tally, groups, draws, seed)
+    return {name: _limits(name, float(v), drawn[name], level) for name, v in values.items()}
+
+
+def _limits(name: str, value: float, drawn: NDArray[np.float64], level: float) -> Interval:
+    low, high = interval(drawn, level)
+    if not name.startswith("ece"):
+        return low, high
+    bias = float(np.nanmean(drawn)) - value
+    return max(0.0, low - bias), max(0.0, high - bias)
 
 
 def interval(values: NDArray[np.float64], level: float = 0.95) -> Interval:

@@ -38,7 +38,7 @@ from .results import (
     Spoilt,
     number,
 )
-from .robustness import Spoiling, spoilings
+from .robustness import spoilings
 from .tally import BINS, Countable, FlagTally, Tally
 
 Floats = NDArray[np.float32]
@@ -70,6 +70,8 @@ class Plan:
         seed: of everything that is random.
         despite_leaks: turn a refused leak into a warning that the report leads with.
         command: how it was asked for, for the report.
+        again: how anybody can measure it again, for cards: without this machine's paths.
+        label_map: where the corpus' own labels go, see `emofuse.corpora.labels.map_of`.
 
     Raises:
         ValueError: if a value makes no sense.
@@ -85,6 +87,8 @@ class Plan:
     seed: int = 0
     despite_leaks: bool = False
     command: str = ""
+    again: str = ""
+    label_map: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.cuts or self.limit < 0 or self.draws < 1 or self.seed < 0:
@@ -230,7 +234,7 @@ class _Study:
     ) -> None:
         self.model, self.plan, self.bars = model, plan, bars
         self.modality = model.card.modality
-        self.join: Join = join(model.taxonomy, manifest.taxonomy)
+        self.join: Join = join(model.taxonomy, manifest.taxonomy, plan.label_map)
         self.multi = manifest.taxonomy.multi_label
         self.left_out: Counter[str] = Counter()
         self.warnings: list[str] = []
@@ -245,6 +249,8 @@ class _Study:
         self.question = self._question(_limited(asked, plan))
         self._validation = self._held_back(manifest, asked)
         self._explain_labels()
+        noises = plan.noises if self.modality is Modality.SPEECH else None
+        self.spoilings = spoilings(self.modality, noises) if plan.robustness else ()
         self.views: list[View] = [view_of(model.card, cut) for cut in self._cuts]
         self.views += [s.view(self.views[0], plan.seed) for s in self.spoilings]
         self.temperature_refit: float | None = None
@@ -253,10 +259,6 @@ class _Study:
     @property
     def _cuts(self) -> tuple[Cut, ...]:
         return self.plan.cuts if self.modality is Modality.SPEECH else (Cut.CLIP,)
-
-    @property
-    def spoilings(self) -> tuple[Spoiling, ...]:
-        return spoilings(self.modality, self.plan.noises) if self.plan.robustness else ()
 
     @property
     def facts(self) -> ModelFacts:
@@ -524,8 +526,8 @@ def _flag_part(
 
 def _figures(tally: Any, scored: Scored, plan: Plan) -> dict[str, Figure]:
     values = tally.total().figures()
-    limits = bootstrap.intervals(bootstrap.draw(tally, scored.groups, plan.draws, plan.seed))
-    return {name: Figure(float(v), *limits[name]) for name, v in values.items()}
+    limits = bootstrap.intervals(tally, scored.groups, plan.draws, plan.seed)
+    return {name: Figure(float(v), *map(number, limits[name])) for name, v in values.items()}
 
 
 def _class_rows(labels: Sequence[str], counts: NDArray[np.int64]) -> tuple[ClassRow, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,13 +96,18 @@ class Join:
         return tuple(x for x, yes in zip(self.wide.labels, mask, strict=True) if yes)
 
 
-def join(model: Taxonomy, corpus: Taxonomy) -> Join:
+def join(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> Join:
     """Find where the labels of a model and of a corpus meet.
+
+    Args:
+        model: what the model answers.
+        corpus: what the corpus asks.
+        label_map: a user's map of the corpus' labels to the canonical ones.
 
     Raises:
         InputError: if one of them has labels that no map knows, or they share none.
     """
-    if set(model.labels) == set(corpus.labels):
+    if set(model.labels) == set(corpus.labels) and label_map is None:
         truth = LabelMap(corpus, model, {x: {x: 1.0} for x in corpus.labels}, {})
         return Join(model, model, np.eye(len(model)), truth, np.ones(len(model), bool))
     answers = canonical_map(model).matrix
@@ -111,7 +117,7 @@ def join(model: Taxonomy, corpus: Taxonomy) -> Join:
         truth = LabelMap(corpus, folded.target, {x: {x: 1.0} for x in corpus.labels}, {})
         answers = answers @ folded.matrix
     else:
-        truth = canonical_map(corpus)
+        truth = canonical_map(corpus) if label_map is None else kept.map_of(corpus, label_map)
     shared = truth.covered & (answers > 0).any(axis=0)
     if shared.sum() < 2:
         raise InputError(

@@ -88,6 +88,15 @@ class Protocol:
             return "all folds"
         return "cross-corpus" + (f", {self.split.value}" if self.split else "")
 
+    @property
+    def flags(self) -> list[str]:
+        """The flags of `emofuse evaluate` that ask for it."""
+        if self.kind is Kind.SPLIT:
+            return ["--split", self.split.value] if self.split else []
+        kind = f"fold:{self.fold}" if self.kind is Kind.FOLD else self.kind.value
+        chosen = ["--split", self.split.value] if self.split else []
+        return ["--protocol", kind, *(chosen if self.kind is Kind.CROSS_CORPUS else [])]
+
     def select(self, manifest: Manifest, card: Card) -> Manifest:
         """Return the samples that a model is asked.
 

@@ -22,10 +22,14 @@ _PACKAGE = Path(__file__).parents[1]
 def provenance(plan: Plan, hours: float) -> Provenance:
     """Describe an evaluation that has just ended."""
     settings = {
-        f.name: _written(getattr(plan, f.name)) for f in fields(plan) if f.name != "command"
+        f.name: _written(getattr(plan, f.name))
+        for f in fields(plan)
+        if f.name not in ("command", "again")
     }
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Provenance(plan.command, now, __version__, commit(), settings, round(hours, 4))
+    return Provenance(
+        plan.command, now, __version__, commit(), settings, round(hours, 4), plan.again
+    )
 
 
 def commit() -> str | None:

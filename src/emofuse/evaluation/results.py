@@ -160,6 +160,7 @@ class Provenance:
     commit: str | None
     settings: Mapping[str, Any]
     hours: float = 0.0
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from ..corpora.manifest import Entry
 from . import bootstrap
-from .results import Figure, Group, Subgroups
+from .results import Figure, Group, Subgroups, number
 from .tally import Tally
 
 ENOUGH = 30
-"""Samples from which a group counts for the gap."""
+"""Samples from which a group counts for the gap, if `bootstrap.LEAST` speakers gave them."""
+
+_MANY = 1000  # where speakers are not known, samples count
 
 _SHOWN = ("accuracy", "uar", "ece")
 
@@ -86,10 +88,11 @@ def _measure(
 ) -> tuple[Group, NDArray[np.float64]]:
     tally = Tally.of(actual[keep], probabilities[keep])
     speakers = [e.speaker for e, yes in zip(entries, keep, strict=True) if yes]
-    drawn = bootstrap.draw(tally, bootstrap.group_of(speakers), draws, seed)
-    limits = bootstrap.intervals(drawn)
+    groups = bootstrap.group_of(speakers)
+    drawn = bootstrap.draw(tally, groups, draws, seed)
+    limits = bootstrap.intervals(tally, groups, draws, seed)
     values = tally.total().figures()
-    figures = {f: Figure(float(values[f]), *limits[f]) for f in _SHOWN}
+    figures = {f: Figure(float(values[f]), *map(number, limits[f])) for f in _SHOWN}
     known = {s for s in speakers if s is not None}
     return Group(name, int(keep.sum()), len(known) or None, figures), drawn["uar"]
 
@@ -98,7 +101,8 @@ def _with_gap(
     attribute: str, groups: Sequence[Group], drawn: dict[str, NDArray[np.float64]]
 ) -> Subgroups:
     large = sorted(
-        (g for g in groups if g.samples >= ENOUGH), key=lambda g: -g.figures["uar"].value
+        (g for g in groups if g.samples >= ENOUGH and (g.speakers or _MANY) >= bootstrap.LEAST),
+        key=lambda g: -g.figures["uar"].value,
     )
     if len(large) < 2:
         return Subgroups(attribute, tuple(groups))

@@ -34,6 +34,9 @@ class Countable(Protocol):
     def resampled(self: _C, weights: NDArray[np.float32]) -> _C:
         """Add up weighted rows: leading axis groups → draws; weights (draws, groups)."""
 
+    def total(self: _C) -> _C:
+        """Add up all rows: no axis leads any more."""
+
     def figures(self) -> Figures:
         """Return the figures of every row."""
 

@@ -1,0 +1,352 @@
+"""The command `emofuse evaluate`. Heavy imports are inside: the help stays quick."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..corpora.manifest import Manifest
+    from ..evaluation.evaluate import Bars, Plan
+    from ..evaluation.loading import Named
+    from ..evaluation.results import Evaluation
+
+_WHAT = "What is measured"
+_HOW = "How"
+_RESULTS = "Results"
+
+FILES = ("report.html", "report.md", "results.json")
+"""What `--out` is filled with."""
+
+
+def evaluate(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            show_default=False,
+            help="A model's id, a card (RUN/model/ID.toml), or a folder: of a run, or for the "
+            "protocol folds of one run a fold.",
+        ),
+    ],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            show_default=False,
+            help="A corpus, or a manifest that `emofuse corpus prepare` made.",
+            rich_help_panel=_WHAT,
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ROOT",
+            help="Folder of the corpus; default: EMOFUSE_DATA, else this folder.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="split, fold:K, folds (a model a fold) or cross-corpus.", rich_help_panel=_WHAT
+        ),
+    ] = "split",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="test|validation|…",
+            help="Which split (test); of cross-corpus: only this one (all).",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    labelling: Annotated[
+        str | None,
+        typer.Option(help="Which of the corpus' labellings (its first).", rich_help_panel=_WHAT),
+    ] = None,
+    label_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            metavar="FILE",
+            help="TOML with [map] and [drop] for the corpus' own labels.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Speech: what of a clip is heard: clip, 'in use' or '1 s' (all); repeatable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Ask at most so many samples: a quick look.", rich_help_panel=_WHAT
+        ),
+    ] = 0,
+    robustness: Annotated[
+        bool,
+        typer.Option("--robustness", help="Also measure spoilt samples.", rich_help_panel=_HOW),
+    ] = False,
+    noise: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Recorded noises, and rooms (rir….wav), for --robustness of a speech model.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Fit a temperature to validation data too, to compare it with the card's.",
+            rich_help_panel=_HOW,
+        ),
+    ] = True,
+    draws: Annotated[
+        int,
+        typer.Option(min=1, help="Resampled sets for the intervals.", rich_help_panel=_HOW),
+    ] = 2000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of all that is random.", rich_help_panel=_HOW)
+    ] = 0,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of the model.", rich_help_panel=_HOW)
+    ] = 1,
+    despite_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--despite-leaks",
+            help="Measure even what the model has learnt; the report says so first.",
+            rich_help_panel=_HOW,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help=f"Folder for {', '.join(FILES)}.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace existing results.", rich_help_panel=_RESULTS),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print results.json.", rich_help_panel=_RESULTS)
+    ] = False,
+    update_card: Annotated[
+        bool,
+        typer.Option(
+            "--update-card",
+            help="Write the figures into MODEL, which is a card's path then.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RESULTS),
+    ] = False,
+) -> None:
+    """Measure a model on a corpus: figures with intervals, calibration, people, robustness."""
+    from ..evaluation import evaluate as evaluation
+    from ..evaluation import loading
+    from ..evaluation.protocols import Protocol
+    from ..sinks.files import OutputFolder
+
+    plan = evaluation.Plan(
+        protocol=Protocol.parse(protocol, split),
+        cuts=_cuts(cut),
+        robustness=robustness,
+        noises=noise,
+        refit=refit,
+        limit=limit,
+        draws=draws,
+        seed=seed,
+        despite_leaks=despite_leaks,
+        command=shlex.join(["emofuse", *sys.argv[1:]]),
+        label_map=label_map,
+    )
+    named = loading.find(model)
+    plan = replace(plan, again=_again(named, corpus, labelling, plan))
+    if update_card and (len(named) != 1 or named[0].path is None):
+        raise InputError("--update-card needs the path of one card (….toml) as MODEL")
+    folder = None if out is None else OutputFolder(out, overwrite)
+    if folder is not None:
+        folder.claim(*FILES)  # before the work, so that no hours are lost
+    manifest = read_corpus(corpus, data, labelling, named[0])
+    with _bars(quiet) as bars:
+        found = evaluation.evaluate(
+            [n.load(threads) for n in named], manifest, plan, bars, [n.path for n in named]
+        )
+    if folder is not None:
+        write(found, folder)
+    if update_card:
+        _update(named[0], found)
+    _show(found, as_json, quiet, out)
+
+
+def read_corpus(name: str, data: Path | None, labelling: str | None, model: Named) -> Manifest:
+    """Read the corpus that a model is measured on.
+
+    Args:
+        name: of a recipe, or the path of a manifest.
+        data: its folder; None: ``EMOFUSE_DATA``, else the current folder.
+        labelling: which of its labellings; None: the first.
+        model: what is measured; decides between sound and films.
+
+    Raises:
+        InputError: if it is not there, or not for models of this modality.
+    """
+    from ..core.estimates import Modality
+    from ..corpora import manifest, recipes
+    from ..corpora.recipe import Medium
+
+    path = Path(name)
+    if path.suffix.lower() in (manifest.CSV, manifest.PARQUET):
+        if labelling is not None:
+            raise InputError(f"--labelling: the manifest {path} has one labelling, its own")
+        return manifest.read(path)
+    recipe = recipes.recipe(name)
+    modality = model.card.modality
+    if modality not in recipe.modalities:
+        good = ", ".join(n for n in recipes.names() if modality in recipes.recipe(n).modalities)
+        raise InputError(
+            f"{model.card.id!r} is a model for {modality.value}, and {recipe.name} a corpus for "
+            f"{', '.join(m.value for m in recipe.modalities)}; corpora of its modality are {good}"
+        )
+    media = {Modality.FACE: Medium.IMAGE, Modality.SPEECH: Medium.AUDIO}
+    wanted = media.get(modality)
+    if wanted not in recipe.media:
+        wanted = None
+    root = data or Path(os.environ.get("EMOFUSE_DATA") or ".")
+    return recipe.load(root, labelling, wanted)
+
+
+def write(found: Evaluation, folder: Any) -> None:
+    """Write the report as HTML and Markdown, and everything as JSON.
+
+    Args:
+        found: what was measured.
+        folder: a `sinks.files.OutputFolder`.
+
+    Raises:
+        InputError: if a file is there already or cannot be written.
+    """
+    import json
+
+    from ..evaluation import markdown, page
+    from ..sinks.files import ResultFile
+
+    texts = (
+        page.render(found),
+        markdown.render(found),
+        json.dumps(found.to_mapping(), indent=1, ensure_ascii=False) + "\n",
+    )
+    for name, text in zip(FILES, texts, strict=True):
+        with ResultFile(folder / name, overwrite=folder.overwrite) as f:
+            f.write(text)
+
+
+def _cuts(names: list[str] | None) -> Any:
+    from ..evaluation.cuts import Cut
+
+    try:
+        return tuple(dict.fromkeys(Cut(name) for name in names)) if names else tuple(Cut)
+    except ValueError as e:
+        known = ", ".join(repr(c.value) for c in Cut)
+        raise InputError(f"--cut: {e}; there are {known}") from None
+
+
+def _again(named: Sequence[Named], corpus: str, labelling: str | None, plan: Plan) -> str:
+    """Write how to measure it again elsewhere: no path of this machine, no place for results."""
+    model = named[0].card.id if len(named) == 1 else "FOLDER"
+    words = ["emofuse", "evaluate", model, "--corpus", Path(corpus).name, "--data", "ROOT"]
+    words += plan.protocol.flags
+    words += ["--labelling", labelling] if labelling else []
+    words += ["--robustness"] if plan.robustness else []
+    words += ["--noise", "DIR"] if plan.noises else []
+    return shlex.join(words)
+
+
+def _update(named: Named, found: Evaluation) -> None:
+    from ..evaluation import cardfigures
+
+    assert named.path is not None
+    cardfigures.update_card(named.path, cardfigures.metric_rows(found))
+
+
+def _show(found: Evaluation, as_json: bool, quiet: bool, out: Path | None) -> None:
+    from rich.table import Table
+
+    from ..evaluation import wording
+    from . import show
+
+    screen = show.stdout()
+    if as_json:
+        screen.print_json(data=found.to_mapping())
+        return
+    if quiet:
+        return
+    table = Table("", *(p.name for p in found.parts), title=found.title)
+    for name, figures in wording.rows(found.parts):
+        table.add_row(wording.title(name), *(wording.cell(name, f) for f in figures))
+    screen.print(table)
+    if found.robustness:
+        names = [
+            n for n in ("macro_f1", "accuracy", "uar", "ece") if n in found.robustness[0].figures
+        ]
+        spoilt = Table("spoilt by", *map(wording.title, names))
+        for s in found.robustness:
+            spoilt.add_row(s.name, *(wording.cell(n, s.figures[n]) for n in names))
+        screen.print(spoilt)
+    for warning in found.warnings:
+        screen.print(f"Measured despite a leak: {warning}", soft_wrap=True)
+    for note in wording.cautions(found):
+        screen.print(f"- {note}", soft_wrap=True)
+    screen.print(show.CAVEAT, soft_wrap=True)
+    if out is not None:
+        screen.print(f"{out / FILES[0]}", soft_wrap=True)
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Bars]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from . import show
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    shown = not quiet and sys.stderr.isatty()
+    with Progress(*columns, console=show.stderr(), transient=True, disable=not shown) as progress:
+
+        def bar(name: str, total: int) -> Callable[[], object]:
+            task = progress.add_task(name, total=total)
+            return lambda: progress.advance(task)
+
+        yield bar
