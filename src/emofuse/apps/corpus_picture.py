@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.labels import LabelMap
 from ..corpora import statistics as counts
+from ..corpora import tree
 from ..corpora.manifest import Manifest, Split
 from ..corpora.statistics import SpeakerFacts
 from ..corpora.validate import Report
@@ -67,7 +68,7 @@ def draw(found: Report, to: LabelMap, path: Path) -> None:
     except OSError as e:
         raise InputError(f"cannot write {path}: {e}; choose another place or make room") from e
     finally:
-        part.unlink(missing_ok=True)
+        tree.discard(part)
 
 
 def _figure() -> Any:
@@ -114,7 +115,7 @@ def _durations(panel: Axes, manifest: Manifest, lengths: Mapping[str, float]) ->
         label=[split.value for split, part in zip(Split, known, strict=True) if part],
     )
     hours = sum(lengths.values()) / 3600
-    size = f"{hours:.1f} hours" if hours >= 0.1 else f"{hours * 3600:.0f} seconds"
+    size = f"{hours:.1f} hours" if hours >= 0.1 else f"{hours * 3600:.1f} seconds"
     panel.set(title=f"durations ({size} in all)", xlabel="seconds", ylabel="samples")
     _legend(panel)
     _plain(panel)

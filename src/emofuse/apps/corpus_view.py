@@ -144,7 +144,7 @@ def _held(manifest: Manifest, found: Report) -> Iterable[str]:
     if folds:
         yield _plural(len(folds), "fold")
     if hours:
-        yield f"{hours:.1f} hours" if hours >= 0.1 else f"{hours * 3600:.0f} seconds"
+        yield f"{hours:.1f} hours" if hours >= 0.1 else f"{hours * 3600:.1f} seconds"
 
 
 def labels(manifest: Manifest, to: LabelMap) -> RenderableType:

@@ -13,10 +13,11 @@ from typing import IO, Any
 
 from ..errors import InputError
 from ..models.store import Meter, Store, mirrored
+from . import tree
 from .recipe import Download, Recipe
 
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
-_BLOCK = 1 << 18
+_BLOCK = 1 << 14  # what is lost at most when a connection breaks
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError)
 
 MakeMeter = Callable[[str], "Meter | None"]
@@ -87,7 +88,7 @@ def unpack(archive: Path, folder: Path) -> int:
                         shutil.copyfileobj(source, out, _BLOCK)
                     part.replace(path)
                 finally:
-                    part.unlink(missing_ok=True)
+                    tree.discard(part)
                 written += 1
     except _DAMAGED as e:
         raise InputError(f"cannot unpack {archive}: {e}; delete it and download it again") from e

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 from ..core.labels import Taxonomy
 from ..errors import InputError, MissingExtra
+from . import tree
 
 LABEL, SCALE = "label:", "scale:"
 """How the names of columns begin that hold a label's weight, and a rating."""
@@ -182,7 +183,7 @@ def save(manifest: Manifest, path: Path, overwrite: bool = False) -> None:
     except (OSError, UnicodeEncodeError) as e:
         raise InputError(f"cannot write {path}: {e}; choose another place or make room") from e
     finally:
-        part.unlink(missing_ok=True)
+        tree.discard(part)
 
 
 def read(path: Path) -> Manifest:
@@ -298,9 +299,23 @@ def _needed(row: Mapping[str, str | None], name: str) -> str:
 def _write_csv(columns: Mapping[str, list[Any]], path: Path) -> None:
     # Names of files need not be valid UTF-8; surrogateescape writes and reads them as they are.
     with path.open("x", newline="", encoding="utf-8", errors="surrogateescape") as f:
-        writer = csv.writer(f, lineterminator="\n")
+        writer = csv.writer(_Lines(f))
         writer.writerow(columns)
         writer.writerows(map(_cells, zip(*columns.values(), strict=True)))
+
+
+class _Lines:
+    """Ends the lines of a CSV table with a newline alone.
+
+    The writer must believe that they end in carriage return and newline: only then
+    does it quote a cell with a lone carriage return, which readers take for a row's end.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def _cells(values: Iterable[Any]) -> list[str]:

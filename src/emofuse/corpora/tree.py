@@ -7,6 +7,7 @@ not for places, with the functions of this module.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -68,11 +69,11 @@ def find(root: Path, *names: str) -> Path | None:
     return None
 
 
-def find_folder(root: Path, *names: str) -> Path | None:
-    """Find the folder of one of these names, in any case, that lies least deep: `root` or below."""
+def folders(root: Path, *names: str) -> Iterator[Path]:
+    """Yield the folders of these names, in any case, the least deep first: `root` or below."""
     wanted = [name.lower() for name in names]
-    folders = (folder for level in _levels(root) for folder, *_ in level)
-    return next((folder for folder in folders if folder.name.lower() in wanted), None)
+    for level in _levels(root):
+        yield from (folder for folder, *_ in level if folder.name.lower() in wanted)
 
 
 def read_table(path: Path, *columns: str) -> list[dict[str, str]]:
@@ -120,6 +121,12 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as e:
         raise InputError(f"cannot read {path}: {e}") from e
     return [line.strip() for line in lines if line.strip()]
+
+
+def discard(part: Path) -> None:
+    """Remove a temporary file, if it is there; what went wrong before is told, not this."""
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def _decode(raw: bytes) -> str:

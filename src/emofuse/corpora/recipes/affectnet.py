@@ -26,6 +26,7 @@ from ..recipe import Medium, Recipe, Request, named_split, unknown_label
 _TABLES = {"training.csv": Split.TRAIN, "validation.csv": Split.VALIDATION}
 _FILE, _RATINGS = "subDirectory_filePath", ("valence", "arousal")
 _FOLDERS = ("Manually_Annotated_Images", "Manually_Annotated")
+_TRIED = 20  # images of a table that are looked for to find their folder
 _UNRATED = -2.0  # what the corpus writes for a face without valence and arousal
 _ENDINGS = {"valence": "val", "arousal": "aro"}
 
@@ -43,12 +44,19 @@ def _from_tables(root: Path) -> Iterator[Entry]:
     for name, split in _TABLES.items():
         if not (table := tree.find(root, name)):
             continue
-        images = tree.find_folder(root, *_FOLDERS) or table.parent
-        inner = images / images.name
-        images = inner if inner.is_dir() else images  # the archives nest it twice
-        for row in tree.read_table(table, _FILE, "expression", *_RATINGS):
+        rows = tree.read_table(table, _FILE, "expression", *_RATINGS)
+        images = _images(root, table.parent, [row[_FILE] for row in rows[:_TRIED]])
+        for row in rows:
             scales = {name: _float(row[name], table) for name in _RATINGS}
             yield _entry(row[_FILE], images / row[_FILE], row["expression"], split, scales, table)
+
+
+def _images(root: Path, usual: Path, examples: list[str]) -> Path:
+    """Find the folder below which the images lie; the archives nest it twice."""
+    for folder in (usual, *tree.folders(root, *_FOLDERS)):
+        if any((folder / example).is_file() for example in examples):
+            return folder
+    return usual
 
 
 def _from_arrays(root: Path) -> Iterator[Entry]:

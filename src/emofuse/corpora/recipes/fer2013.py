@@ -215,7 +215,7 @@ def _write_image(pixels: str, path: Path, where: str) -> None:
     except OSError as e:
         raise InputError(f"cannot write {path}: {e}; choose another folder or make room") from e
     finally:
-        part.unlink(missing_ok=True)
+        tree.discard(part)
 
 
 def _from_folders(root: Path) -> tuple[Entry, ...]:
