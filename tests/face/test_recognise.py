@@ -7,9 +7,16 @@ import pytest
 
 from emofuse.core.labels import CANONICAL
 from emofuse.corpora.manifest import Split
-from emofuse.errors import InputError
+from emofuse.errors import InputError, ModelError
 from emofuse.evaluation.face import figures, logits_of, read_samples
-from emofuse.face.recognise import FacePreparation
+from emofuse.face.recognise import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    Colour,
+    FacePreparation,
+    Standard,
+)
+from emofuse.models.card import card_from_mapping
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.registry import load
@@ -58,6 +65,82 @@ def test_any_size_gives_one_size(side: int) -> None:
     assert row.shape == (1, 48, 48)
     reference = FacePreparation()(rgb(np.tile(np.linspace(0, 255, 48).astype(np.uint8), (48, 1))))
     assert np.abs(row - reference).max() < 0.06
+
+
+@pytest.mark.parametrize("colour", Colour)
+@pytest.mark.parametrize("standard", Standard)
+@pytest.mark.parametrize("side", [48, 64])
+def test_batches_in_any_preparation_are_prepared_as_single_crops(
+    colour: Colour, standard: Standard, side: int
+) -> None:
+    prepare = FacePreparation(side, colour=colour, standard=standard)
+    crops = RNG.integers(0, 256, (3, 50, 50, 3), np.uint8)
+    for faces, single in ((GREY, [rgb(face) for face in GREY]), (crops, crops)):
+        rows = prepare.normalise(faces)
+        np.testing.assert_array_equal(rows, np.stack([prepare(crop) for crop in single]))
+        assert rows.shape == (len(faces), *prepare.shape)
+        assert rows.shape[1] == colour.channels
+        assert rows.dtype == np.float32
+        assert rows.flags["C_CONTIGUOUS"]
+
+
+def test_colours_keep_their_balance_and_their_order() -> None:
+    crop = np.zeros((48, 48, 3), np.uint8)
+    crop[..., 0], crop[..., 1], crop[..., 2] = 200, 120, 40
+    row = FacePreparation(colour=Colour.RGB)(crop)
+    assert row[0].mean() > row[1].mean() > row[2].mean()
+    assert row.mean() == pytest.approx(0, abs=1e-5)
+    assert row.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_imagenets_standard_is_its_mean_and_deviation() -> None:
+    prepare = FacePreparation(colour=Colour.RGB, standard=Standard.IMAGENET)
+    crop = RNG.integers(0, 256, (48, 48, 3), np.uint8)
+    expected = (crop / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION
+    np.testing.assert_allclose(prepare(crop), expected.transpose(2, 0, 1), atol=1e-5)
+    grey = FacePreparation(standard=Standard.IMAGENET)(rgb(GREY[0]))
+    assert np.abs(grey - prepare(rgb(GREY[0])).mean(axis=0)).max() < 0.1
+
+
+def test_a_grey_face_is_grey_in_colour_too() -> None:
+    row = FacePreparation(colour=Colour.RGB)(rgb(GREY[0]))
+    np.testing.assert_allclose(row, np.repeat(FacePreparation()(rgb(GREY[0])), 3, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("values", [{"side": 4}, {"floor": 0}, {"colour": "hsv"}, {"standard": 1}])
+def test_preparations_that_make_no_sense_are_refused(values: dict) -> None:
+    with pytest.raises(ValueError, match=r"need side|not a valid"):
+        FacePreparation(**values)
+
+
+def card(**preparation: object) -> dict:
+    return {
+        "id": "test",
+        "modality": "face",
+        "recogniser": "face",
+        "summary": "made by a test",
+        "labels": ["a", "b"],
+        "files": {},
+        "preparation": preparation,
+    }
+
+
+def test_the_preparation_stands_in_the_card() -> None:
+    old = card(side=48, floor=8.0, colour="grey", normalisation="a remark", crop="fer2013")
+    assert FacePreparation.of_card(card_from_mapping(old)) == FacePreparation()
+    new = card(side=96, floor=8.0, colour="rgb", standard="imagenet", crop="none")
+    assert FacePreparation.of_card(card_from_mapping(new)) == FacePreparation(
+        96, 8.0, Colour.RGB, Standard.IMAGENET
+    )
+
+
+def test_a_card_without_a_usable_preparation_is_named() -> None:
+    for broken, match in (
+        (card(floor=8.0), r"'test'.*needs 'side'"),
+        (card(side=48, floor=8.0, colour="cmyk"), r"'test'.*'cmyk'"),
+    ):
+        with pytest.raises(ModelError, match=match):
+            FacePreparation.of_card(card_from_mapping(broken))
 
 
 @pytest.mark.parametrize(

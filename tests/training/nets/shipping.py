@@ -14,18 +14,7 @@ from torch import nn
 
 from emofuse.models.card import card_from_mapping, sha256_of
 from emofuse.models.runtime import Session
-
-
-class Halves(nn.Module):
-    """A net that answers its embedding beside its logits."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        embedding = self.net.embed(x)
-        return self.net.classify(embedding), embedding
+from emofuse.training.export import write_onnx
 
 
 def ship(
@@ -40,16 +29,7 @@ def ship(
 ) -> Any:
     """Export a net of four labels with both outputs; return the recogniser of its card."""
     path = folder / "model.onnx"
-    torch.onnx.export(
-        Halves(net).eval(),
-        example,
-        path,
-        dynamo=True,
-        external_data=False,
-        dynamic_shapes=(dict(axes or {0: "batch"}),),
-        output_names=["logits", "embedding"],
-        verbose=False,
-    )
+    assert write_onnx(net, example, path, [dict(axes or {0: "batch"})]) == net.width
     paths = {"weights": path, **(files or {})}
     card = card_from_mapping(
         {

@@ -13,13 +13,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
 
+from tests.training.nets.shipping import ship, two_outputs  # noqa: E402
+
 from emofuse.core.estimates import Modality  # noqa: E402
 from emofuse.errors import InputError  # noqa: E402
 from emofuse.face.crop import crop_face  # noqa: E402
 from emofuse.face.detect import HaarDetector  # noqa: E402
 from emofuse.face.recognise import FacePreparation, FaceRecogniser  # noqa: E402
 from emofuse.training.nets import kind, names  # noqa: E402
-from tests.training.nets.shipping import ship, two_outputs  # noqa: E402
 
 TINY: dict[str, dict[str, Any]] = {
     "compact": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},

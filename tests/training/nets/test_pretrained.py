@@ -167,7 +167,7 @@ def test_no_code_in_a_file_is_run(
     torch.save({"conv1.weight": Trap()}, tmp_path / "trap.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Trap()))
     for file in ("trap.pth", "raw.pth"):
-        with pytest.raises(InputError, match="cannot be read safely|can be read safely"):
+        with pytest.raises(InputError, match="can be read safely"):
             build(config("resnet50", pretrained=str(tmp_path / file)), "resnet50")
     assert not (tmp_path / "trap-was-run").exists()
 
