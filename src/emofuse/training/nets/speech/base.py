@@ -94,9 +94,19 @@ def check_rows(picture: Tensor, rows: int) -> Tensor:
     if picture.ndim != 3 or picture.shape[1] != rows:
         raise ValueError(
             f"this net was made for pictures of {rows} rows, got the shape "
-            f"{tuple(picture.shape)}: let its `rows` fit the preparation's `features`"
+            f"{tuple(picture.shape)}: let its `rows` or `mels` fit the preparation's `features`"
         )
     return picture
+
+
+def check_rate(rate: int) -> None:
+    """Refuse a rate that a net was not pretrained at.
+
+    Raises:
+        ValueError: if it is not 16 kHz.
+    """
+    if rate != 16_000:
+        raise ValueError(f"its weights were made for a rate of 16000 Hz, got {rate}")
 
 
 def check_sizes(sizes: object, *names: str) -> None:

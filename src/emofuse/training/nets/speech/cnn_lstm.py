@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from .. import NetKind
-from .base import SpeechNetBase, check_sizes, head
+from .base import SpeechNetBase, check_rows, check_sizes, head
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class CnnLstm(SpeechNetBase):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of pictures (batch, mels, frames)."""
-        maps = self.blocks(pictures.unsqueeze(1))
+        maps = self.blocks(check_rows(pictures, self.mels).unsqueeze(1))
         steps, _ = self.lstm(maps.flatten(1, 2).transpose(1, 2))
         last: Tensor = steps[:, -1].float()
         return last

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import NetKind
-from .base import AttentiveStatistics, SpeechNetBase, check_sizes, convolution, head
+from .base import AttentiveStatistics, SpeechNetBase, check_rows, check_sizes, convolution, head
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class SpeechNet(SpeechNetBase):
         if mels % 16:
             raise ValueError(f"mels must be a multiple of 16, got {mels}")
         a, b, c, d = widths
+        self.mels = mels
         self.trunk = nn.Sequential(
             convolution(1, a, stride=(2, 2), size=5),
             convolution(a, b, stride=(2, 2)),
@@ -87,7 +88,7 @@ class SpeechNet(SpeechNetBase):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of pictures (batch, mels, frames)."""
-        maps = self.trunk(pictures.unsqueeze(1))
+        maps = self.trunk(check_rows(pictures, self.mels).unsqueeze(1))
         pooled: Tensor = self.pool(self.fold(maps.flatten(1, 2)))
         return pooled
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +55,7 @@ class MfccCnn(SpeechNetBase):
         self.norm = nn.BatchNorm1d(config.rows)
         sizes = (config.rows, *config.widths)
         self.stages = nn.Sequential(
-            *(
-                _stage(a, b, config.size, config.dropout / 2)
-                for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-            )
+            *(_stage(a, b, config.size, config.dropout / 2) for a, b in pairwise(sizes))
         )
         self.width = 2 * sizes[-1]
         self.classify = head(self.width, config.labels, config.dropout)

@@ -66,7 +66,7 @@ def read_layers(path: Path) -> Iterator[Layer]:
 def _constant(model: object, tensor: object, kind: str) -> NDArray[np.float32] | None:
     """The numbers of a tensor; None if it is computed, not stored."""
     stored = model.Buffers(tensor.Buffer()).DataAsNumpy()  # type: ignore[attr-defined]
-    if kind not in _TYPES or not isinstance(stored, np.ndarray):
+    if kind not in _TYPES or not isinstance(stored, np.ndarray) or not stored.size:
         return None
     shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else ()  # type: ignore[attr-defined]
     values = stored.view(_TYPES[kind]).reshape(shape).astype(np.float64)

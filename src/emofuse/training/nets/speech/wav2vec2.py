@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ....errors import InputError, MissingExtra
 from .. import NetKind
-from .base import AttentiveStatistics, SpeechNetBase, check_sizes, head
+from .base import AttentiveStatistics, SpeechNetBase, check_rate, check_sizes, head
 
 _KINDS = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat")
 
@@ -56,6 +56,7 @@ class Wav2Vec2Config:
         blend: average all layers with learned weights instead of taking the last;
             the middle ones know most about how something was said.
         dropout: probability of dropping a value before the classifier.
+        rate: of the waveforms in Hz; these encoders are made for 16 kHz.
     """
 
     labels: int
@@ -64,12 +65,14 @@ class Wav2Vec2Config:
     pooling: Pooling = Pooling.MEAN
     blend: bool = False
     dropout: float = 0.3
+    rate: int = 16_000
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoder", str(self.encoder))
         object.__setattr__(self, "freeze", Freeze(self.freeze))
         object.__setattr__(self, "pooling", Pooling(self.pooling))
         check_sizes(self, "labels")
+        check_rate(self.rate)
         if not self.encoder:
             raise ValueError("name an encoder: a folder, or id@revision on the Hugging Face hub")
 

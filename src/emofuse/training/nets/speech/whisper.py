@@ -73,8 +73,13 @@ class WhisperNet(nn.Module):
             _Layer(width, config.heads, config.dropout / 2) for _ in range(config.layers)
         )
         self.mix = nn.Parameter(torch.zeros(config.layers + 1))
-        self.norm = nn.LayerNorm(width)
+        # A few of Whisper's channels are hundreds of times larger than the others, and the
+        # same for every sound: each channel is brought to one scale, or nothing is learnt.
+        self.scales = nn.ModuleList(
+            nn.BatchNorm1d(width, affine=False) for _ in range(config.layers + 1)
+        )
         self.pool = AttentiveStatistics(width)
+        self.norm = nn.BatchNorm1d(self.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.width, config.labels)
 
@@ -86,10 +91,10 @@ class WhisperNet(nn.Module):
             x = layer(x)
             seen.append(x)
         share = self.mix.softmax(dim=0)
-        mixed = torch.stack(
-            [s * F.layer_norm(h.float(), h.shape[-1:]) for s, h in zip(share, seen, strict=True)]
-        ).sum(dim=0)
-        pooled: Tensor = self.pool(self.norm(mixed).transpose(1, 2))
+        mixed = share[0] * self.scales[0](seen[0].float().transpose(1, 2))
+        for i in range(1, len(seen)):
+            mixed = mixed + share[i] * self.scales[i](seen[i].float().transpose(1, 2))
+        pooled: Tensor = self.norm(self.pool(mixed))
         return pooled
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ....errors import InputError
 from ....models.card import sha256_of
 from ....models.store import Store, mirrored
 from .. import NetKind
-from .base import SpeechNetBase, check_sizes
+from .base import SpeechNetBase, check_rate, check_sizes
 from .tflite_weights import Layer, read_layers
 
 URL = (
@@ -31,6 +31,7 @@ WIDTH = 1024
 
 _FRAME, _HOP, _FOURIER = 400, 160, 512  # samples at 16 kHz: 25 ms every 10 ms
 _PATCH, _PATCH_HOP = 96, 48  # frames: 0.96 s every 0.48 s
+_SHORTEST = _FRAME + (_PATCH - 1) * _HOP  # samples
 _OFFSET = 0.001  # added to the mel magnitude before its logarithm
 _LOUDNESS = 0.1  # effective value of the voice that YAMNet is given; full scale is 1
 # Of MobileNet v1: channels, and the stride of the depthwise convolution before them.
@@ -51,6 +52,8 @@ class YamnetConfig:
         frozen: leave YAMNet as it is and train the head alone.
         hidden: width of the dense layer before the classifier.
         dropout: probability of dropping a value before each layer of the head.
+        rate: of the waveforms in Hz; there is YAMNet for 16 kHz only.
+        samples: of a waveform; at least one patch, 0.975 s.
     """
 
     labels: int
@@ -58,9 +61,14 @@ class YamnetConfig:
     frozen: bool = True
     hidden: int = 256
     dropout: float = 0.3
+    rate: int = 16_000
+    samples: int = 48_000
 
     def __post_init__(self) -> None:
         check_sizes(self, "labels", "hidden")
+        check_rate(self.rate)
+        if self.samples < _SHORTEST:
+            raise ValueError(f"YAMNet needs windows of {_SHORTEST} samples, got {self.samples}")
         if self.weights is not None:
             object.__setattr__(self, "weights", Path(self.weights))
 
@@ -73,8 +81,9 @@ class Yamnet(nn.Module):
     transform is a convolution, so that the whole exports as one graph. Norms are
     folded into the convolutions, and activations end at 6, as in the published file.
     There, weights and activations are int8; here the weights have the same values as
-    float32, and activations are not rounded: embeddings are the same to a cosine of
-    0.999, and exactly so if each activation is rounded as there.
+    float32, and activations are not rounded. The log-mel patches are the same to 1e-5,
+    the embeddings to a cosine of 0.999; with each activation rounded as there, layers
+    are equal but for ties in rounding.
 
     Args:
         layers: of ``yamnet.tflite``, see `read_yamnet`.
@@ -107,9 +116,8 @@ class Yamnet(nn.Module):
         Raises:
             ValueError: if the waveform is shorter than a patch.
         """
-        needed = _FRAME + (_PATCH - 1) * _HOP
-        if waveform.shape[-1] < needed:
-            raise ValueError(f"YAMNet needs {needed} samples (at 16 kHz), got {waveform.shape[-1]}")
+        if waveform.shape[-1] < _SHORTEST:
+            raise ValueError(f"YAMNet needs {_SHORTEST} samples, got {waveform.shape[-1]}")
         waves = F.conv1d(waveform.float()[:, None], self.fourier, stride=_HOP)
         cosines, sines = waves.chunk(2, dim=1)
         # A square root has no slope at 0, where silence is.
