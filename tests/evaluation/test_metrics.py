@@ -73,3 +73,52 @@ def test_temperature_cures_overconfidence() -> None:
 
     assert t > 2
     assert metrics.ece(actual, softmax(logits / t)) < 0.01 < metrics.ece(actual, softmax(logits))
+
+
+def test_adaptive_bins_hold_equally_many() -> None:
+    confidence = np.random.default_rng(0).beta(8, 1, 103)  # crowded near 1
+    bins = metrics.equal_mass(confidence, 10)
+    assert set(np.bincount(bins)) == {10, 11}
+    order = np.argsort(confidence)
+    assert (np.diff(bins[order]) >= 0).all()
+
+
+def test_adaptive_ece() -> None:
+    # Two bins of two: confidences .6 and .7, one right; .8 and .9, both right.
+    p = np.array([[0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.9, 0.1]])
+    actual = np.array([0, 1, 0, 0])
+    assert metrics.adaptive_ece(actual, p, 2) == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
+
+
+def test_calibrated_answers_have_no_calibration_error_in_the_long_run() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([0.7] * 5, 40_000)
+    actual = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
+    assert metrics.ece(actual, p) < 0.01
+    assert metrics.adaptive_ece(actual, p) < 0.01
+    sharpened = p**3 / (p**3).sum(axis=1, keepdims=True)
+    assert metrics.ece(actual, sharpened) > 0.1
+
+
+def test_reliability_shows_the_error_of_each_bin() -> None:
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
+    actual = np.array([0, 1, 1, 0])
+    confidence, accuracy, count = metrics.reliability(actual, p, bins=5)
+    assert count.tolist() == [0, 0, 1, 1, 2]
+    np.testing.assert_allclose(confidence, [np.nan, np.nan, 0.6, 0.7, 0.9])
+    np.testing.assert_allclose(accuracy, [np.nan, np.nan, 1, 1, 0.5])
+    total = np.nansum(count * np.abs(confidence - accuracy)) / 4
+    assert metrics.ece(actual, p, 5) == pytest.approx(total)
+
+
+def test_figures_of_many_tables_at_once() -> None:
+    counts = np.random.default_rng(2).integers(0, 9, (7, 3, 3))
+    for figure in (metrics.accuracy_of, metrics.uar_of, metrics.macro_f1_of, metrics.f1_of):
+        np.testing.assert_allclose(figure(counts)[4], figure(counts[4]))
+
+
+def test_a_class_that_does_not_occur_has_no_recall() -> None:
+    counts = np.array([[2, 1], [0, 0]])
+    assert metrics.recall_of(counts)[0] == pytest.approx(2 / 3)
+    assert np.isnan(metrics.recall_of(counts)[1])
+    assert metrics.uar_of(counts) == pytest.approx(2 / 3)

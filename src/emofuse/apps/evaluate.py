@@ -52,6 +52,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
+            "--data",
+            "--root",
             metavar="ROOT",
             help="Folder of the corpus; default: EMOFUSE_DATA, else this folder.",
             rich_help_panel=_WHAT,

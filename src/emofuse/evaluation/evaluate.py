@@ -175,6 +175,11 @@ def evaluate(
     started = time.monotonic()
     plan = plan or Plan()
     places = tuple(homes) or (None,) * len(models)
+    if len(models) != 1 and plan.protocol.kind is not Kind.FOLDS:
+        raise InputError(
+            f"{len(models)} models were given: the protocol folds measures one a fold, any other "
+            "a single model"
+        )
     manifest = manifest.without(*UNUSABLE)
     studies = [
         _Study(model, manifest, plan, home, bars)
@@ -617,11 +622,6 @@ def _concatenated(rows: Sequence[Scored]) -> Scored:
 
 def _check_folds(studies: Sequence[_Study], manifest: Manifest, plan: Plan) -> None:
     if plan.protocol.kind is not Kind.FOLDS:
-        if len(studies) != 1:
-            raise InputError(
-                f"{len(studies)} models were given: the protocol folds measures one a fold, any "
-                "other a single model"
-            )
         return
     folds = protocols.folds_of(manifest)
     held = sorted(s.fold for s in studies if s.fold is not None)

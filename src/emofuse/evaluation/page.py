@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from string import Template
 
 from . import wording
-from .results import ClassRow, Evaluation, Part, Reliability, Spoilt, Subgroups, explain
+from .results import ClassRow, Evaluation, Figure, Part, Reliability, Spoilt, Subgroups, explain
 from .wording import limits, value
 
 _POLICY = (
@@ -270,24 +271,28 @@ def _robustness(spoilt: Sequence[Spoilt]) -> str:
     )
 
 
-def _bars(spoilt: Iterable[Spoilt], name: str) -> str:
-    out, kind, clean = "", "", None
-    for s in spoilt:
-        figure = s.figures[name]
-        clean = figure.value if clean is None else clean
-        if s.kind != kind and s.strength:
-            out += f'<div class="kind">{escape(s.kind)}</div>'
-        kind = s.kind
-        low, high = (
-            x if x is not None and x == x else figure.value for x in (figure.low, figure.high)
-        )
-        out += (
-            f"<div>{escape(s.strength or s.kind)}</div>"
-            f'<div class="track"><i style="width:{100 * figure.value:.1f}%"></i>'
-            f'<u style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></u>'
-            f'<s style="left:{100 * clean:.1f}%"></s></div><b>{value(name, figure.value)}</b>'
+def _bars(spoilt: Sequence[Spoilt], name: str) -> str:
+    clean = spoilt[0].figures[name].value
+    out = ""
+    for kind, group in groupby(spoilt, key=lambda s: s.kind):
+        same = list(group)
+        several = len(same) > 1
+        out += f'<div class="kind">{escape(kind) if several else ""}</div>'
+        out += "".join(
+            _bar(s.strength if several else s.name, s.figures[name], name, clean) for s in same
         )
     return f'<div class="bars">{out}</div>'
+
+
+def _bar(label: str, figure: Figure, name: str, clean: float) -> str:
+    low = figure.value if figure.low is None else figure.low
+    high = figure.value if figure.high is None else figure.high
+    return (
+        f"<div>{escape(label)}</div>"
+        f'<div class="track"><i style="width:{100 * figure.value:.1f}%"></i>'
+        f'<u style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></u>'
+        f'<s style="left:{100 * clean:.1f}%"></s></div><b>{value(name, figure.value)}</b>'
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
