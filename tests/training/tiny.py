@@ -1,6 +1,6 @@
 """A task that a tiny net learns in a second; run as a program, it trains and saves there.
 
-    python tiny.py FOLDER [PAUSE]
+    python tiny.py FOLDER PAUSE OPTIMISER SCHEDULE
 
 `PAUSE` seconds pass before every step, so that somebody can kill it half-way.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emofuse.training.loop import Batch, LoopConfig, Optimiser, Task, fit
+from emofuse.training.loop import Batch, LoopConfig, Optimiser, Schedule, Task, fit
 
 STEPS = 8
 
@@ -57,10 +57,26 @@ def make_task(pause: float = 0.0) -> Task:
     return Task(TinyNet(), batches, STEPS, validate, select="accuracy")
 
 
-def config(optimiser: Optimiser = Optimiser.SGD, epochs: int = 6) -> LoopConfig:
-    lr = 0.2 if optimiser is Optimiser.SGD else 0.02
-    return LoopConfig(epochs=epochs, lr=lr, optimiser=optimiser, ema=0.9, bf16=False)
+def config(
+    optimiser: Optimiser = Optimiser.SGD,
+    epochs: int = 6,
+    schedule: Schedule = Schedule.ONE_CYCLE,
+) -> LoopConfig:
+    return LoopConfig(
+        epochs=epochs,
+        lr=0.2 if optimiser is Optimiser.SGD else 0.02,
+        schedule=schedule,
+        every=1,
+        factor=0.5,
+        optimiser=optimiser,
+        ema=0.9,
+        bf16=False,
+    )
 
 
 if __name__ == "__main__":
-    fit(make_task(float(sys.argv[2])), config(Optimiser(sys.argv[3])), Path(sys.argv[1]))
+    fit(
+        make_task(float(sys.argv[2])),
+        config(Optimiser(sys.argv[3]), schedule=Schedule(sys.argv[4])),
+        Path(sys.argv[1]),
+    )

@@ -108,7 +108,7 @@ def _notes(trainer: Trainer[Any]) -> list[str]:
 
 def _recipe(corpus: Corpus) -> Recipe | None:
     try:
-        return recipes.recipe(corpus.name)
+        return recipes.recipe(corpus.choice.name)
     except InputError:  # a manifest of the user's own
         return None
 

@@ -140,16 +140,17 @@ def start_from(net: nn.Module, path: Path) -> Taken:
             ``state.safetensors``, of which the averaged weights are taken.
 
     Raises:
-        InputError: if the file cannot be read or nothing in it fits.
+        InputError: if the file cannot be read or next to nothing in it fits.
     """
     tensors, _ = read_tensors(path)
     averaged = {k.removeprefix("average."): v for k, v in tensors.items() if k[:8] == "average."}
     found, own = averaged or tensors, net.state_dict()
     fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
-    if not any(v.is_floating_point() for v in fitting.values()):
+    # A few norms fit anything of the same names.
+    if _size(fitting) < 0.05 * _size(found) or not _size(fitting):
         raise InputError(
-            f"init: nothing in {path} fits the net: it has {_few(tuple(found))}; the net has "
-            f"{_few(tuple(own))}. Name weights of the same kind of net and sizes"
+            f"init: next to nothing in {path} fits the net: it has {_few(tuple(found))}; the net "
+            f"has {_few(tuple(own))}. Name weights of the same kind of net and sizes"
         )
     net.load_state_dict(fitting, strict=False)
     return Taken(
@@ -158,6 +159,10 @@ def start_from(net: nn.Module, path: Path) -> Taken:
         tuple(k for k in found if k in own and k not in fitting),
         tuple(k for k in own if k not in fitting),
     )
+
+
+def _size(tensors: Mapping[str, Tensor]) -> int:
+    return sum(v.numel() for v in tensors.values() if v.is_floating_point())
 
 
 def _few(names: Sequence[str], n: int = 4) -> str:

@@ -231,7 +231,11 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True) as progress:
+    # Where the log is a file on the disk that is full, not even a line can be printed.
+    with (
+        told(f"every finished epoch in {run}"),
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
         bar = progress.add_task("", total=config.epochs * task.steps_per_epoch, epoch="")
         for epoch in range(trainer.epoch, config.epochs):
             if trainer.exhausted:

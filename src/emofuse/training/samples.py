@@ -150,6 +150,11 @@ class CorpusChoice:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
 
+    @property
+    def called(self) -> str:
+        """Its name; corpora of one's own are named by the option ``name``."""
+        return self.options.get("name", self.name)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
@@ -159,7 +164,7 @@ class Corpus:
         choice: what the configuration says.
         manifest: all that may be learnt from or measured on; splits as they are used.
         opinion: id → labels of the second opinion.
-        to: map of its labels to all canonical ones.
+        to: map of its labels to all canonical ones, or to themselves.
         opinion_to: the same of the second opinion.
         own_split: id → split in the corpus itself.
         held_out: whether its validation samples were taken out of its training split.
@@ -175,8 +180,8 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """The recipe's name."""
-        return self.choice.name
+        """What it is called: the recipe's name, if nothing else."""
+        return self.choice.called
 
     @property
     def covered(self) -> NDArray[np.bool_]:
@@ -185,20 +190,30 @@ class Corpus:
         return covered if self.opinion_to is None else covered | self.opinion_to.covered
 
 
-def load_corpora(choices: Sequence[CorpusChoice], data: Path) -> list[Corpus]:
+def load_corpora(
+    choices: Sequence[CorpusChoice], data: Path, labels: Labels = Labels.CANONICAL
+) -> list[Corpus]:
     """Read the tables of corpora; no medium is opened.
 
     Where none of them has anything to validate on, some training speakers are held out.
+
+    Args:
+        choices: which corpora.
+        data: their folder, where they name none of their own.
+        labels: what is learnt; only native labels need no place among the canonical ones.
 
     Raises:
         InputError: if one is missing, empty, or has a label without a place.
     """
     if not choices:
         raise InputError("corpora: got none, expected at least one, e.g. [{name: ravdess}]")
-    names = [c.name for c in choices]
+    names = [c.called for c in choices]
     if twice := {n for n in names if names.count(n) > 1}:
-        raise InputError(f"corpora: {', '.join(sorted(twice))} is named twice")
-    corpora = [_load(choice, data) for choice in choices]
+        raise InputError(
+            f"corpora: {', '.join(sorted(twice))} is named twice; tell "
+            "corpora of your own apart by options: {name: …}"
+        )
+    corpora = [_load(choice, data, labels) for choice in choices]
     if not any(len(c.manifest.of(Split.VALIDATION)) for c in corpora):
         corpora = [replace(c, manifest=_hold_out(c.manifest), held_out=True) for c in corpora]
     for corpus in corpora:
@@ -422,7 +437,7 @@ def steps_of(samples: Sequence[Samples[Any]], size: int) -> int:
     return n // size
 
 
-def _load(choice: CorpusChoice, data: Path) -> Corpus:
+def _load(choice: CorpusChoice, data: Path, labels: Labels) -> Corpus:
     opinion: dict[str, Entry] = {}
     opinion_to = None
     if choice.manifest is not None:
@@ -432,7 +447,7 @@ def _load(choice: CorpusChoice, data: Path) -> Corpus:
         manifest = recipe.load(root, choice.labelling, choice.medium, **choice.options)
         if choice.opinion is not None:
             second = recipe.load(root, choice.opinion, choice.medium, **choice.options)
-            opinion_to = map_of(second.taxonomy, choice.map)
+            opinion_to = _map(choice, second.taxonomy, labels)
             opinion = {e.id: e for e in second}
     if not len(manifest):
         raise InputError(
@@ -441,8 +456,24 @@ def _load(choice: CorpusChoice, data: Path) -> Corpus:
     unfit = UNFIT if choice.leave_out is None else choice.leave_out
     own_split = {e.id: e.split for e in manifest}
     manifest = _split(manifest.without(*unfit), choice)
-    to = map_of(manifest.taxonomy, choice.map)
+    to = _map(choice, manifest.taxonomy, labels)
+    own = labels is not Labels.CANONICAL
+    if own and opinion_to is not None and opinion_to.source.labels != to.source.labels:
+        raise InputError(
+            f"corpus {choice.called!r}: the labelling {choice.opinion!r} has other labels; to "
+            "learn both, learn `canonical` labels"
+        )
     return Corpus(choice, manifest, opinion, to, opinion_to, own_split)
+
+
+def _map(choice: CorpusChoice, native: Taxonomy, labels: Labels) -> LabelMap:
+    if labels is Labels.NATIVE:
+        return LabelMap.identity(native)
+    try:
+        return map_of(native, choice.map)
+    except InputError as e:
+        hint = "its key `map`" if choice.map is None else str(choice.map)
+        raise InputError(f"corpus {choice.called!r} ({hint}): {e}") from e
 
 
 def _split(manifest: Manifest, choice: CorpusChoice) -> Manifest:

@@ -147,7 +147,9 @@ class Trainer(ABC, Generic[Medium]):
         self.plan = NetPlan.of(self.modality, config.net)
         wanted = merged(self.plan.kind.preparation, config.preparation)
         self.preparation = construct(self.preparation_class, wanted, "preparation")
-        self.corpora: list[Corpus] = load_corpora(config.corpora or self.own_corpora(), config.data)
+        self.corpora: list[Corpus] = load_corpora(
+            config.corpora or self.own_corpora(), config.data, config.labels
+        )
         self.learnt: Taxonomy = learnt_labels(self.corpora, config.labels)
         self.answered: Taxonomy = self.learnt
         self.fold: Floats | None = None
@@ -250,6 +252,8 @@ class Trainer(ABC, Generic[Medium]):
 
     def task(self) -> Task:
         """Put together what `fit` needs."""
+        # A figure that there is not should be told before an hour of training.
+        self.measure([np.zeros((len(s), len(self.answered)), np.float32) for s in self.choose])
         weights = label_weights(self.learn, self.config.targets, len(self.learnt))
         return Task(
             self.new_net(),
