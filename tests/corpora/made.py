@@ -654,6 +654,17 @@ LAYOUTS = (
         },
     ),
     Layout(
+        "vgaf",
+        "other codes",
+        vgaf,
+        {
+            "train/1_1": ("negative", TRAIN, None),
+            "train/1_2": ("positive", TRAIN, None),
+            "validation/1_1": ("neutral", VALIDATION, None),
+        },
+        options={"codes": "negative, neutral, positive"},
+    ),
+    Layout(
         "folder",
         "sounds",
         folder,

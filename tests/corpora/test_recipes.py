@@ -177,6 +177,14 @@ def test_an_incomplete_recipe_is_refused() -> None:
         replace(tess, licence="")
 
 
+def test_the_manual_names_every_corpus_with_its_home() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text(encoding="utf-8")
+    for recipe in map(recipes.recipe, recipes.names()):
+        assert f"`{recipe.name}`" in manual
+        assert recipe.home in manual
+        assert recipe.licence in manual
+
+
 # Single facts
 
 
@@ -280,6 +288,16 @@ def test_raf_db_knows_the_people(tmp_path: Path) -> None:
     assert (second.sex, second.race) == (None, None)
     assert first.path is not None
     assert first.path.name == "train_00001_aligned.jpg"
+
+
+def test_vgaf_refuses_codes_that_it_cannot_have(tmp_path: Path) -> None:
+    made.vgaf(tmp_path)
+    recipe = recipes.recipe("vgaf")
+    with pytest.raises(InputError, match="an order of positive, neutral, negative"):
+        recipe.load(tmp_path, codes="good,bad")
+    made.text(tmp_path / "Val_labels.txt", "1_1 4\n")
+    with pytest.raises(InputError, match=r"Val_labels\.txt, line 1: VGAF has no label '4'"):
+        recipe.load(tmp_path)
 
 
 def test_fer2013_pixels_need_a_folder_and_are_written_once(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,7 +96,8 @@ def prepare(
     root = _root(root, recipe)
     if download:
         fetch.fetch(recipe, root, _meter)
-    found = recipe.load(root, labelling, medium, **_options(options))
+    with _patience(f"reading {recipe.name}"):
+        found = recipe.load(root, labelling, medium, **_options(options))
     to = _label_map(found, label_map)
     with _progress("checking") as progress:
         report = validate.check(found, progress)
@@ -154,7 +155,8 @@ def show_corpus(
             card = corpus_view.recipe_mapping(recipe)
             screen.print_json(data=card) if as_json else screen.print(corpus_view.card(recipe))
             return
-        found = recipe.load(root, labelling, medium, **_options(options))
+        with _patience(f"reading {recipe.name}"):
+            found = recipe.load(root, labelling, medium, **_options(options))
     to = _label_map(found, label_map)
     with _progress("reading") as progress:
         report = validate.check(found, progress)
@@ -197,6 +199,15 @@ def _label_map(found: Manifest, file: Path | None) -> LabelMap:
     from ..corpora.labels import map_of
 
     return map_of(found.taxonomy, file)
+
+
+@contextmanager
+def _patience(text: str) -> Iterator[None]:
+    """Show on a terminal that something goes on whose end cannot be told."""
+    from . import show
+
+    with show.stderr().status(text) if show.is_terminal() else nullcontext():
+        yield
 
 
 @contextmanager

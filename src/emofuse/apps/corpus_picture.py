@@ -155,7 +155,8 @@ def _colour(label: str, to: LabelMap) -> str:
 
 def _legend(panel: Axes) -> None:
     """The splits, half an inch below the panel, where no bar is in the way."""
-    below = -0.5 / (panel.figure.get_figheight() - 1.6)
+    height = panel.get_window_extent().height / panel.figure.dpi
+    below = -0.5 / height
     panel.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, below), ncols=len(Split))
 
 

@@ -6,8 +6,9 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -100,19 +101,19 @@ def unpack(archive: Path, folder: Path) -> int:
 Member = tuple[str, int, Callable[[], AbstractContextManager[IO[bytes]]]]
 
 
-def _members(archive: Path) -> Iterator[Member]:
+def _members(archive: Path) -> Generator[Member, None, None]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
                 if stat.S_ISLNK(info.external_attr >> 16):
                     raise InputError(f"{archive} holds a link, {info.filename}: not unpacked")
                 if not info.is_dir():
-                    yield info.filename, info.file_size, lambda info=info: zipped.open(info)
+                    yield info.filename, info.file_size, partial(zipped.open, info)
         return
     with tarfile.open(archive) as tarred:
         for entry in tarred:
             if entry.isfile():
-                yield entry.name, entry.size, lambda entry=entry: _of_tar(tarred, entry)
+                yield entry.name, entry.size, partial(_of_tar, tarred, entry)
             elif not entry.isdir():
                 raise InputError(f"{archive} holds {entry.name}, which is no plain file")
 

@@ -363,7 +363,7 @@ def _read_parquet(path: Path) -> Iterator[dict[str, str | None]]:
 
 def _pyarrow(purpose: str) -> tuple[Any, Any]:
     try:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]
         from pyarrow import parquet
     except ImportError as e:
         raise MissingExtra("parquet", purpose) from e

@@ -6,9 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .files import FileFacts
 from .manifest import Entry, Manifest, Split
+
+_T = TypeVar("_T")
 
 UNLABELLED = "(no label)"
 """The row of samples that nobody labelled."""
@@ -68,7 +71,7 @@ def _speaker(name: str, entries: list[Entry]) -> SpeakerFacts:
     )
 
 
-def _first(values: Iterable[str | int | None]):  # type: ignore[no-untyped-def]
+def _first(values: Iterable[_T | None]) -> _T | None:
     return next((value for value in values if value is not None), None)
 
 
@@ -79,6 +82,7 @@ def durations(manifest: Manifest, files: Mapping[Path, FileFacts]) -> dict[str, 
 
 
 def _seconds(entry: Entry, files: Mapping[Path, FileFacts]) -> float | None:
-    whole = files[entry.path].seconds if entry.path in files else None
+    facts = files.get(entry.path) if entry.path is not None else None
+    whole = facts.seconds if facts is not None else None
     end = entry.end if entry.end is not None else whole
     return None if end is None else max(0.0, end - (entry.start or 0.0))

@@ -49,7 +49,7 @@ def recipe(name: str) -> Recipe:
     wanted = _plain(name)
     for known, module in _MODULES.items():
         if _plain(known) == wanted:
-            found = import_module(f"{__name__}.{module}").RECIPES
+            found: tuple[Recipe, ...] = import_module(f"{__name__}.{module}").RECIPES
             return next(r for r in found if r.name == known)
     raise InputError(f"no corpus {name!r}; there are {', '.join(names())}")
 

@@ -6,7 +6,7 @@ from ...core.estimates import Modality
 from ...core.labels import Taxonomy
 from ...errors import InputError
 from .. import tree
-from ..manifest import Entry, Manifest
+from ..manifest import Entry, Manifest, Split
 from ..recipe import Medium, Recipe, Request, named_split
 
 _ENDINGS = {Medium.IMAGE: tree.IMAGE, Medium.AUDIO: tree.AUDIO, Medium.AUDIO_VIDEO: tree.VIDEO}
@@ -35,7 +35,7 @@ def _read(request: Request) -> Manifest:
             id=path.relative_to(root).as_posix(),
             path=path,
             labels={path.parent.name: 1.0},
-            **({"split": split} if split else {}),
+            split=split or Split.TRAIN,
         )
         for path, split in named.items()
     )

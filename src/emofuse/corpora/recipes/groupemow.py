@@ -27,7 +27,7 @@ def _read(request: Request) -> Manifest:
 
 RECIPE = Recipe(
     name="groupemow",
-    title="15,894 photos of groups from the web: positive, neutral or negative",
+    title="about 16,000 photos of groups from the web: positive, neutral or negative",
     modalities=(Modality.FACE,),
     media=(Medium.IMAGE,),
     labellings={"valence": "valence"},

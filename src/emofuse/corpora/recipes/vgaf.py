@@ -16,7 +16,6 @@ from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
 from ..recipe import Medium, Recipe, Request, named_split, unknown_label
 
-_CODES = {"1": "positive", "2": "neutral", "3": "negative"}
 _LISTS = {
     Split.TRAIN: ("Train_labels.txt", "Train_labels.csv"),
     Split.VALIDATION: ("Val_labels.txt", "Validation_labels.txt", "Val_labels.csv"),
@@ -31,36 +30,47 @@ def _read(request: Request) -> Manifest:
     for path in tree.media(request.root, tree.VIDEO | tree.AUDIO):
         if split := named_split(path, request.root):
             clips.setdefault((split, path.stem.lower()), path)
-    entries = []
+    codes, entries = _codes(request), []
     for split, names in _LISTS.items():
         if table := tree.find(request.root, *names):
-            entries += _entries(table, split, clips)
+            entries += _entries(table, split, clips, codes)
     if not entries:
         raise RECIPE.absent(request.root)
     return Manifest("vgaf", taxonomy("valence"), tuple(entries))
 
 
-def _entries(table: Path, split: Split, clips: dict[tuple[Split, str], Path]) -> list[Entry]:
+def _codes(request: Request) -> dict[str, str]:
+    """Return what is written → label: the labels themselves, or the numbers from 1 on."""
+    native = taxonomy("valence").labels
+    order = [name.strip() for name in request.options.get("codes", ",".join(native)).split(",")]
+    if sorted(order) != sorted(native):
+        raise InputError(f"vgaf: option codes is an order of {', '.join(native)}; got {order}")
+    return {label: label for label in native} | {str(n): x for n, x in enumerate(order, 1)}
+
+
+def _entries(
+    table: Path, split: Split, clips: dict[tuple[Split, str], Path], codes: dict[str, str]
+) -> list[Entry]:
     entries = []
     for number, line in enumerate(tree.read_lines(table), 1):
         words = line.replace(",", " ").split()
         if len(words) < 2:
             raise InputError(f"{table}, line {number}: expected NAME LABEL, got {line!r}")
-        name, code = Path(words[0]).name, words[1]
-        if number == 1 and not code.isdigit():
+        name, code = Path(words[0]).name, words[1].lower()
+        if number == 1 and code == "label":
             continue  # the header
-        if code not in _CODES:
-            raise unknown_label("VGAF", code, tuple(_CODES), f"{table}, line {number}")
+        if code not in codes:
+            raise unknown_label("VGAF", code, tuple(codes), f"{table}, line {number}")
         stem = name.removesuffix(".mp4")
         usual = table.parent / table.name.split("_")[0] / f"{stem}.mp4"
         path = clips.get((split, stem.lower()), usual)
-        entries.append(Entry(f"{split.value}/{stem}", path, {_CODES[code]: 1.0}, split=split))
+        entries.append(Entry(f"{split.value}/{stem}", path, {codes[code]: 1.0}, split=split))
     return entries
 
 
 RECIPE = Recipe(
     name="vgaf",
-    title="about 3,400 five-second clips of groups from the web: positive, neutral or negative",
+    title="clips of groups from about 1,000 films of the web: positive, neutral or negative",
     modalities=(Modality.FACE, Modality.SPEECH),
     media=(Medium.AUDIO_VIDEO, Medium.AUDIO),
     labellings={"valence": "valence"},
@@ -71,7 +81,9 @@ RECIPE = Recipe(
     layout="Train_labels.txt and Val_labels.txt (lines of a clip's name and 1, 2 or 3) with the "
     "clips in Train/ and Val/",
     read=_read,
-    remark="Its labels are of groups, not of faces. The labels of its test split are not public.",
+    options={"codes": "what 1, 2 and 3 stand for (positive,neutral,negative)"},
+    remark="Its labels are of groups, not of faces. The labels of its test split are not public. "
+    "Compare the meaning of its numbers with what came with your copy.",
 )
 
 RECIPES = (RECIPE,)
