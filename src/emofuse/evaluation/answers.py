@@ -65,7 +65,8 @@ class Answers:
         fallback = np.zeros(len(join.wide))
         fallback[join.shared] = join.fallback
         rows = join.open_answers(self.logits, calibration)
-        return self._mean(rows, fallback, normalise=True).argmax(axis=1)
+        best: NDArray[np.int64] = self._mean(rows, fallback, normalise=True).argmax(axis=1)
+        return best
 
     def subset(self, keep: NDArray[np.bool_]) -> Answers:
         """Return the answers of some samples, numbered anew; `keep` is bool (samples,)."""

@@ -536,9 +536,12 @@ def _figures(tally: Any, scored: Scored, plan: Plan) -> dict[str, Figure]:
 
 
 def _class_rows(labels: Sequence[str], counts: NDArray[np.int64]) -> tuple[ClassRow, ...]:
-    columns = [f(counts) for f in (metrics.precision_of, metrics.recall_of, metrics.f1_of)]
+    precision, recall, f1 = (
+        [number(float(x)) for x in figure(counts)]
+        for figure in (metrics.precision_of, metrics.recall_of, metrics.f1_of)
+    )
     return tuple(
-        ClassRow(label, *(number(float(c[i])) for c in columns), int(counts[i].sum()))
+        ClassRow(label, precision[i], recall[i], f1[i], int(counts[i].sum()))
         for i, label in enumerate(labels)
     )
 

@@ -74,8 +74,8 @@ class Join:
         """
         weights = self.answer[:, self.shared]
         if self.model.multi_label:
-            p = calibration.probabilities(logits, multi_label=True)
-            largest = [p[:, column > 0].max(axis=1) for column in weights.T]
+            fine = calibration.probabilities(logits, multi_label=True)
+            largest = [fine[:, column > 0].max(axis=1) for column in weights.T]
             return np.stack(largest, axis=1)
         masked = np.where(weights.any(axis=1), logits, _MASKED).astype(np.float32)
         p = calibration.probabilities(masked).astype(np.float64) @ weights

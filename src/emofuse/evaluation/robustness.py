@@ -82,6 +82,16 @@ def spoilings(modality: Modality, noises: Path | None = None) -> tuple[Spoiling,
     return tuple(made[modality]())
 
 
+def _plain(kind: str, strength: str, change: Callable[..., Any], *args: Any) -> Spoiling:
+    """Spoil by a function of the medium and `args`."""
+    return Spoiling(kind, strength, lambda medium, random: change(medium, *args))
+
+
+def _drawn(kind: str, strength: str, change: Callable[..., Any], *args: Any) -> Spoiling:
+    """Spoil by a function of the medium, `args`, and a random generator."""
+    return Spoiling(kind, strength, lambda medium, random: change(medium, *args, random))
+
+
 # --------------------------------------------------------------------- sound
 
 
@@ -100,16 +110,10 @@ def _speech(folder: Path | None) -> list[Spoiling]:
         )
     else:
         out += [_room(seconds) for seconds in (0.3, 0.8)]
-    out += [Spoiling("gain", f"{db:+d} dB", lambda x, r, db=db: gain(x, db)) for db in (-20, 20)]
-    out.append(Spoiling("telephone band", "", lambda x, r: telephone(x)))
+    out += [_plain("gain", f"{db:+d} dB", gain, db) for db in (-20, 20)]
+    out.append(_plain("telephone band", "", telephone))
     for codec, title, kbits in (("libopus", "Opus", 8), ("libmp3lame", "MP3", 16)):
-        out.append(
-            Spoiling(
-                f"{title} codec",
-                f"{kbits} kbit/s",
-                lambda x, r, codec=codec, kbits=kbits: through_codec(x, codec, kbits),
-            )
-        )
+        out.append(_plain(f"{title} codec", f"{kbits} kbit/s", through_codec, codec, kbits))
     return out
 
 
@@ -135,7 +139,8 @@ def add_noise(sound: Waveform, noise: Waveform, snr_db: float) -> Waveform:
 
 def white(n: int, random: Random) -> Waveform:
     """Noise of equal power at all frequencies: float32 (n,)."""
-    return random.standard_normal(n).astype(np.float32)
+    noise: Waveform = random.standard_normal(n).astype(np.float32)
+    return noise
 
 
 def pink(n: int, random: Random) -> Waveform:
@@ -268,30 +273,19 @@ def read_noises(folder: Path) -> tuple[list[Waveform], list[Waveform]]:
 
 
 def _face() -> list[Spoiling]:
-    out = [_plain("blur", f"{k:g} of 48 px", lambda x, k=k: blur(x, k)) for k in (1.0, 2.0)]
-    out += [
-        Spoiling("low light", f"1/{k}", lambda x, r, k=k: low_light(x, 1 / k, r)) for k in (4, 8)
+    return [
+        *(_plain("blur", f"{k:g} of 48 px", blur, k) for k in (1.0, 2.0)),
+        *(_drawn("low light", f"1/{k}", low_light, 1 / k) for k in (4, 8)),
+        _drawn("occlusion", "random quarter", patch),
+        _plain("occlusion", "mouth (mask)", cover, (0.55, 1.0), (0.1, 0.9)),
+        _plain("occlusion", "eyes (glasses)", cover, (0.22, 0.45), (0.05, 0.95)),
+        *(_plain("small face", f"{px} px", shrink, px) for px in (24, 16)),
+        *(_plain("JPEG", f"quality {q}", jpeg, q) for q in (30, 10)),
+        *(_drawn("noise", f"sd {sd} of 255", grain, sd) for sd in (10, 25)),
+        _drawn("rotation", "±20°", tilt, 20),
+        _plain("contrast", "a third", contrast, 1 / 3, 1.0),
+        _plain("overexposed", "× 1.8", contrast, 1.8, 1.8),
     ]
-    out += [
-        Spoiling("occlusion", "random quarter", patch),
-        _plain("occlusion", "mouth (mask)", lambda x: cover(x, (0.55, 1.0), (0.1, 0.9))),
-        _plain("occlusion", "eyes (glasses)", lambda x: cover(x, (0.22, 0.45), (0.05, 0.95))),
-    ]
-    out += [_plain("small face", f"{px} px", lambda x, px=px: shrink(x, px)) for px in (24, 16)]
-    out += [_plain("JPEG", f"quality {q}", lambda x, q=q: jpeg(x, q)) for q in (30, 10)]
-    out += [
-        Spoiling("noise", f"sd {sd} of 255", lambda x, r, sd=sd: grain(x, sd, r)) for sd in (10, 25)
-    ]
-    out += [Spoiling("rotation", "±20°", lambda x, r: rotate(x, 20 if r.random() < 0.5 else -20))]
-    out += [
-        _plain("contrast", "a third", lambda x: contrast(x, 1 / 3, 1.0)),
-        _plain("overexposed", "× 1.8", lambda x: contrast(x, 1.8, 1.8)),
-    ]
-    return out
-
-
-def _plain(kind: str, strength: str, change: Callable[[Any], Any]) -> Spoiling:
-    return Spoiling(kind, strength, lambda x, random: change(x))
 
 
 def blur(face: Picture, pixels: float) -> Picture:
@@ -355,6 +349,11 @@ def rotate(face: Picture, degrees: float) -> Picture:
     return np.asarray(turned, np.uint8)
 
 
+def tilt(face: Picture, degrees: float, random: Random) -> Picture:
+    """Rotate to the left or to the right, as it is drawn."""
+    return rotate(face, degrees if random.random() < 0.5 else -degrees)
+
+
 def contrast(face: Picture, factor: float, brightness: float) -> Picture:
     """Scale the distance from mid-grey by `factor`, and mid-grey itself by `brightness`."""
     return _levels((face - 127.5) * factor + 127.5 * brightness)
@@ -368,14 +367,14 @@ def _levels(values: NDArray[np.floating[Any]]) -> Picture:
 
 
 def _words() -> list[Spoiling]:
-    out = [_plain("as spoken", "", spoken)]
-    for share in (0.03, 0.1):
-        out.append(Spoiling("typing errors", f"{share:.0%} of letters", _typing(share)))
-    out += [
-        Spoiling("lost words", f"{share:.0%}", lambda x, r, share=share: lose(x, share, r))
-        for share in (0.1, 0.3)
+    return [
+        _plain("as spoken", "", spoken),
+        *(
+            _drawn("typing errors", f"{share:.0%} of letters", mistype, share)
+            for share in (0.03, 0.1)
+        ),
+        *(_drawn("lost words", f"{share:.0%}", lose, share) for share in (0.1, 0.3)),
     ]
-    return out
 
 
 def spoken(text: str) -> str:
@@ -385,10 +384,6 @@ def spoken(text: str) -> str:
     """
     words = re.sub(r"[^\w'’\[\]]+", " ", text).lower().strip()
     return words or text
-
-
-def _typing(share: float) -> Change:
-    return lambda text, random: mistype(text, share, random)
 
 
 def mistype(text: str, share: float, random: Random) -> str:
