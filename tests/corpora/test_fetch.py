@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.corpora import made
@@ -223,6 +224,20 @@ def test_a_folder_that_cannot_be_made(corpus: Recipe, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
         fetch(corpus, tmp_path / "file" / "r")
+
+
+def test_the_published_files_of_goemotions_pass_their_checksums(
+    server: Served, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real recipe with its real checksums, from a mirror of the real files."""
+    recipe = recipes.recipe("goemotions")
+    for download in recipe.downloads:
+        content = (shared / "goemotions" / "original" / download.path).read_bytes()
+        server.content[urlsplit(download.url).path] = content
+    monkeypatch.setenv("EMOFUSE_MIRROR", server.url)
+    paths = fetch(recipe, tmp_path / "go")
+    assert [path.name for path in paths] == ["train.tsv", "dev.tsv", "test.tsv"]
+    assert names_in(tmp_path / "go") == sorted(path.name for path in paths)
 
 
 # Archives

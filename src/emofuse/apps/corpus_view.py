@@ -47,7 +47,7 @@ def card(recipe: Recipe) -> RenderableType:
         "licence": recipe.licence,
         "cite": recipe.citation,
         "home": recipe.home,
-        "get it": _way(recipe),
+        "get it": _way(recipe) if recipe.home else "",
         "layout": recipe.layout,
         "options": "\n".join(f"--set {k}=…: {v}" for k, v in recipe.options.items()),
         "note": recipe.remark,
@@ -62,7 +62,7 @@ def card(recipe: Recipe) -> RenderableType:
 def _way(recipe: Recipe) -> str:
     if recipe.downloads:
         return "--download"
-    return f"yourself: {recipe.home}" if recipe.home else "it is yours"
+    return f"yourself, from {recipe.home}"
 
 
 def _label_map(to: LabelMap) -> RenderableType:

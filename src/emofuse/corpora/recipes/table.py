@@ -137,7 +137,7 @@ RECIPE = Recipe(
         "name": "what to call the corpus (the table's name)",
         "votes": "columns of votes, one a label, separated by commas",
     }
-    | {name: f"column of {what}" for name, what in _COLUMNS.items()},
+    | {name: f"column: {what}" for name, what in _COLUMNS.items()},
 )
 
 RECIPES = (RECIPE,)
