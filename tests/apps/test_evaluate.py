@@ -387,3 +387,40 @@ def test_a_damaged_model_is_not_measured(run: Run, voices: Path, tmp_path: Path)
     assert "export it again" in message
     weights.unlink()
     assert "not beside it" in run("evaluate", card, "--corpus", voices, *FAST).failed_cleanly()
+
+
+def test_faces_in_films_are_found(run: Run, media: Path, tmp_path: Path) -> None:
+    films = {"talking.mp4": "happy", "comes_and_goes.mp4": "neutral", "speech.ogg": "sad"}
+    entries = [
+        Entry(name, media / name, {label: 1.0}, split=Split.TEST, speaker=name)
+        for name, label in films.items()
+    ]
+    native = Taxonomy("mine", ("neutral", "happy", "sad"))
+    save(Manifest("films", native, tuple(entries[:2])), tmp_path / "films.csv")
+    args = ("--cut", "clip", "--json", "--no-refit", *FAST)
+    ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args)
+    assert ran.code == 0, ran.err
+    results = json.loads(ran.out)
+    assert results["parts"][0]["samples"] == 2
+    assert any("found and followed" in note for note in results["notes"])
+    save(Manifest("films", native, tuple(entries)), tmp_path / "films.csv", overwrite=True)
+    message = run(
+        "evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args
+    ).failed_cleanly()
+    assert "has no picture" in message
+
+
+def test_what_shows_no_face_counts_as_neutral(run: Run, tmp_path: Path) -> None:
+    for name in ("wall", "sky"):
+        Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / f"{name}.png")
+    entries = [
+        Entry(name, tmp_path / f"{name}.png", {label: 1.0}, split=Split.TEST)
+        for name, label in (("wall", "neutral"), ("sky", "happy"))
+    ]
+    save(Manifest("walls", Taxonomy("m", ("neutral", "happy")), tuple(entries)), tmp_path / "w.csv")
+    ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "w.csv", "--faces", "find",
+              "--json", "--no-refit", *FAST)  # fmt: skip
+    assert ran.code == 0, ran.err
+    results = json.loads(ran.out)
+    assert results["parts"][0]["confusion"] == [[1, 0], [1, 0]]
+    assert any("In 2 samples no face was found" in note for note in results["notes"])

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,6 +93,14 @@ def evaluate(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    faces: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|crop|find",
+            help="Whether pictures are faces, or scenes in which faces have to be found.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "auto",
     limit: Annotated[
         int,
         typer.Option(
@@ -174,6 +182,7 @@ def evaluate(
     plan = evaluation.Plan(
         protocol=Protocol.parse(protocol, split),
         cuts=_cuts(cut),
+        faces=_faces(faces),
         robustness=robustness,
         noises=noise,
         refit=refit,
@@ -232,12 +241,16 @@ def read_corpus(name: str, data: Path | None, labelling: str | None, model: Name
             f"{model.card.id!r} is a model for {modality.value}, and {recipe.name} a corpus for "
             f"{', '.join(m.value for m in recipe.modalities)}; corpora of its modality are {good}"
         )
-    media = {Modality.FACE: Medium.IMAGE, Modality.SPEECH: Medium.AUDIO}
-    wanted = media.get(modality)
-    if wanted not in recipe.media:
-        wanted = None
+    usual = {
+        Modality.FACE: (Medium.IMAGE, Medium.AUDIO_VIDEO, Medium.VIDEO),
+        Modality.SPEECH: (Medium.AUDIO, Medium.AUDIO_VIDEO),
+    }.get(modality, ())
+    wanted = [medium for medium in usual if medium in recipe.media]
     root = data or Path(os.environ.get("EMOFUSE_DATA") or ".")
-    return recipe.load(root, labelling, wanted)
+    for medium in wanted[:-1]:
+        with suppress(InputError):  # the next may be there, and the last says what is missing
+            return recipe.load(root, labelling, medium)
+    return recipe.load(root, labelling, wanted[-1] if wanted else None)
 
 
 def write(found: Evaluation, folder: Any) -> None:
@@ -273,6 +286,15 @@ def _cuts(names: list[str] | None) -> Any:
     except ValueError as e:
         known = ", ".join(repr(c.value) for c in Cut)
         raise InputError(f"--cut: {e}; there are {known}") from None
+
+
+def _faces(name: str) -> Any:
+    from ..evaluation.scenes import Faces
+
+    try:
+        return Faces(name)
+    except ValueError:
+        raise InputError(f"--faces: got {name!r}, expected auto, crop or find") from None
 
 
 def _again(named: Sequence[Named], corpus: str, labelling: str | None, plan: Plan) -> str:

@@ -91,6 +91,7 @@ def ask(
     entries: Sequence[Entry],
     views: Sequence[View],
     tick: Tick = lambda: None,
+    read: Callable[[Entry], Any] | None = None,
 ) -> list[Answers]:
     """Let a model answer every entry in every view.
 
@@ -99,6 +100,7 @@ def ask(
         entries: the samples.
         views: what of each medium it gets; `whole` and `windows` make them.
         tick: called after each entry.
+        read: reads an entry's medium; default: `reader` of the model's card.
 
     Returns:
         One `Answers` per view.
@@ -108,7 +110,7 @@ def ask(
     """
     if not entries:
         raise InputError("no samples to measure on: the split, fold or filter leaves none")
-    read = reader(recogniser.card)
+    read = read or reader(recogniser.card)
     asked = [_Asked(recogniser) for _ in views]
     for i, entry in enumerate(entries):
         medium = read(entry)
@@ -121,6 +123,11 @@ def ask(
 def whole(medium: Any, entry: Entry) -> Sequence[Piece]:
     """View a medium as one piece: a face or a text."""
     return ((medium, 1.0),)
+
+
+def crops(faces: Sequence[Piece], entry: Entry) -> Sequence[Piece]:
+    """View the faces that were found in a scene, see `scenes.Finder`."""
+    return faces
 
 
 def windows(card: Card, cut: Cut) -> View:
@@ -215,7 +222,8 @@ class _Asked:
             self.rows.append(self.recogniser.prepare(data))
             self.sample.append(sample)
             self.weight.append(weight)
-        if len(self.rows) >= (_WAITING if self.rows and self.rows[0].ndim == 1 else _BATCH):
+        texts = bool(self.rows) and self.rows[0].ndim == 1
+        if len(self.rows) >= (_WAITING if texts else _BATCH):
             self._flush()
 
     def answers(self, samples: int) -> Answers:

@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..models.card import Calibration
 from ..models.recogniser import OnnxRecogniser
 from . import bootstrap, metrics, protocols, subgroups
-from .answers import Answers, Tick, View, ask, view_of
+from .answers import Answers, Tick, View, ask, crops, view_of
 from .cuts import Cut
 from .join import Join, join
 from .leaks import LeakError
@@ -39,6 +39,7 @@ from .results import (
     number,
 )
 from .robustness import spoilings
+from .scenes import Faces, Finder
 from .tally import BINS, Countable, FlagTally, Tally
 
 Floats = NDArray[np.float32]
@@ -62,6 +63,7 @@ class Plan:
     Args:
         protocol: on which samples.
         cuts: what of each clip a speech model hears; the first is the headline.
+        faces: whether faces are crops, or have to be found in films and scenes.
         robustness: also measure spoilt samples.
         noises: folder of recorded noises and rooms, see `robustness.spoilings`.
         refit: also run validation data, to show what a fresh temperature would give.
@@ -79,6 +81,7 @@ class Plan:
 
     protocol: Protocol = field(default_factory=Protocol)
     cuts: tuple[Cut, ...] = tuple(Cut)
+    faces: Faces = Faces.AUTO
     robustness: bool = False
     noises: Path | None = None
     refit: bool = True
@@ -256,7 +259,11 @@ class _Study:
         self._explain_labels()
         noises = plan.noises if self.modality is Modality.SPEECH else None
         self.spoilings = spoilings(self.modality, noises) if plan.robustness else ()
+        self._read: Finder | None = None
         self.views: list[View] = [view_of(model.card, cut) for cut in self._cuts]
+        if self.modality is Modality.FACE and plan.faces.are_to_be_found(asked):
+            self._read, self.views = Finder(), [crops]
+            self.notes.append("Faces were found and followed as in an analysis, and averaged.")
         self.views += [s.view(self.views[0], plan.seed) for s in self.spoilings]
         self.temperature_refit: float | None = None
         self.thresholds: NDArray[np.float64] | None = None
@@ -284,7 +291,8 @@ class _Study:
         n = len(self.question.entries)
         where = "" if self.fold is None else f", fold {self.fold}"
         tick = self.bars(f"{self.model.model_id}{where}", n)
-        found = ask(self.model, self.question.entries, self.views, tick)
+        found = ask(self.model, self.question.entries, self.views, tick, self._read)
+        self._say_empty(found[: len(self._cuts)])
         if self.multi and self.thresholds is None:
             # Only where validation itself is measured: anything else was refused before.
             p = found[0].probabilities(self.join, self.model.card.calibration)
@@ -302,6 +310,16 @@ class _Study:
             self._free(answers) if self.join.unknown_to_corpus else None,
         )
 
+    def _say_empty(self, found: Sequence[Answers]) -> None:
+        thing = {Modality.SPEECH: "voice", Modality.FACE: "face"}.get(self.modality, "text")
+        for cut, answers in zip(self._cuts, found, strict=True):
+            if empty := answers.samples - len(np.unique(answers.sample)):
+                where = f" ({cut.value})" if self.modality is Modality.SPEECH else ""
+                self.notes.append(
+                    f"In {empty} samples no {thing} was found{where}: they count as answered "
+                    "neutral, or by chance where that is no label."
+                )
+
     def _free(self, answers: Answers) -> NDArray[np.int64]:
         number_of = np.where(
             self.join.shared, np.cumsum(self.join.shared) - 1, len(self.join.labels)
@@ -313,7 +331,7 @@ class _Study:
 
     def _fit(self, question: Question) -> None:
         tick = self.bars(f"{self.model.model_id}, validation", len(question.entries))
-        answers = ask(self.model, question.entries, self.views[:1], tick)[0]
+        answers = ask(self.model, question.entries, self.views[:1], tick, self._read)[0]
         if self.multi:
             p = answers.probabilities(self.join, self.model.card.calibration)
             self.thresholds = best_thresholds(question.present, p)

@@ -56,7 +56,10 @@ class Spoiling:
         """Return the view `inner` of spoilt media."""
 
         def spoilt(medium: Any, entry: Entry) -> Sequence[Piece]:
-            return inner(self.change(medium, generator(seed, self.name, entry.id)), entry)
+            random = generator(seed, self.name, entry.id)
+            if isinstance(medium, tuple):  # faces that were found in a scene
+                return inner([(self.change(face, random), q) for face, q in medium], entry)
+            return inner(self.change(medium, random), entry)
 
         return spoilt
 
