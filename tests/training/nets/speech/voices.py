@@ -18,15 +18,19 @@ RATE = 16_000
 
 
 def voices(seconds: float) -> list[np.ndarray]:
-    """Return two pieces of a real voice, a tone of gliding pitch and a whisper."""
-    real = read_audio(MEDIA / "speech.ogg", RATE)
+    """Return two pieces of synthesised speech, a tone of gliding pitch and a whisper."""
+    spoken = read_audio(MEDIA / "speech.ogg", RATE)
     n = round(seconds * RATE)
     rng = np.random.default_rng(0)
     phase = 2 * np.pi * np.cumsum(np.linspace(120, 300, n)) / RATE
     glide = sum(np.sin(k * phase) / k for k in range(1, 12))
     whisper = rng.normal(0, 0.1, n) * np.hanning(n)
     made = [(0.1 * glide + rng.normal(0, 0.01, n)), whisper]
-    return [real[RATE : RATE + n], real[4 * RATE : 4 * RATE + n], *(x.astype("f4") for x in made)]
+    return [
+        spoken[RATE : RATE + n],
+        spoken[4 * RATE : 4 * RATE + n],
+        *(x.astype("f4") for x in made),
+    ]
 
 
 def learn(net: nn.Module, preparation: Preparation, steps: int = 40, lr: float = 3e-3) -> None:
