@@ -149,13 +149,8 @@ def load_encoder(name: str) -> Any:
                 f"{', '.join(_KINDS)}"
             )
         shape.update({"layerdrop": 0.0, "apply_spec_augment": False})
-        return AutoModel.from_pretrained(
-            where,
-            config=shape,
-            use_safetensors=True,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            **more,
+        encoder = AutoModel.from_pretrained(
+            where, config=shape, use_safetensors=True, attn_implementation="eager", **more
         )
     except (OSError, ValueError) as e:
         reason = str(e).strip().splitlines()[0]
@@ -163,6 +158,7 @@ def load_encoder(name: str) -> Any:
             f"cannot load the encoder {name!r}: {reason}; expected a folder with config.json and "
             "model.safetensors, or id@revision of one on the Hugging Face hub"
         ) from e
+    return encoder.float()  # some are published in half precision
 
 
 def _place(name: str) -> tuple[str, str | None]:
