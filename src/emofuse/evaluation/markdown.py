@@ -42,7 +42,9 @@ def _lines(found: Evaluation) -> Iterator[str]:
         yield "\n## What to know\n"
         yield from (f"- {_safe(note)}" for note in cautions)
     yield "\n## How this was measured\n"
-    yield from (f"- {key}: `{text}`" for key, text in wording.provenance_rows(found))
+    for key, text in wording.provenance_rows(found):
+        quoted = text.replace("`", "'")
+        yield f"- {key}: `{quoted}`"
 
 
 def _folds(part: Part) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .bootstrap import LEAST
 from .results import Evaluation, Figure, Part
 
 HONEST = (
@@ -111,7 +112,9 @@ def cautions(found: Evaluation) -> list[str]:
     part = found.parts[0]
     if any(f.low is None for by in found.subgroups for g in by.groups for f in g.figures.values()):
         out.append("Groups of fewer than five speakers get no interval, and count for no gap.")
-    if part.rough:
+    if part.speakers is not None and part.speakers < LEAST:
+        out.append(f"{part.speakers} speakers are too few for intervals: there are none.")
+    elif part.rough:
         out.append(
             f"The intervals rest on {part.speakers} speakers only and are too narrow: with so few, "
             "other speakers might well have given figures outside of them."
@@ -131,4 +134,4 @@ def provenance_rows(found: Evaluation) -> list[tuple[str, str]]:
         out.append((f"model{fold}", f"{m.id}, sha256 {m.sha256}, temperature {m.temperature:g}"))
     out.append(("corpus", f"{c.name}, labels {c.taxonomy}, {c.entries} entries, digest {c.digest}"))
     told = ", ".join(f"{k} {v}" for k, v in p.settings.items() if v not in (None, False, 0))
-    return [*out, ("settings", told)]
+    return [*out, ("settings", told or "as by default")]
