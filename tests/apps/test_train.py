@@ -1,0 +1,93 @@
+"""The doors of training: wrong files, nets and settings cost a line, not a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.apps.conftest import Run
+
+pytest.importorskip("torch", reason="the extra 'train' is not installed")
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("modality", "settings", "says"),
+    [
+        ("face", "bacht: 3", "unknown key 'bacht': did you mean 'batch'?"),
+        ("face", "batch: many", "batch: got 'many', expected"),
+        ("face", "batch: 1", "need batch >= 2, got 1"),
+        ("face", "net: {name: vgg99}", "no net 'vgg99' for face; there are"),
+        ("face", "net: {name: compact, stem: 8}", "net: need at least 16 channels"),
+        ("speech", "net: {name: compact}", "no net 'compact' for speech; there are"),
+        ("speech", "preparation: {seconds: -1}", "preparation: rate, seconds, range_db"),
+        ("speech", "loop: {schedule: zigzag}", "loop.schedule: got 'zigzag', expected"),
+        ("speech", "loop: {lr: -1}", "lr > 0"),
+        ("face", "targets: {votes: 2}", "shares must lie in [0, 1]"),
+        ("face", "corpora: [{name: nowhere}]", "no corpus 'nowhere'; there are"),
+        ("face", "corpora: [{name: csv, share: 0}]", "need 0 < share <= 100"),
+        ("text", "data: missing", "missing"),
+        ("speech", "data: missing", "missing"),
+        ("face", "data: missing", "missing"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told_in_a_line(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    modality: str,
+    settings: str,
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text(settings)
+    message = run("train", modality, "--config", "x.yaml", "--out", "run").failed_cleanly()
+    assert says in message
+    assert len(message.splitlines()) == 1
+    assert not (tmp_path / "run").exists(), "nothing is begun"
+
+
+def test_tuning_needs_a_space(run: Run, tmp_path: Path) -> None:
+    rows = [f"{i}.png,{('happy', 'sad')[i % 2]},train" for i in range(4)]
+    rows += [f"{i}.png,happy,validation" for i in range(4, 6)]
+    (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(rows))
+    config = tmp_path / "x.yaml"
+    config.write_text(f"corpora: [{{name: csv, root: {tmp_path / 't.csv'}}}]")
+    out = tmp_path / "search"
+    message = run("tune", "face", "--config", config, "--out", out).failed_cleanly()
+    assert "has no search space; expected e.g.  tune: {loop.lr:" in message
+
+
+def test_embedding_something_else_is_refused(run: Run, tmp_path: Path) -> None:
+    for folder in ("zoo", "weights"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "no.toml").write_text("id = 3")
+    args = ("models", "embed", tmp_path / "no.toml", "--into", tmp_path)
+    assert "is not a model card" in run(*args).failed_cleanly()
+    assert not list((tmp_path / "zoo").iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "configs").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_configurations_in_the_repository_can_be_read(path: Path) -> None:
+    from emofuse.apps.config import read
+    from emofuse.training.build import NetPlan
+    from emofuse.training.face import FaceTrainer, FaceTraining
+    from emofuse.training.speech import SpeechTrainer, SpeechTraining
+    from emofuse.training.text import TextTrainer, TextTraining
+    from emofuse.training.tune import read_space
+
+    kinds = {
+        "face": (FaceTraining, FaceTrainer),
+        "speech": (SpeechTraining, SpeechTrainer),
+        "ravdess": (SpeechTraining, SpeechTrainer),
+        "text": (TextTraining, TextTrainer),
+    }
+    if path.stem not in kinds:
+        pytest.skip("not a configuration of these trainers")
+    settings, trainer = kinds[path.stem]
+    config = read(settings, path)
+    NetPlan.of(trainer.modality, config.net).config({"labels": 7})
+    assert read_space(config.tune)
