@@ -19,7 +19,6 @@ REPOSITORY = Path(__file__).parents[2]
         ("face", "batch: many", "batch: got 'many', expected"),
         ("face", "batch: 1", "need batch >= 2, got 1"),
         ("face", "net: {name: vgg99}", "no net 'vgg99' for face; there are"),
-        ("face", "net: {name: compact, stem: 8}", "net: need at least 16 channels"),
         ("speech", "net: {name: compact}", "no net 'compact' for speech; there are"),
         ("speech", "preparation: {seconds: -1}", "preparation: rate, seconds, range_db"),
         ("speech", "loop: {schedule: zigzag}", "loop.schedule: got 'zigzag', expected"),
@@ -68,10 +67,8 @@ def test_embedding_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     assert not list((tmp_path / "zoo").iterdir())
 
 
-@pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "configs").glob("*.yaml")), ids=lambda p: p.stem
-)
-def test_the_configurations_in_the_repository_can_be_read(path: Path) -> None:
+@pytest.mark.parametrize("name", ["face", "speech", "ravdess", "text"])
+def test_the_configurations_in_the_repository_can_be_read(name: str) -> None:
     from emofuse.apps.config import read
     from emofuse.training.build import NetPlan
     from emofuse.training.face import FaceTrainer, FaceTraining
@@ -79,15 +76,8 @@ def test_the_configurations_in_the_repository_can_be_read(path: Path) -> None:
     from emofuse.training.text import TextTrainer, TextTraining
     from emofuse.training.tune import read_space
 
-    kinds = {
-        "face": (FaceTraining, FaceTrainer),
-        "speech": (SpeechTraining, SpeechTrainer),
-        "ravdess": (SpeechTraining, SpeechTrainer),
-        "text": (TextTraining, TextTrainer),
-    }
-    if path.stem not in kinds:
-        pytest.skip("not a configuration of these trainers")
-    settings, trainer = kinds[path.stem]
-    config = read(settings, path)
+    kinds = {"face": (FaceTraining, FaceTrainer), "text": (TextTraining, TextTrainer)}
+    settings, trainer = kinds.get(name, (SpeechTraining, SpeechTrainer))
+    config = read(settings, REPOSITORY / "configs" / f"{name}.yaml")
     NetPlan.of(trainer.modality, config.net).config({"labels": 7})
     assert read_space(config.tune)

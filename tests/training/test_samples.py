@@ -177,6 +177,7 @@ def test_a_damaged_picture_is_named_and_may_be_skipped(tmp_path: Path) -> None:
         ({"net": {"name": "compact", "stem": "big"}}, r"net\.stem: got 'big', expected"),
         ({"net": {"name": "compact", "labels": 8}}, r"net\.labels: got 8, expected no such key"),
         ({"net": {"stem": 16}}, r"net: got .*expected \{name"),
+        ({"net": {"name": "compact", "stem": 8}}, "net: need at least 16 channels"),
         ({"preparation": {"side": 4}}, "preparation: need side >= 8"),
         ({"corpora": [{"name": "atlantis"}]}, "no corpus 'atlantis'; there are .*ravdess"),
         ({"corpora": [{"name": "csv", "root": "/nowhere/x"}]}, "nowhere"),
