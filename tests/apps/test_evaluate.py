@@ -163,6 +163,12 @@ def test_faces_from_command_to_report(run: Run, faces: Path, tmp_path: Path) -> 
     assert sum(map(sum, results["parts"][0]["confusion"])) == 24
     assert set(results["parts"][0]["reliability"]) == {"raw", "card", "refit"}
 
+    with (out / "answers.csv").open(newline="") as f:
+        answers = list(csv.DictReader(f))
+    labels = results["parts"][0]["labels"]
+    right = [max(labels, key=lambda x: float(row[x])) == row["actual"] for row in answers]
+    assert np.mean(right) == pytest.approx(expected["accuracy"])
+
     clean, *spoilt = results["robustness"]
     assert clean["kind"] == "unspoilt"
     assert clean["figures"]["accuracy"]["value"] == pytest.approx(found["accuracy"]["value"])
@@ -188,14 +194,17 @@ def _look_at(out: Path) -> None:
     assert "expressions, not feelings" in markdown
 
 
-def test_votes_leave_ties_out(run: Run, faces: Path) -> None:
+def test_votes_leave_ties_out(run: Run, faces: Path, tmp_path: Path) -> None:
     ran = run("evaluate", "face-compact-v1", "--corpus", "fer2013", "--labelling", "ferplus",
-              "--data", faces, "--json", "--no-refit", *FAST)  # fmt: skip
+              "--data", faces, "--json", "--out", tmp_path / "out", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     assert results["parts"][0]["samples"] == 16
     assert results["left_out"] == {"whose first two labels tie": 8}
     assert "contempt" in results["parts"][0]["labels"]
+    assert results["temperature_refit"] > 0  # of votes that are never unanimous
+    with (tmp_path / "out" / "answers.csv").open(newline="") as f:
+        assert {row["actual"] for row in csv.DictReader(f)} == {"happy"}
 
 
 @pytest.mark.parametrize(("labelling", "labels"), [("ekman", 7), ("original", 7)])

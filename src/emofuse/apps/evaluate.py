@@ -25,7 +25,7 @@ _WHAT = "What is measured"
 _HOW = "How"
 _RESULTS = "Results"
 
-FILES = ("report.html", "report.md", "results.json")
+FILES = ("report.html", "report.md", "results.json", "answers.csv")
 """What `--out` is filled with."""
 
 
@@ -254,7 +254,7 @@ def read_corpus(name: str, data: Path | None, labelling: str | None, model: Name
 
 
 def write(found: Evaluation, folder: Any) -> None:
-    """Write the report as HTML and Markdown, and everything as JSON.
+    """Write the report as HTML and Markdown, all figures as JSON, all answers as CSV.
 
     Args:
         found: what was measured.
@@ -263,6 +263,7 @@ def write(found: Evaluation, folder: Any) -> None:
     Raises:
         InputError: if a file is there already or cannot be written.
     """
+    import csv
     import json
 
     from ..evaluation import markdown, page
@@ -273,9 +274,14 @@ def write(found: Evaluation, folder: Any) -> None:
         markdown.render(found),
         json.dumps(found.to_mapping(), indent=1, ensure_ascii=False) + "\n",
     )
-    for name, text in zip(FILES, texts, strict=True):
+    for name, text in zip(FILES[:3], texts, strict=True):
         with ResultFile(folder / name, overwrite=folder.overwrite) as f:
             f.write(text)
+    with ResultFile(folder / FILES[3], overwrite=folder.overwrite) as f:
+        table = csv.writer(f, lineterminator="\n")
+        table.writerow(["id", "speaker", "actual", *found.parts[0].labels])
+        for a in found.answers:
+            table.writerow([a.id, a.speaker or "", ";".join(a.actual), *a.probabilities])
 
 
 def _cuts(names: list[str] | None) -> Any:

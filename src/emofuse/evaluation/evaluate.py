@@ -28,6 +28,7 @@ from .multilabel import best_thresholds
 from .protocols import Kind, Protocol
 from .provenance import provenance
 from .results import (
+    Answered,
     ClassRow,
     CorpusFacts,
     Evaluation,
@@ -223,6 +224,7 @@ def evaluate(
         warnings=tuple(dict.fromkeys(w for s in studies for w in s.warnings)),
         notes=tuple(dict.fromkeys(n for s in studies for n in s.notes)),
         provenance=provenance(plan, (time.monotonic() - started) / 3600),
+        answers=_answers(merged[0], lead.join.labels),
     )
 
 
@@ -378,7 +380,10 @@ class _Study:
             )  # fmt: skip
         shared = targets[keep][:, self.join.shared]
         entries = tuple(e for e, yes in zip(manifest, keep, strict=True) if yes)
-        return Question(entries, shared.argmax(axis=1), shared > 0)
+        actual = shared.argmax(axis=1)
+        # Votes are no labels of a sample: of a corpus of one label the first place counts.
+        present = shared > 0 if self.multi else np.eye(shared.shape[1], dtype=bool)[actual]
+        return Question(entries, actual, present)
 
     def _askable(self, targets: Floats) -> tuple[NDArray[np.bool_], dict[str, int]]:
         known = targets[:, self.join.shared]
@@ -638,6 +643,19 @@ def _concatenated(rows: Sequence[Scored]) -> Scored:
         together([r.raw for r in rows]),
         together([r.refit for r in rows]),
         together([r.free for r in rows]),
+    )
+
+
+def _answers(scored: Scored, labels: Sequence[str]) -> tuple[Answered, ...]:
+    q = scored.question
+    return tuple(
+        Answered(
+            entry.id,
+            entry.speaker,
+            tuple(label for label, yes in zip(labels, present, strict=True) if yes),
+            tuple(round(float(x), 5) for x in row),
+        )
+        for entry, present, row in zip(q.entries, q.present, scored.p, strict=True)
     )
 
 

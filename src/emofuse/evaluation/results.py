@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .bootstrap import FEW
@@ -164,6 +164,23 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """One sample's answer in the first part.
+
+    Args:
+        id: of the sample.
+        speaker: who speaks or is seen; None if that is not known.
+        actual: its labels.
+        probabilities: of the part's labels.
+    """
+
+    id: str
+    speaker: str | None
+    actual: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything that an evaluation found.
 
@@ -180,6 +197,7 @@ class Evaluation:
         warnings: what makes a figure doubtful: leaks that were allowed.
         notes: what a reader should know.
         provenance: how it came about.
+        answers: every sample's, of the first part; not in `to_mapping`.
     """
 
     modality: str
@@ -194,6 +212,7 @@ class Evaluation:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
+    answers: tuple[Answered, ...] = ()
 
     @property
     def title(self) -> str:
@@ -203,7 +222,8 @@ class Evaluation:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain types for JSON; what is not a number becomes None."""
-        mapping: dict[str, Any] = _plain(asdict(self))
+        mapping: dict[str, Any] = _plain(asdict(replace(self, answers=())))
+        del mapping["answers"]
         return mapping
 
 
