@@ -164,12 +164,16 @@ def test_a_card_of_the_first_version_gives_the_picture_it_gave() -> None:
     np.testing.assert_allclose(prepare(x, Preparation.of_card(card)), then, atol=1e-6)
 
 
+def test_a_picture_of_few_bands_needs_no_cepstra() -> None:
+    assert Preparation(mel=MelConfig(mels=16)).shape == (16, 186)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"features": "spectrum"},
-        {"coefficients": 65},
-        {"deltas": 3},
+        {"features": "mfcc", "coefficients": 65},
+        {"features": "mfcc", "deltas": 3},
         {"features": "handcrafted", "mel": {"window": 200, "hop": 100}},
     ],
     ids=lambda w: "-".join(w),

@@ -92,6 +92,8 @@ class Preparation:
         object.__setattr__(self, "features", Features(self.features))
         if not (self.rate > 0 and self.seconds > 0 and self.range_db > 0 and self.scale > 0):
             raise ValueError(f"rate, seconds, range_db and scale must be > 0, got {self}")
+        if self.features in (Features.LOGMEL, Features.WAVEFORM):
+            return
         if not (0 < self.coefficients <= self.mel.mels and 0 <= self.deltas <= 2):
             raise ValueError(
                 f"need 0 < coefficients <= {self.mel.mels} (the mel bands) and 0, 1 or 2 deltas, "
