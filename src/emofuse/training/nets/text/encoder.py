@@ -146,40 +146,6 @@ class Layer(nn.Module):
         return self.out((weights.to(v.dtype) @ v).transpose(1, 2).reshape(batch, tokens, width))
 
 
-class Folded(nn.Module):
-    """A net whose fine labels are summed into coarse ones: logits → log probabilities.
-
-    Its embedding is that of the net.
-
-    Args:
-        net: gives logits (batch, fine labels).
-        fold: share of each fine label that goes to each coarse one, (fine, coarse).
-    """
-
-    def __init__(self, net: nn.Module, fold: Tensor) -> None:
-        super().__init__()
-        self.net = net
-        if hasattr(net, "width"):
-            self.width: int = net.width
-        self.register_buffer("fold", fold.float())
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """Return the net's embeddings (batch, width)."""
-        embedding: Tensor = self.net.embed(ids)
-        return embedding
-
-    def classify(self, embedding: Tensor) -> Tensor:
-        """Return the logarithms of the coarse labels' probabilities, (batch, coarse)."""
-        return self._folded(self.net.classify(embedding))
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the logarithms of the coarse labels' probabilities, (batch, coarse)."""
-        return self._folded(self.net(ids))
-
-    def _folded(self, logits: Tensor) -> Tensor:
-        return (logits.softmax(dim=1) @ self.fold).clamp_min(1e-9).log()
-
-
 def load_encoder(net: TextNet, path: Path) -> TextNet:
     """Copy the weights of a pretrained BERT encoder into a net; its head stays as it is.
 
