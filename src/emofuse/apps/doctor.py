@@ -17,11 +17,15 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import EmofuseError
 from ..models.card import Card
 from ..models.store import Store, Whereabouts, megabytes
+
+if TYPE_CHECKING:
+    from ..face.detect import Detector
 
 
 class Status(str, Enum):
@@ -160,7 +164,7 @@ def _answer(card: Card, store: Store) -> str:
     if card.recogniser not in recognisers():
         return what  # a detector, say: it has a check of its own
     recogniser = load(card.id, store)
-    golden = golden_path(card)
+    golden = golden_path(card, store.home(card))
     if not golden.exists():
         return f"{what}, loads"
     replay(recogniser, read_golden(golden))
@@ -181,15 +185,27 @@ def _default_models(known: set[str]) -> Iterator[Check]:
 
 def _stages() -> Iterator[Check]:
     yield _try("stages", "face detector (haar)", _haar)
+    yield _try("stages", "face detector (compact)", _compact)
     yield _try("stages", "voice activity", _voice)
 
 
 def _haar() -> str:
-    import numpy as np
-
     from ..face.detect import HaarDetector
 
-    found = HaarDetector().detect(np.full((120, 160, 3), 127, np.uint8))
+    return _look(HaarDetector())
+
+
+def _compact() -> str:
+    from ..face.detect import CompactDetector
+
+    store = Store()
+    return _look(CompactDetector(store.files(store.card("face-detector-v1"))["weights"]))
+
+
+def _look(detector: Detector) -> str:
+    import numpy as np
+
+    found = detector.detect(np.full((120, 160, 3), 127, np.uint8))
     return f"looked at an empty picture, found {len(found)} faces"
 
 

@@ -309,7 +309,8 @@ class _Trainer:
             "seconds": round(time.monotonic() - started, 1),
         }
         self.history.append(figures)
-        with told(f"the run in {self.run} up to epoch {epoch}"):
+        kept = f"the run in {self.run} up to epoch {epoch}" if epoch else f"what {self.run} held"
+        with told(kept):
             self._save()
         return figures
 
