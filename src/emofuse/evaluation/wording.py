@@ -99,7 +99,8 @@ def rows(parts: Sequence[Part]) -> Iterator[tuple[str, list[Figure | None]]]:
 def facts(found: Evaluation) -> list[str]:
     """Say in some phrases what was measured on what."""
     part = found.parts[0]
-    out = [f"{found.modality} model", f"protocol: {found.protocol}", f"{part.samples} samples"]
+    kind = "text" if found.modality == "words" else found.modality
+    out = [f"{kind} model", f"protocol: {found.protocol}", f"{part.samples} samples"]
     if part.speakers:
         out.append(f"{part.speakers} speakers")
     return [*out, found.provenance.date[:10]]
