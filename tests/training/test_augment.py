@@ -25,18 +25,30 @@ def test_without_changes_a_face_is_itself_or_its_mirror_image() -> None:
     assert 4 < mirrored.sum() < 28
 
 
+@pytest.mark.parametrize("colours", [False, True])
 @pytest.mark.parametrize("name", [f.name for f in fields(FaceAugmentation)])
-def test_each_change_changes_and_keeps_shape_and_type(name: str) -> None:
+def test_each_change_changes_and_keeps_shape_and_type(name: str, colours: bool) -> None:
     amount = {"rotation": 15.0, "scale": 0.2, "shift": 0.2}.get(name, 1.0)
     original = faces()
+    if colours:
+        original = np.stack([original, original // 2, 255 - original], axis=3)
     kept = original.copy()
     changed = replace(NOTHING, **{name: amount})(original, np.random.default_rng(1))
     assert changed.shape == original.shape
     assert changed.dtype == np.uint8
     np.testing.assert_array_equal(original, kept)  # the data set itself is not touched
-    same = (changed == original).all(axis=(1, 2))
-    same |= (changed == original[:, :, ::-1]).all(axis=(1, 2))
+    rest = tuple(range(1, original.ndim))
+    same = (changed == original).all(axis=rest)
+    same |= (changed == original[:, :, ::-1]).all(axis=rest)
     assert same.mean() < 0.1
+
+
+def test_colours_move_together() -> None:
+    grey = faces()
+    still = replace(FaceAugmentation(), jpeg=0.0, noise=0.0)
+    changed = still(np.repeat(grey[..., None], 3, axis=3), np.random.default_rng(4))
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
+    np.testing.assert_array_equal(changed[..., 0], still(grey, np.random.default_rng(4)))
 
 
 def test_the_generator_decides_everything() -> None:

@@ -188,6 +188,18 @@ def test_convolutions_in_int8(home: Path, tmp_path: Path) -> None:
     assert stated["accuracy"] == 1.0
 
 
+def test_colour_faces_of_any_size(tmp_path: Path) -> None:
+    table = made.faces(tmp_path / "faces", {"train": 8, "validation": 4})
+    wide = Image.open(tmp_path / "faces" / "train-0.png").convert("RGB").resize((90, 70))
+    wide.save(tmp_path / "faces" / "train-0.png")
+    preparation = {"side": 32, "colour": "rgb", "standard": "imagenet"}
+    config = made.face_config(tmp_path / "run", table, preparation=preparation)
+    trainer = FaceTrainer(construct(FaceTraining, config, "config"))
+    (batch,) = trainer.batches(trainer.learn)(0, np.random.default_rng(0))
+    assert batch.inputs[0].shape == (8, 3, 32, 32)
+    assert trainer.new_net()(batch.inputs[0]).shape == (8, 2)
+
+
 def start(config: Path) -> subprocess.Popen[str]:
     script = "import sys; from emofuse.apps.cli import main; sys.exit(main(sys.argv[1:]))"
     return subprocess.Popen(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .loop import Batch
 
-Faces = NDArray[np.uint8]  # grey, (n, side, side)
+Faces = NDArray[np.uint8]  # grey, (n, side, side), or RGB, (n, side, side, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +98,30 @@ def _warp(faces: Faces, config: FaceAugmentation, rng: np.random.Generator) -> F
     matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * mirror * zoom, -np.sin(angle) * zoom
     matrix[:, 1, 0], matrix[:, 1, 1] = np.sin(angle) * mirror * zoom, np.cos(angle) * zoom
     matrix[:, :, 2] = 2 * rng.uniform(-config.shift, config.shift, (n, 2))
-    levels = torch.from_numpy(faces[:, None].astype(np.float32))
+    levels = _channels_first(faces)
     grid = F.affine_grid(torch.from_numpy(matrix), list(levels.shape), align_corners=False)
     warped = F.grid_sample(levels, grid, padding_mode="border", align_corners=False)
-    return _levels(warped[:, 0].numpy())
+    return _pixels(warped, faces)
 
 
 def _relight(faces: Faces, rng: np.random.Generator) -> Faces:
-    gamma = np.exp2(rng.uniform(-1, 1, (len(faces), 1, 1)))
-    gain = rng.uniform(0.4, 1.3, (len(faces), 1, 1))
+    each = (len(faces), *[1] * (faces.ndim - 1))
+    gamma = np.exp2(rng.uniform(-1, 1, each))
+    gain = rng.uniform(0.4, 1.3, each)
     return _levels(255 * gain * (faces / 255.0) ** gamma)
 
 
 def _add_noise(faces: Faces, rng: np.random.Generator) -> Faces:
-    deviation = rng.uniform(2, 12, (len(faces), 1, 1)).astype(np.float32)
+    each = (len(faces), *[1] * (faces.ndim - 1))
+    deviation = rng.uniform(2, 12, each).astype(np.float32)
     return _levels(faces + deviation * rng.standard_normal(faces.shape, np.float32))
 
 
 def _recede(faces: Faces, rng: np.random.Generator) -> Faces:
     side, small = faces.shape[1], int(rng.integers(16, 37))
-    levels = torch.from_numpy(faces[:, None].astype(np.float32))
-    coarse = F.interpolate(levels, size=small, mode="area")
+    coarse = F.interpolate(_channels_first(faces), size=small, mode="area")
     back = F.interpolate(coarse, size=side, mode="bilinear", align_corners=False)
-    return _levels(back[:, 0].numpy())
+    return _pixels(back, faces)
 
 
 def _compress(faces: Faces, rng: np.random.Generator) -> Faces:
@@ -142,6 +143,18 @@ def _cover(faces: Faces, rng: np.random.Generator) -> Faces:
         top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
         face[top : top + height, left : left + width] = rng.integers(0, 256)
     return out
+
+
+def _channels_first(faces: Faces) -> Tensor:
+    """Return faces as float32 (n, channels, side, side)."""
+    levels = faces[:, None] if faces.ndim == 3 else faces.transpose(0, 3, 1, 2)
+    return torch.from_numpy(levels.astype(np.float32))
+
+
+def _pixels(levels: Tensor, like: Faces) -> Faces:
+    """Return what `_channels_first` made as faces again."""
+    values = levels.numpy()
+    return _levels(values[:, 0] if like.ndim == 3 else values.transpose(0, 2, 3, 1))
 
 
 def _levels(values: NDArray[np.floating]) -> Faces:

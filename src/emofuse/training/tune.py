@@ -280,9 +280,10 @@ def _draw(study: optuna.Study, folder: Path, select: str) -> None:
         where: list[Any] = [t.number + 1 for t in trials] if not key else []
         if key:
             values = [_values(t)[key] for t in trials]
-            numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-            where = values if numbers else [_short(v) for v in values]
-            if getattr(trials[0].distributions[key], "log", False):
+            space = trials[0].distributions[key]
+            chosen_from = isinstance(space, optuna.distributions.CategoricalDistribution)
+            where = [_short(v) for v in values] if chosen_from else values
+            if getattr(space, "log", False):
                 panel.set_xscale("log")
         for state, colour, label in ((False, "#3b6ea5", "finished"), (True, "#c0c0c0", "pruned")):
             chosen = [j for j, p in enumerate(pruned) if p is state]
