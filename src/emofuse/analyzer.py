@@ -333,10 +333,13 @@ class Analyzer:
 
     @cached_property
     def _detector(self) -> Detector:
-        from .face.detect import HaarDetector, YunetDetector
+        from .face.detect import CompactDetector, HaarDetector, YunetDetector
 
         if self.config.face.detector is DetectorName.HAAR:
             return HaarDetector()
+        if self.config.face.detector is DetectorName.COMPACT:
+            card = self._store.card("face-detector-v1")
+            return CompactDetector(self._store.files(card)["weights"])
         return YunetDetector(self._store.files(self._store.card("yunet-2023mar"))["weights"])
 
     @cached_property

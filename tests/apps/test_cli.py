@@ -277,7 +277,7 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "https://example.org/a.mp4"], "download it first"),
         (["analyze", "CLIP", "--fps", "-1"], "fps must be > 0, got -1"),
         (["analyze", "CLIP", "--slot", "0"], "slot_seconds must be > 0, got 0"),
-        (["analyze", "CLIP", "--detector", "best"], "--detector: got 'best', expected 'haar' or"),
+        (["analyze", "CLIP", "--detector", "best"], "--detector: got 'best', expected 'compact',"),
         (["analyze", "CLIP", "--fusion", "magic"], "--fusion: got 'magic', expected"),
         (["analyze", "CLIP", "--words", "magic"], "--words: got 'magic', expected"),
         (["analyze", "CLIP", "--format", "pdf"], "--format: got 'pdf', expected some of json"),

@@ -33,6 +33,7 @@ def test_what_was_tried_is_named(checks: dict[str, Check]) -> None:
     assert "aac" in checks["sound"].detail
     assert "CPU" in checks["ONNX Runtime on"].detail
     assert "found 0 faces" in checks["face detector (haar)"].detail
+    assert "found 0 faces" in checks["face detector (compact)"].detail
     assert "found 0 voices" in checks["voice activity"].detail
     assert "writable" in checks["cache folder"].detail
     assert checks["camera, microphone"].status is Status.ABSENT

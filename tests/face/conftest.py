@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from emofuse.face.config import DetectorName
-from emofuse.face.detect import Detector, HaarDetector, YunetDetector
+from emofuse.face.detect import CompactDetector, Detector, HaarDetector, YunetDetector
+from emofuse.models.store import WEIGHTS
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +28,6 @@ def detector(request: pytest.FixtureRequest) -> Detector:
     """Each detector in turn; YuNet where its weights are at hand."""
     if request.param is DetectorName.HAAR:
         return HaarDetector()
+    if request.param is DetectorName.COMPACT:
+        return CompactDetector(WEIGHTS / "face-detector-v1.onnx")
     return YunetDetector(request.getfixturevalue("yunet_weights"))

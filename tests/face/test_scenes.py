@@ -12,7 +12,7 @@ from emofuse.face.photos import Photo
 from emofuse.face.scenes import SceneConfig, make_scene, moved
 
 PLAIN = SceneConfig(
-    side=128, cover=0, light=0, grey=0, blur=0, noise=0, jpeg=0, negative=0, grids=(1.0,)
+    side=128, clutter=0, cover=0, light=0, grey=0, blur=0, noise=0, jpeg=0, negative=0, grids=(1.0,)
 )
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 FACE = np.array([30, 20, 40, 52, 40, 38, 60, 38, 50, 50, 42, 62, 58, 62, 0.9], np.float32)
@@ -31,7 +31,9 @@ def doll() -> Photo:
 def centre_of(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray | None:
     close = np.abs(pixels.astype(int) - colour).max(axis=2) < 60
     rows, columns = np.nonzero(close)
-    return None if len(rows) < 4 else np.array([columns.mean(), rows.mean()])
+    if len(rows) < 4 or max(np.ptp(rows), np.ptp(columns)) > 30:
+        return None  # not there, or something else (the margin, say) has that colour
+    return np.array([columns.mean(), rows.mean()])
 
 
 def test_landmarks_lie_on_what_they_name(doll: Photo) -> None:
@@ -90,6 +92,21 @@ def test_negatives_show_no_face(doll: Photo) -> None:
         scene = make_scene([doll], replace(PLAIN, negative=1.0), rng)
         assert len(scene.faces) == 0
         assert centre_of(scene.pixels, COLOURS[4]) is None, "a mouth was left over"
+
+
+def test_things_are_drawn_beside_the_faces(doll: Photo) -> None:
+    changed = 0
+    for seed in range(10):
+        bare, full = (
+            make_scene([doll], replace(PLAIN, clutter=c), np.random.default_rng(seed))
+            for c in (0, 1)
+        )
+        x, y, w, h = bare.faces[0, :4].round().astype(int)
+        window = slice(max(0, y), max(0, y + h)), slice(max(0, x), max(0, x + w))
+        assert np.array_equal(bare.faces, full.faces)
+        assert np.abs(bare.pixels[window].astype(int) - full.pixels[window]).mean() < 6
+        changed += not np.array_equal(bare.pixels, full.pixels)
+    assert changed >= 5
 
 
 def test_the_same_seed_makes_the_same_scene(doll: Photo) -> None:

@@ -195,7 +195,7 @@ def analyze(
     detector: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Face detector: haar or yunet.", rich_help_panel=_SETTINGS
+            metavar="NAME", help="Face detector: compact, haar or yunet.", rich_help_panel=_SETTINGS
         ),
     ] = None,
     fusion: Annotated[

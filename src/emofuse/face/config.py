@@ -9,6 +9,7 @@ from enum import Enum
 class DetectorName(str, Enum):
     """The face detectors that emofuse knows."""
 
+    COMPACT = "compact"
     HAAR = "haar"
     YUNET = "yunet"
 
@@ -18,8 +19,9 @@ class FaceConfig:
     """How faces are detected and followed.
 
     Args:
-        detector: what finds faces; ``haar`` needs nothing else, ``yunet`` is better
-            in every respect and fetches its weights (0.2 MB) once.
+        detector: what finds faces. ``compact`` is embedded and finds landmarks;
+            ``haar`` needs OpenCV alone and finds frontal faces; ``yunet`` taught
+            ``compact`` and fetches its weights (0.2 MB) once.
         detect_every: detect on every n-th sampled picture; in between boxes are
             interpolated.
         confirmations: detections in which a face must be found before it counts.

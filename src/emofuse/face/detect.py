@@ -1,16 +1,17 @@
 """Face detection behind one interface.
 
-Two detectors come with emofuse. `HaarDetector` needs nothing but OpenCV's wheel
-and is the default; it finds upright frontal faces. `YunetDetector` (Wu, Peng & Yu,
-"YuNet: A Tiny Millisecond-level Face Detector", 2023) finds more faces, in more
-poses, faster, and says where eyes, nose and mouth are; its weights are fetched
-once through the model store.
+Three detectors come with emofuse. `HaarDetector` needs nothing but OpenCV's wheel
+and finds upright frontal faces. `YunetDetector` (Wu, Peng & Yu, "YuNet: A Tiny
+Millisecond-level Face Detector", 2023) finds more faces, in more poses, faster, and
+says where eyes, nose and mouth are; its weights are fetched once through the model
+store. `CompactDetector` learnt from YuNet's finds and is embedded.
 
 `benchmarks/face_detection.py` measures both; the figures in this file are its.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,16 +211,109 @@ class YunetDetector:
         return [_rescale(d, 1 / scale) for d in suppress(found)]
 
 
+@dataclass(frozen=True, slots=True)
+class CompactConfig:
+    """How the embedded detector looks.
+
+    Args:
+        side: pixels; a larger picture is shrunk to this long side first. Twice the
+            side takes four times as long and finds faces half as large.
+        again: a second look is taken at the picture this many times smaller, for
+            faces that nearly fill it; 1 takes none.
+        min_score: weaker finds are left out.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    side: int = 480
+    again: float = 3.0
+    min_score: float = 0.7
+
+    def __post_init__(self) -> None:
+        if self.side < 32 or self.again < 1 or not 0 < self.min_score < 1:
+            raise ValueError(
+                f"need side >= 32, again >= 1 and min_score between 0 and 1, got {self}"
+            )
+
+
+class CompactDetector:
+    """The embedded detector: 0.14 M parameters, five landmarks, any size of picture.
+
+    Each cell of three grids (8, 16 and 32 pixels apart) says how well the box that
+    it draws would fit a face; of boxes that overlap the surest is kept.
+    `emofuse.training.detector` made it.
+
+    Args:
+        path: weights of the card ``face-detector-v1``.
+        config: how it looks.
+        threads: intra-op threads.
+
+    Raises:
+        ModelError: if the file cannot be loaded or is another model.
+    """
+
+    def __init__(self, path: Path, config: CompactConfig | None = None, threads: int = 1) -> None:
+        self.config = config or CompactConfig()
+        self._session = Session(path, threads)
+        if self._session.outputs != tuple(f"stride_{stride}" for stride in _STRIDES):
+            raise ModelError(
+                f"{path} is not the embedded face detector: expected the outputs stride_8, "
+                f"stride_16 and stride_32, got {', '.join(self._session.outputs)}"
+            )
+
+    @property
+    def name(self) -> DetectorName:
+        """`DetectorName.COMPACT`."""
+        return DetectorName.COMPACT
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces of an RGB picture with landmarks, surest first.
+
+        Raises:
+            InputError: if `image` is not a uint8 picture of shape (H, W, 3).
+        """
+        _check(image)
+        height, width = image.shape[:2]
+        side = min(self.config.side, max(height, width))
+        small, _ = _shrink(image, side)
+        found = self._look(small, max(height, width) / side)
+        if self.config.again > 1:
+            smaller = max(1, round(side / self.config.again))
+            smallest, _ = _shrink(small, smaller)
+            found += self._look(smallest, max(height, width) / smaller)
+        inside = (0.0, 0.0, float(width), float(height))
+        return [d for d in suppress(found) if _intersection(d.box, inside) > 0]
+
+    def _look(self, image: NDArray[np.uint8], scale: float) -> list[Detection]:
+        """Return all finds at one size, their boxes enlarged by `scale`."""
+        maps = self._session.run({self._session.inputs[0]: _padded(image)[None]})
+        return [
+            _rescale(d, scale)
+            for stride, answers in zip(_STRIDES, maps, strict=True)
+            for d in _read_cells(answers[0], stride, self.config.min_score)
+        ]
+
+
 def suppress(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:
     """Keep the surest of detections that overlap; surest first.
 
     Two overlap if their IoU exceeds `overlap` or one lies mostly inside the other.
     """
-    kept: list[Detection] = []
-    for d in sorted(found, key=lambda d: (-d.score, d.box)):
-        if all(iou(d.box, k.box) <= overlap and _inside(d.box, k.box) <= 0.7 for k in kept):
-            kept.append(d)
-    return kept
+    order = sorted(found, key=lambda d: (-d.score, d.box))
+    boxes = np.array([d.box for d in order], np.float64).reshape(-1, 4)
+    low, high, area = boxes[:, :2], boxes[:, :2] + boxes[:, 2:], boxes[:, 2] * boxes[:, 3]
+    kept: list[int] = []
+    left = np.arange(len(order))
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(int(first))
+        sides = np.minimum(high[left], high[first]) - np.maximum(low[left], low[first])
+        common = np.clip(sides, 0, None).prod(axis=1)
+        union = area[left] + area[first] - common
+        inside = common / np.minimum(area[left], area[first])
+        left = left[(common / union <= overlap) & (inside <= 0.7)]
+    return [order[i] for i in kept]
 
 
 def iou(a: Box, b: Box) -> float:
@@ -295,6 +389,42 @@ def _decode(
     ]
 
 
+def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture with a black margin right and below, to sides that are multiples of 32."""
+    height, width = image.shape[:2]
+    bottom, right = -height % _STRIDES[-1], -width % _STRIDES[-1]
+    if not (bottom or right):
+        return image
+    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+
+
+def _read_cells(answers: NDArray[np.float32], stride: int, min_score: float) -> list[Detection]:
+    """Read one grid of the embedded detector, shape (15, rows, columns).
+
+    A cell's answers are the logit of the overlap that it expects, its box's centre
+    (from the cell's centre, in strides), the logarithm of the box's size in strides
+    and the landmarks (as the centre).
+    """
+    row, column = np.nonzero(answers[0] >= _logit(min_score))
+    if not len(row):
+        return []
+    cells = answers[:, row, column].T.astype(np.float64)
+    origin = (np.stack([column, row], axis=1) + 0.5) * stride
+    size = np.exp(np.clip(cells[:, 3:5], -4, 5)) * stride
+    corner = origin + cells[:, 1:3] * stride - size / 2
+    points = origin[:, None] + cells[:, 5:].reshape(-1, 5, 2) * stride
+    score = np.sqrt(1 / (1 + np.exp(-cells[:, 0])))
+    return [
+        Detection((float(c[0]), float(c[1]), float(s[0]), float(s[1])), float(v), p)
+        for c, s, v, p in zip(corner, size, score, points.astype(np.float32), strict=True)
+    ]
+
+
+def _logit(score: float) -> float:
+    """Return the logit of a cell whose score, the root of its probability, this is."""
+    return math.log(score**2 / (1 - score**2))
+
+
 def _rescale(d: Detection, scale: float) -> Detection:
     x, y, w, h = (v * scale for v in d.box)
     landmarks = None if d.landmarks is None else (d.landmarks * scale).astype(np.float32)
@@ -305,8 +435,3 @@ def _intersection(a: Box, b: Box) -> float:
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return max(0.0, width) * max(0.0, height)
-
-
-def _inside(a: Box, b: Box) -> float:
-    """Share of the smaller box that lies in the other."""
-    return _intersection(a, b) / min(a[2] * a[3], b[2] * b[3])

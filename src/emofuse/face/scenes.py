@@ -38,6 +38,7 @@ class SceneConfig:
         filled: probability that a photo is kept large enough to fill most of its tile.
         rotation: standard deviation of a photo's rotation, degrees.
         negative: probability that a tile shows no face.
+        clutter: probability that round and angular things are drawn beside the faces.
         cover: probability that a part of a face is covered.
         light: probability that a tile's light is changed, and that its colour is.
         grey: probability that a tile is grey.
@@ -57,6 +58,7 @@ class SceneConfig:
     filled: float = 0.65
     rotation: float = 10.0
     negative: float = 0.15
+    clutter: float = 0.35
     cover: float = 0.15
     light: float = 0.5
     grey: float = 0.12
@@ -102,6 +104,8 @@ def make_scene(photos: Sequence[Photo], config: SceneConfig, rng: np.random.Gene
             faces.append(moved(found, np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
             taught.append(sure)
     every, sure = np.concatenate(faces), np.concatenate(taught)
+    if rng.random() < config.clutter:
+        _draw_things(pixels, every, rng)
     _cover_some(pixels, every, config.cover, rng)
     return Scene(_worn(pixels, config, rng), every, sure)
 
@@ -249,12 +253,41 @@ def _lit(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixel
     levels = np.arange(256, dtype=np.float32) / 255
     curves = np.stack([levels] * 3, axis=1)
     if rng.random() < config.light:
-        gamma, gain = math.exp(rng.normal(0, 0.45)), math.exp(rng.normal(0, 0.2))
+        gamma, gain = math.exp(rng.normal(0.05, 0.5)), math.exp(rng.normal(-0.1, 0.3))
         curves = gain * curves**gamma + rng.normal(0, 0.06)
     if rng.random() < config.light:
         curves = curves * np.exp(rng.normal(0, 0.1, 3))
     table = np.clip(curves * 255, 0, 255).astype(np.uint8)
     return cv2.LUT(pixels, table[None])
+
+
+def _draw_things(pixels: Pixels, faces: Faces, rng: np.random.Generator) -> None:
+    """Draw plates, clocks, cups and boxes, as it were: what else is round is no face."""
+    side = len(pixels)
+    low, high = faces[:, :2], faces[:, :2] + faces[:, 2:4]
+    for _ in range(int(rng.integers(1, 6))):
+        size = math.exp(rng.uniform(math.log(10), math.log(0.5 * side)))
+        centre = rng.uniform(0, side, 2)
+        half = size / 2 * np.exp(rng.normal(0, 0.15, 2))
+        if ((low < centre + half) & (high > centre - half)).all(axis=1).any():
+            continue
+        place = tuple(centre.astype(int).tolist())
+        angle = float(rng.uniform(0, 180))
+        round_ = rng.random() < 0.75
+        for shrink in sorted(rng.uniform(0.3, 1, int(rng.integers(1, 4))), reverse=True):
+            axes = tuple(np.maximum(half * shrink, 1).astype(int).tolist())
+            colour = rng.integers(0, 256, 3).tolist()
+            if round_:  # now and then a part of the disc only, as of a cup half full
+                end = 360 if rng.random() < 0.7 else int(rng.integers(90, 300))
+                cv2.ellipse(pixels, place, axes, angle, 0, end, colour, -1, cv2.LINE_AA)
+            else:
+                corners = cv2.boxPoints((place, (2 * axes[0], 2 * axes[1]), angle))
+                cv2.fillConvexPoly(pixels, corners.astype(np.int32), colour, cv2.LINE_AA)
+        for _ in range(int(rng.integers(0, 4))):  # hands, handles, cracks
+            ends = centre + rng.uniform(-1, 1, (2, 2)) * half * 0.8
+            a, b = (tuple(e.astype(int).tolist()) for e in ends)
+            width = int(rng.integers(1, 3 + int(size / 20)))
+            cv2.line(pixels, a, b, rng.integers(0, 256, 3).tolist(), width, cv2.LINE_AA)
 
 
 def _cover_some(pixels: Pixels, faces: Faces, chance: float, rng: np.random.Generator) -> None:

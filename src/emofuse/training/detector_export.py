@@ -245,6 +245,7 @@ def _card_fields(
         ],
         "preparation": {
             "side": config.side,
+            "again": config.again,
             "min_score": config.min_score,
             "colour": "rgb",
             "multiple": STRIDES[-1],
