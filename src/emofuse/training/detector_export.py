@@ -241,7 +241,9 @@ def _card_fields(
             "Distilled: its truth is what YuNet 2023mar (MIT) found on larger versions of the "
             "photos. It repeats YuNet's mistakes, and the figures measure agreement with it.",
             "Trained once (one seed) on a few thousand photos from the web, many of them of "
-            "masked or dark-skinned people; no film was learnt from.",
+            "masked or dark-skinned people; no film was learnt from. It misses most profiles "
+            "and small faces in crowds, and takes some round things, a clock say, for faces.",
+            "Training was short (about an hour on a share of a core) and still improving.",
         ],
         "preparation": {
             "side": config.side,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ..core.estimates import Modality
 from ..core.labels import CANONICAL
@@ -122,6 +123,12 @@ class FaceTrainer(Trainer[Face]):
                 yield mixup(batch, config.mixup, rng)
 
         return batches
+
+    def prime(self, net: nn.Module) -> None:
+        """Show a fresh net some faces, if it has to see them before it can be trained."""
+        prime = getattr(net, "prime", None)
+        if prime is not None:
+            prime(self.tensor(self.preparation.normalise(self.learn[0].media[:512])))
 
     def pieces(self, medium: Face) -> list[Any]:
         """Return the face as a crop, RGB."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evaluation.speech import voiced_range
 from ..sources.audio import read_audio
 from ..speech.recognise import Features, Level, Preparation, prepare
 
@@ -21,6 +22,8 @@ class SoundAugmentation:
 
     Args:
         trim: cut the silence around the voice away, as voice activity does in use.
+        trim_db: how tightly: lowest and highest level, in dB below the loud frames, of
+            what still counts as voice.
         crop: cut a piece of `shortest` to the model's window; else of the whole window.
         shortest: shortest piece in seconds.
         speed: play faster or slower, pitch included, by up to `speed_range`.
@@ -38,6 +41,7 @@ class SoundAugmentation:
     """
 
     trim: float = 0.5
+    trim_db: tuple[float, float] = (30.0, 30.0)
     crop: float = 0.5
     shortest: float = 1.0
     speed: float = 0.5
@@ -56,7 +60,8 @@ class SoundAugmentation:
         chances = (self.trim, self.crop, self.speed, self.noise, self.reverb, self.tilt, self.mixup)
         if not all(0 <= p <= 1 for p in chances):
             raise ValueError(f"probabilities must lie in [0, 1], got {self}")
-        object.__setattr__(self, "snr_db", tuple(self.snr_db))
+        for name in ("trim_db", "snr_db"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +113,9 @@ class Augment:
 
     def _cut(self, clip: Clip, rng: np.random.Generator) -> Waveform:
         c, p = self._config, self._preparation
-        start, end = clip.voiced if rng.random() < c.trim else (0, len(clip.sound))
+        start, end = 0, len(clip.sound)
+        if rng.random() < c.trim:
+            start, end = voiced_range(clip.sound, p.rate, rng.uniform(*c.trim_db))
         length = p.samples
         if rng.random() < c.crop:
             length = int(rng.uniform(c.shortest, p.seconds) * p.rate)

@@ -28,7 +28,7 @@ from emofuse.training.nets.text.encoder import (  # noqa: E402
 )
 from emofuse.training.nets.text.tfidf import TfIdf, TfIdfConfig  # noqa: E402
 
-TRANSFORMER = {"tokens": 32, "width": 32, "depth": 2, "heads": 2, "hidden": 64}
+TRANSFORMER = {"tokens": 32, "width": 32, "depth": 1, "heads": 2, "hidden": 64}
 TINY: dict[str, dict[str, Any]] = {
     "minilm": TRANSFORMER,
     "distilbert": TRANSFORMER,
@@ -93,7 +93,7 @@ def test_a_row_is_answered_alike_alone_and_among_longer_ones(
             torch.testing.assert_close(alone, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", [n for n in TINY if n != "distilbert"])  # minilm's class
 def test_a_net_learns_sentences_and_ships(
     name: str, pieces: WordPieces, rows: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -7,5 +7,6 @@ KINDS: dict[str, str] = {
     "mfcc-bilstm": "mfcc_bilstm:MFCC_BILSTM",
     "mfcc-cnn": "mfcc_cnn:MFCC_CNN",
     "wav2vec2": "wav2vec2:WAV2VEC2",
+    "whisper": "whisper:WHISPER",
     "yamnet": "yamnet:YAMNET",
 }

@@ -36,6 +36,8 @@ class WhisperNetConfig:
         positions: longest sound in tokens of 20 ms.
         merge: how many tokens behind the stem are averaged into one.
         dropout: probability of dropping a value in training.
+        pretrained: file of an encoder's weights, see `load_encoder`; None starts from
+            nothing.
     """
 
     labels: int = 7
@@ -46,6 +48,7 @@ class WhisperNetConfig:
     positions: int = 400
     merge: int = 2
     dropout: float = 0.2
+    pretrained: Path | None = None
 
     def __post_init__(self) -> None:
         if self.width % self.heads or min(self.layers, self.merge, self.labels) < 1:
@@ -214,12 +217,12 @@ def _of_onnx(path: Path) -> dict[str, Tensor]:
                 return bias_behind(user.output[0])
         return None
 
-    tensors = {k.split("encoder.", 1)[-1]: v for k, v in values.items() if "encoder." in k}
-    tensors = {k: v for k, v in tensors.items() if k.endswith((".weight", ".bias"))}
+    named = {k: v for k, v in values.items() if k.endswith((".weight", ".bias"))}
+    tensors = {k.split("encoder.", 1)[-1]: v for k, v in named.items()}
     keys = 0
     for node in graph.node:
         weight = constant(node.input[1]) if node.op_type in ("Conv", "MatMul") else None
-        if weight is None:
+        if weight is None or node.input[1] in named:
             continue
         if node.op_type == "Conv":
             stem = "conv2" if weight.shape[0] == weight.shape[1] else "conv1"
@@ -227,7 +230,7 @@ def _of_onnx(path: Path) -> dict[str, Tensor]:
         elif bias := bias_behind(node.output[0]):
             name = bias.split("encoder.", 1)[-1].removesuffix(".bias")
             tensors[f"{name}.weight"] = weight.T
-        elif weight.shape[0] == weight.shape[1]:  # keys alone have no bias
+        elif weight.ndim == 2 and weight.shape[0] == weight.shape[1]:  # keys alone have no bias
             tensors[f"layers.{keys}.self_attn.k_proj.weight"] = weight.T
             keys += 1
     return {k: torch.from_numpy(np.array(v, np.float32)) for k, v in tensors.items()}
@@ -244,14 +247,21 @@ def _dequantised(node: Any, values: Mapping[str, Any]) -> Any:
     return (whole - zero) * scale
 
 
+def _build(config: WhisperNetConfig) -> WhisperNet:
+    net = WhisperNet(config)
+    return net if config.pretrained is None else load_encoder(net, config.pretrained)
+
+
 WHISPER = NetKind(
     "whisper",
     "the first layers of Whisper's encoder (Radford et al. 2022, arXiv:2212.04356)",
     WhisperNetConfig,
-    WhisperNet,
+    _build,
     {
         "mel": {"window": 400, "hop": 160, "mels": 80, "low": 0.0, "high": 8000.0},
         "level": "relative",
+        # Deeper than this, a recording tells of its studio more than of the voice.
+        "range_db": 40.0,
         "centre": -11.43,
         "scale": 9.21,
     },
