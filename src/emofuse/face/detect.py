@@ -226,7 +226,7 @@ class CompactConfig:
         ValueError: if a number is out of range.
     """
 
-    side: int = 480
+    side: int = 640
     again: float = 3.0
     min_score: float = 0.7
 
