@@ -405,10 +405,18 @@ def test_where_nobody_is_nobody_is_seen(media: Path) -> None:
 TALKING_HEADS = ("ravdess_01-01-01-01-01-01-01.mp4", "grid_lbax4n.mpg")
 
 
-def test_real_clips(detector: Detector, shared: Path) -> None:
+def test_real_talking_heads(detector: Detector, shared: Path) -> None:
     for clip in TALKING_HEADS:
         samples, count = follow(shared / "clips" / clip, detector)
         assert {n: len(s) for n, s in samples.items()} == {1: count}, clip
+
+
+def test_real_clips_without_faces(
+    detector: Detector, shared: Path, request: pytest.FixtureRequest
+) -> None:
+    if detector.name is DetectorName.COMPACT:  # one reason why it is not the default
+        cup = pytest.mark.xfail(strict=True, reason="takes a round cup for a face; see its card")
+        request.applymarker(cup)
     samples, _ = follow(shared / "clips" / "no_face.mp4", detector)
     assert samples == {}
     samples, _ = follow(shared / "clips" / "face_then_none.mov", detector)
