@@ -1,0 +1,11 @@
+"""Nets of the tests are tiny: a second thread would only get in the way."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
+    torch.set_num_threads(1)
