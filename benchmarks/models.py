@@ -1,6 +1,6 @@
 """How fast is each embedded model on one thread, and how large is it?
 
-    python -m benchmarks.models [MODEL …]
+    OMP_NUM_THREADS=1 python -m benchmarks.models [MODEL …]
 
 A sample is a face crop, a window as long as the model's own (voice), a sentence
 (words) or a picture of 320 × 240 pixels (detectors, whose whole call is timed).
