@@ -379,7 +379,7 @@ class Trainer(ABC, Generic[Medium]):
         logits = self._recognised(recogniser)
         if config.shrink is Shrinking.STATIC:
             logits = self._quantise(recogniser, logits, card, files)
-        card |= self._calibrated(logits)
+        card |= self._calibrated(logits, recogniser)
         recogniser = self._recogniser(write_card(card, folder, files), files)
         own = self.own_metrics(recogniser)
         card["metrics"] = own if own is not None else self._metrics(logits, recogniser.card)
@@ -417,10 +417,14 @@ class Trainer(ABC, Generic[Medium]):
     def _recogniser(self, card: Card, files: Mapping[str, Path]) -> OnnxRecogniser:
         return self.recogniser(card, files)
 
-    def _recognised(self, recogniser: OnnxRecogniser) -> list[Floats]:
-        """Let the exported model answer the validation samples, as in use."""
+    def _recognised(
+        self,
+        recogniser: OnnxRecogniser,
+        asked: Sequence[tuple[list[NDArray[Any]], NDArray[np.int64]]] | None = None,
+    ) -> list[Floats]:
+        """Let the exported model answer prepared samples (those of validation), as in use."""
         out = []
-        for rows, owner in self.rows:
+        for rows, owner in self.rows if asked is None else asked:
             order = np.argsort([row.shape[-1] for row in rows], kind="stable")
             parts = [order[k : k + 128] for k in range(0, len(rows), 128)]
             logits = np.empty((len(rows), len(self.answered)), np.float32)
@@ -429,13 +433,20 @@ class Trainer(ABC, Generic[Medium]):
             out.append(averaged(logits, owner))
         return out
 
-    def _calibrated(self, logits: Sequence[Floats]) -> dict[str, Any]:
-        """Fit the temperature on all validation samples; the prior is the corpora's mean."""
+    def _calibrated(self, logits: Sequence[Floats], recogniser: OnnxRecogniser) -> dict[str, Any]:
+        """Fit the temperature on all validation samples; the prior is the corpora's mean.
+
+        A corpus without validation samples is asked about those it was learnt from: a
+        label that it alone knows would else seem never to be expected.
+        """
         target = np.concatenate([self.answer_of(s, "target") for s in self.choose])
         closed = np.concatenate(self._closed(logits))
         temperature = round(metrics.fit_temperature(target, closed), 4)
         calibration = Calibration(temperature)
-        means = [calibration.probabilities(x).mean(axis=0, dtype=np.float64) for x in logits]
+        learnt = [c for c in self.corpora if not len(c.manifest.of(Split.VALIDATION))]
+        asked = [self._rows(self._read(corpus, Split.TRAIN)) for corpus in learnt]
+        answers = [*logits, *self._recognised(recogniser, asked)]
+        means = [calibration.probabilities(x).mean(axis=0, dtype=np.float64) for x in answers]
         return {
             "calibration": {"temperature": temperature},
             "prior": [round(float(p), 5) for p in np.mean(means, axis=0)],
