@@ -44,6 +44,23 @@ def test_a_graph_is_a_quarter_and_answers_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(alone, after, atol=1e-6)
 
 
+def test_kernels_of_convolutions_shrink_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 32, 3), torch.nn.ReLU(), torch.nn.Conv2d(32, 64, 3)
+    )
+    with torch.no_grad():
+        net[2].weight *= torch.logspace(-1.5, 0.5, 64)[:, None, None, None]
+    path = tmp_path / "net.onnx"
+    pictures = torch.randn(4, 3, 12, 12)
+    write_onnx(net, (pictures,), path)
+    before, size = Session(path).logits(pictures.numpy()), path.stat().st_size
+    shrink(path)
+    after = Session(path).logits(pictures.numpy())
+    assert path.stat().st_size < 0.4 * size
+    assert 0 < np.abs(after - before).max() < 0.02
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_rounding_errs_by_half_a_step_at_most(axis: int) -> None:
     rng = np.random.default_rng(0)

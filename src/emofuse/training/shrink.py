@@ -1,12 +1,12 @@
 """Makes an ONNX file a quarter of its size, by int8 weights or by int8 arithmetic.
 
-`shrink` rounds large weights alone. Each row or column of a matrix that makes one
-output gets a scale of its own. Activations stay float32, so answers depend neither
-on the other rows of a batch nor on a processor's int8 instructions, as they do
-with dynamic quantisation. Only standard operators are used: ``Cast`` and ``Mul``
-of constants, which ONNX Runtime computes once when it loads the graph. Rows of an
-embedding are scaled when they are looked up, and their table stays small in
-memory as well.
+`shrink` rounds large weights alone. Each row or column of a matrix, or kernel of a
+convolution, that makes one output gets a scale of its own. Activations stay float32,
+so answers depend neither on the other rows of a batch nor on a processor's int8
+instructions, as they do with dynamic quantisation. Only standard operators are used:
+``Cast`` and ``Mul`` of constants, which ONNX Runtime computes once when it loads the
+graph. Rows of an embedding are scaled when they are looked up, and their table stays
+small in memory as well.
 
 `quantise_static` makes convolutions compute in int8, with scales found beforehand on
 calibration samples, so that answers don't depend on the batch either. It is for small
@@ -106,25 +106,25 @@ def quantise_static(
 
 
 def shrink(path: Path) -> None:
-    """Store the large matrices of an ONNX file as int8, in place."""
+    """Store the large matrices and kernels of an ONNX file as int8, in place."""
     model = onnx.load(path)
     graph = model.graph
     for weight in list(graph.initializer):
         users = [node for node in graph.node if weight.name in node.input]
-        if _is_large_matrix(weight) and users:
+        if _is_large(weight, users):
             graph.initializer.remove(weight)
             if all(node.op_type == "Gather" and node.input[0] == weight.name for node in users):
                 _shrink_table(graph, weight, users)
             else:
-                _shrink_matrix(graph, weight, axis=_inner_axis(users, weight.name))
+                _shrink_matrix(graph, weight, _inner_axis(weight, users))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
 def quantise(
-    weights: NDArray[np.float32], axis: int
+    weights: NDArray[np.float32], axis: int | tuple[int, ...]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round weights to int8 with one scale for each line along `axis`.
+    """Round weights to int8 with one scale for all that lie along `axis` (or several).
 
     Returns:
         The integers, and scales that broadcast: ``integers * scales`` ≈ `weights`.
@@ -134,13 +134,24 @@ def quantise(
     return np.round(weights / scales).astype(np.int8), scales
 
 
-def _is_large_matrix(weight: TensorProto) -> bool:
-    is_matrix = weight.data_type == TensorProto.FLOAT and len(weight.dims) == 2
-    return is_matrix and int(np.prod(weight.dims)) >= SMALLEST
+def _is_large(weight: TensorProto, users: Sequence[onnx.NodeProto]) -> bool:
+    """Whether it is a float32 matrix, or the kernels of a convolution, worth shrinking."""
+    large = weight.data_type == TensorProto.FLOAT and int(np.prod(weight.dims)) >= SMALLEST
+    return large and bool(users) and (len(weight.dims) == 2 or _are_kernels(users, weight.name))
 
 
-def _inner_axis(users: list[onnx.NodeProto], name: str) -> int:
-    """Return the axis that is summed over: 0 in ``x @ w``, 1 if w is transposed there."""
+def _are_kernels(users: Sequence[onnx.NodeProto], name: str) -> bool:
+    return all(node.op_type == "Conv" and node.input[1] == name for node in users)
+
+
+def _inner_axis(weight: TensorProto, users: Sequence[onnx.NodeProto]) -> int | tuple[int, ...]:
+    """Return what is summed over.
+
+    0 in ``x @ w``, 1 if w is transposed there, all axes but the first of kernels.
+    """
+    name = weight.name
+    if _are_kernels(users, name):
+        return tuple(range(1, len(weight.dims)))
     transposed = [
         node.op_type == "Gemm"
         and node.input[1] == name
@@ -150,7 +161,9 @@ def _inner_axis(users: list[onnx.NodeProto], name: str) -> int:
     return 1 if all(transposed) else 0
 
 
-def _shrink_matrix(graph: onnx.GraphProto, weight: TensorProto, axis: int) -> None:
+def _shrink_matrix(
+    graph: onnx.GraphProto, weight: TensorProto, axis: int | tuple[int, ...]
+) -> None:
     """Put ``Cast(int8) * scales`` where the matrix was."""
     name = weight.name
     integers, scales = quantise(numpy_helper.to_array(weight), axis)
