@@ -55,7 +55,7 @@ class ModelsConfig:
         InputError: if `threads` < 1.
     """
 
-    face: str = "face-compact-v1"
+    face: str = "face-identity-v2"
     speech: str = "speech-compact-v1"
     words: str = "text-minilm-v1"
     threads: int = 1

@@ -67,7 +67,7 @@ def test_embedding_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     assert not list((tmp_path / "zoo").iterdir())
 
 
-@pytest.mark.parametrize("name", ["face", "speech", "ravdess", "text"])
+@pytest.mark.parametrize("name", ["face", "face-identity", "speech", "ravdess", "text"])
 def test_the_configurations_in_the_repository_can_be_read(name: str) -> None:
     from emofuse.apps.config import read
     from emofuse.training.build import NetPlan
@@ -77,7 +77,7 @@ def test_the_configurations_in_the_repository_can_be_read(name: str) -> None:
     from emofuse.training.tune import read_space
 
     kinds = {"face": (FaceTraining, FaceTrainer), "text": (TextTraining, TextTrainer)}
-    settings, trainer = kinds.get(name, (SpeechTraining, SpeechTrainer))
+    settings, trainer = kinds.get(name.split("-")[0], (SpeechTraining, SpeechTrainer))
     config = read(settings, REPOSITORY / "configs" / f"{name}.yaml")
     NetPlan.of(trainer.modality, config.net).config({"labels": 7})
     assert read_space(config.tune)

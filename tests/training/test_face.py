@@ -87,6 +87,8 @@ def test_from_pictures_to_a_model_with_its_card(corpus: Path, tmp_path: Path) ->
     stated = {(m.split, m.name): m.value for m in card.metrics}
     assert stated["test", "accuracy"] > 0.9
     assert stated["test, clean", "accuracy"] > 0.9
+    # Votes name contempt, which the labels lack: that must not pass for certain error.
+    assert 0.05 < card.calibration.temperature < 10
     assert card.prior is not None
     assert sum(card.prior) == pytest.approx(1, abs=1e-3)
     assert card.taxonomy == CANONICAL

@@ -345,6 +345,13 @@ class Trainer(ABC, Generic[Medium]):
         covered: NDArray[np.bool_] = samples.covered @ self.fold > 0
         return covered
 
+    def known_of(self, samples: Samples[Medium]) -> NDArray[np.bool_]:
+        """Return which of the answered labels each sample's target speaks of: (n, answered)."""
+        if self.fold is None:
+            return samples.known
+        known: NDArray[np.bool_] = samples.known @ self.fold > 0
+        return known
+
     def opinion_name(self, samples: Samples[Medium]) -> str:
         """Return the name of a corpus' second opinion, for figures."""
         corpus = next(c for c in self.corpora if c.name == samples.corpus)
@@ -440,7 +447,9 @@ class Trainer(ABC, Generic[Medium]):
         label that it alone knows would else seem never to be expected.
         """
         target = np.concatenate([self.answer_of(s, "target") for s in self.choose])
-        closed = np.concatenate(self._closed(logits))
+        pairs = zip(logits, self.choose, strict=True)
+        # Not the labels of the corpus, but those that its targets (votes, say) speak of.
+        closed = np.concatenate([np.where(self.known_of(s), x, -1e4) for x, s in pairs])
         temperature = round(metrics.fit_temperature(target, closed), 4)
         calibration = Calibration(temperature)
         learnt = [c for c in self.corpora if not len(c.manifest.of(Split.VALIDATION))]
