@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ..corpora.manifest import Manifest
     from ..corpora.recipe import Recipe
     from ..corpora.validate import Problem
-    from ..models.store import Meter
 
 app = typer.Typer(help="Prepare, check and show corpora of labelled media.", no_args_is_help=True)
 
@@ -85,6 +83,7 @@ def prepare(
 ) -> None:
     """Check a corpus and write its manifest: one row per sample, ready for training."""
     from ..corpora import fetch, manifest, recipes, validate
+    from ..models.store import download_bar
     from ..sinks.files import refuse_existing
     from . import corpus_view, show
 
@@ -95,7 +94,7 @@ def prepare(
     refuse_existing(path, overwrite)
     root = _root(root, recipe)
     if download:
-        fetch.fetch(recipe, root, _meter)
+        fetch.fetch(recipe, root, download_bar)
     with _patience(f"reading {recipe.name}"):
         found = recipe.load(root, labelling, medium, **_options(options))
     to = _label_map(found, label_map)
@@ -230,51 +229,3 @@ def _progress(text: str) -> Iterator[Progress | None]:
     with Progress(*columns, TimeRemainingColumn(), console=show.stderr(), transient=True) as bars:
         task = bars.add_task(text, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-class _DownloadBar:
-    """A bar for one download, in the shape that `emofuse.corpora.fetch` wants."""
-
-    def __init__(self, text: str) -> None:
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        from . import show
-
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        self._bars = Progress(*columns, TimeRemainingColumn(), console=show.stderr())
-        self._task = self._bars.add_task(text, total=None)
-        self._total = 0
-        self._bars.start()
-
-    @property
-    def total(self) -> int:
-        """Size in bytes; 0 if the server does not say."""
-        return self._total
-
-    @total.setter
-    def total(self, n: int) -> None:
-        self._total = n
-        self._bars.update(self._task, total=n or None)
-
-    def update(self, n: int) -> None:
-        """Advance by `n` bytes."""
-        self._bars.advance(self._task, n)
-
-    def reset(self) -> None:
-        """Go back to the start."""
-        self._bars.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """Stop showing."""
-        self._bars.stop()
-
-
-def _meter(text: str) -> Meter | None:
-    make: Callable[[str], Meter] = _DownloadBar
-    return make(text) if sys.stderr.isatty() else None

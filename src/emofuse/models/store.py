@@ -111,7 +111,7 @@ class Store:
         self.offline = _flag("EMOFUSE_OFFLINE") if offline is None else offline
         self.folders = _user_folders() if folders is None else tuple(map(Path, folders))
         self._allow = allow or _licences()
-        self._meter = meter or _bar
+        self._meter = meter or download_bar
         self._found: dict[str, tuple[Card, Path]] | None = None
 
     def cards(self) -> tuple[Card, ...]:
@@ -440,5 +440,6 @@ class _RichMeter:
         self._progress.stop()
 
 
-def _bar(text: str) -> Meter | None:
+def download_bar(text: str) -> Meter | None:
+    """Return a progress bar of one download on stderr, if that is a terminal."""
     return _RichMeter(text) if sys.stderr.isatty() else None
