@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .core.estimates import SPEAKER, Estimate, Modality
-from .core.media import Frame, MediaInfo, MediaKind, Note, Packet, Progress, Track
-from .core.protocols import Recogniser, Sink, Source, Stage
+from .core.media import (
+    Frame,
+    MediaInfo,
+    MediaKind,
+    Note,
+    Packet,
+    Progress,
+    Track,
+    WindowSpec,
+)
+from .core.protocols import Fuser, Recogniser, Sink, Source, Stage
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
 from .engine.align import Aligner
-from .engine.pipeline import Chain, Fork, Fuse, Pipeline, Select
+from .engine.branch import Branch
+from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import ExponentialSmoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
@@ -77,6 +87,8 @@ class AnalyzerConfig:
         smoothing_seconds: half-life of the past in fused estimates; 0: none.
         batch: most samples that a model is given at once.
         max_wait_seconds: longest that a started batch waits; 0 for live use.
+        lookahead_seconds: how far past a step the voice model hears before it answers;
+            None: as its card says. Less is quicker and, at the start of speech, less sure.
         face: detection and tracking.
         voice: voice activity.
         transcribe: speech recognition where no transcript is given.
@@ -94,6 +106,7 @@ class AnalyzerConfig:
     smoothing_seconds: float = 0.5
     batch: int = 8
     max_wait_seconds: float = 1.0
+    lookahead_seconds: float | None = None
     face: FaceConfig = field(default_factory=FaceConfig)
     voice: VoiceConfig = field(default_factory=VoiceConfig)
     transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
@@ -108,6 +121,8 @@ class AnalyzerConfig:
         for name in ("smoothing_seconds", "max_wait_seconds"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if self.lookahead_seconds is not None and not self.lookahead_seconds >= 0:
+            raise InputError(f"lookahead_seconds must be >= 0, got {self.lookahead_seconds}")
         if not self.modalities or Modality.FUSED in self.modalities:
             raise InputError(
                 "modalities must name at least one of face, speech and words, "
@@ -230,21 +245,33 @@ class Analyzer:
 
     def pipeline(self, info: MediaInfo) -> Pipeline:
         """Build the pipeline for a medium: one branch per modality that it can have."""
-        config = self.config
-        branches: list[Stage[Any, Any]] = []
+        return Pipeline([branch.joined() for branch in self.branches(info)], self.joint(info))
+
+    def branches(self, info: MediaInfo) -> tuple[Branch, ...]:
+        """Build what looks at, listens to and reads a medium; live, each runs in its own thread."""
         modalities = self._present(info)
+        branches: list[Branch] = []
         if Modality.FACE in modalities:
             branches.append(self._face_branch(info))
         if Modality.SPEECH in modalities or (Modality.WORDS in modalities and not info.text):
             branches.append(self._voice_branch(info))
         if Modality.WORDS in modalities and info.text:
-            branches.append(Chain(Select(Track.TEXT), *self._words_stages()))
-        joint = (
-            Aligner(to_ns(config.slot_seconds), modalities),
-            Fuse(make_fuser(config.fusion, self._priors(modalities))),
+            stage = Chain(Select(Track.TEXT), *self._words_stages())
+            branches.append(Branch("words", Track.TEXT, stage, Modality.WORDS))
+        return tuple(branches)
+
+    def joint(self, info: MediaInfo) -> tuple[Stage[Any, Any], ...]:
+        """Build what brings a medium's branches together: alignment, fusion, smoothing."""
+        config = self.config
+        return (
+            Aligner(to_ns(config.slot_seconds), self._present(info)),
+            Fuse(self.fuser(info)),
             ExponentialSmoother(to_ns(config.smoothing_seconds)),
         )
-        return Pipeline(branches, joint)
+
+    def fuser(self, info: MediaInfo) -> Fuser:
+        """Make the configured fuser for a medium's modalities."""
+        return make_fuser(self.config.fusion, self._priors(self._present(info)))
 
     def provenance(self, info: MediaInfo) -> Provenance:
         """Say what this analyzer uses for a medium."""
@@ -272,42 +299,49 @@ class Analyzer:
         }
         return tuple(m for m in self.config.modalities if can[m])
 
-    def _face_branch(self, info: MediaInfo) -> Chain:
+    def _face_branch(self, info: MediaInfo) -> Branch:
         from .face.track import FaceTracker
 
         face = self.config.face
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
-        return Chain(
+        stage = Chain(
             Select(Track.VIDEO),
             FaceTracker(self._detector, face),
             self._recognise(Modality.FACE),
         )
+        return Branch("face", Track.VIDEO, stage, Modality.FACE)
 
-    def _voice_branch(self, info: MediaInfo) -> Chain:
+    def _voice_branch(self, info: MediaInfo) -> Branch:
         """Sound → voiced regions → what the voice says and, without a transcript, the words."""
         from .speech.quality import speech_quality
         from .speech.resample import Resample
         from .speech.segment import VoiceActivity
         from .text.transcribe import Transcribe
 
-        listeners: list[Stage[Any, Any]] = []
+        listeners: list[Branch] = []
         if Modality.SPEECH in self.config.modalities:
-            card = self._store.card(self.config.models.speech)
-            if card.window is None:
-                raise ModelError(f"the card of {card.id!r} declares no [window]")
-            listeners.append(
-                Chain(
-                    Windower(card.window, SPEAKER, speech_quality), self._recognise(Modality.SPEECH)
-                )
+            voice = Chain(
+                Windower(self._window(), SPEAKER, speech_quality), self._recognise(Modality.SPEECH)
             )
+            listeners.append(Branch("speech", Track.AUDIO, voice, Modality.SPEECH))
         if Modality.WORDS in self._present(info) and not info.text:
             assert self._transcriber is not None  # else WORDS would not be present
             transcribe = Transcribe(self._transcriber, self.config.transcribe.longest_seconds)
-            listeners.append(Chain(transcribe, *self._words_stages()))
-        return Chain(
-            Select(Track.AUDIO), Resample(), VoiceActivity(self.config.voice), Fork(*listeners)
-        )
+            words = Chain(transcribe, *self._words_stages())
+            listeners.append(Branch("words", Track.AUDIO, words, Modality.WORDS))
+        ears = Chain(Select(Track.AUDIO), Resample(), VoiceActivity(self.config.voice))
+        return Branch("sound", Track.AUDIO, ears, followers=tuple(listeners))
+
+    def _window(self) -> WindowSpec:
+        """How sound is cut for the voice model."""
+        card, lookahead = self._store.card(self.config.models.speech), self.config.lookahead_seconds
+        if card.window is None:
+            raise ModelError(f"the card of {card.id!r} declares no [window]")
+        if lookahead is None:
+            return card.window
+        longest_ns = card.window.window_ns - card.window.hop_ns
+        return replace(card.window, lookahead_ns=min(to_ns(lookahead), longest_ns))
 
     def _words_stages(self) -> tuple[Stage[Any, Any], ...]:
         from .text.sentences import Sentences
