@@ -143,6 +143,17 @@ class Analyzer:
         self._store = store or Store()
         self._recognisers: dict[Modality, Recogniser] = {}
 
+    def sharing(self, config: AnalyzerConfig) -> Analyzer:
+        """Return an analyzer with other settings that shares the models loaded so far.
+
+        Detectors and speech recognisers, which remember what they were fed, are its own.
+        Where the settings of the models differ nothing is shared.
+        """
+        other = Analyzer(config, self._store)
+        if config.models == self.config.models:
+            other._recognisers = self._recognisers
+        return other
+
     def analyze(
         self,
         path: str | os.PathLike[str],

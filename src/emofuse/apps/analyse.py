@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -114,15 +114,7 @@ class Results:
         if self._root is None:
             return {}
         written = {f: self._home(job) / f"timeline.{f.value}" for f in self._formats}
-        for kind, path in written.items():
-            if kind is Format.JSON:
-                write_json(timeline, path, overwrite=self._overwrite)
-            elif kind is Format.CSV:
-                write_csv(timeline, path, overwrite=self._overwrite)
-            else:
-                from ..sinks.report import write_report  # brings plotly's page
-
-                write_report(timeline, path, thumbnails=pictures, overwrite=self._overwrite)
+        write_formats(timeline, written, pictures, overwrite=self._overwrite)
         self._add_to_table(timeline)
         return written
 
@@ -179,6 +171,29 @@ class Results:
         """The folder of one medium's results."""
         assert self._root is not None
         return self._root / job.name if self._plan.batch else self._root
+
+
+def write_formats(
+    timeline: Timeline,
+    paths: Mapping[Format, Path],
+    pictures: Sequence[Thumbnail],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a timeline in every format that `paths` names.
+
+    Raises:
+        InputError: if a file exists and `overwrite` is False, or cannot be written.
+    """
+    for kind, path in paths.items():
+        if kind is Format.JSON:
+            write_json(timeline, path, overwrite=overwrite)
+        elif kind is Format.CSV:
+            write_csv(timeline, path, overwrite=overwrite)
+        else:
+            from ..sinks.report import write_report  # brings plotly's page
+
+            write_report(timeline, path, thumbnails=pictures, overwrite=overwrite)
 
 
 def analyse(
