@@ -8,6 +8,7 @@ own.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -142,6 +143,7 @@ class Analyzer:
         self.config = config or AnalyzerConfig()
         self._store = store or Store()
         self._recognisers: dict[Modality, Recogniser] = {}
+        self._building = threading.RLock()  # several live sessions may start at once
 
     def sharing(self, config: AnalyzerConfig) -> Analyzer:
         """Return an analyzer with other settings that shares the models loaded so far.
@@ -260,16 +262,18 @@ class Analyzer:
 
     def branches(self, info: MediaInfo) -> tuple[Branch, ...]:
         """Build what looks at, listens to and reads a medium; live, each runs in its own thread."""
+        with self._building:
+            return tuple(self._branches(info))
+
+    def _branches(self, info: MediaInfo) -> Iterator[Branch]:
         modalities = self._present(info)
-        branches: list[Branch] = []
         if Modality.FACE in modalities:
-            branches.append(self._face_branch(info))
+            yield self._face_branch(info)
         if Modality.SPEECH in modalities or (Modality.WORDS in modalities and not info.text):
-            branches.append(self._voice_branch(info))
+            yield self._voice_branch(info)
         if Modality.WORDS in modalities and info.text:
             stage = Chain(Select(Track.TEXT), *self._words_stages())
-            branches.append(Branch("words", Track.TEXT, stage, Modality.WORDS))
-        return tuple(branches)
+            yield Branch("words", Track.TEXT, stage, Modality.WORDS)
 
     def joint(self, info: MediaInfo) -> tuple[Stage[Any, Any], ...]:
         """Build what brings a medium's branches together: alignment, fusion, smoothing."""

@@ -12,6 +12,7 @@ store. `CompactDetector` learnt from YuNet's finds and is embedded.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,7 @@ class HaarDetector:
 
     def __init__(self, config: HaarConfig | None = None) -> None:
         self.config = config or HaarConfig()
+        self._lock = threading.Lock()  # OpenCV's cascades keep what they look at
         self._coarse = _cascade(self.config.coarse)
         self._fine = _cascade(self.config.fine)
 
@@ -137,10 +139,11 @@ class HaarDetector:
         _check(image)
         grey, scale = _shrink(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), self.config.side)
         size = self.config.min_face
-        proposals, _ = self._coarse.detectMultiScale2(
-            grey, self.config.step, 1, minSize=(size, size)
-        )
-        found = [f for p in proposals if (f := self._confirm(grey, p)) is not None]
+        with self._lock:
+            proposals, _ = self._coarse.detectMultiScale2(
+                grey, self.config.step, 1, minSize=(size, size)
+            )
+            found = [f for p in proposals if (f := self._confirm(grey, p)) is not None]
         found = [f for f in found if f.score >= self.config.min_score]
         return [_rescale(f, 1 / scale) for f in suppress(found)]
 
