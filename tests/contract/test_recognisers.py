@@ -59,10 +59,24 @@ def test_each_sample_gets_probabilities_in_order(recogniser: Recogniser) -> None
     rows = [recogniser.prepare(s) for s in samples(recogniser)]
     together = recogniser.infer(rows)
     assert len(together) == len(rows)
-    for row, scores in zip(rows, together, strict=True):
+    for row, answer in zip(rows, together, strict=True):
         (alone,) = recogniser.infer([row])
-        assert scores.taxonomy == recogniser.taxonomy
-        np.testing.assert_allclose(scores.probabilities, alone.probabilities, atol=TOLERANCE)
+        said, again = answer.scores, alone.scores
+        assert said.taxonomy == recogniser.taxonomy
+        np.testing.assert_allclose(said.probabilities, again.probabilities, atol=TOLERANCE)
+
+
+def test_embeddings_are_as_wide_as_declared(recogniser: Recogniser) -> None:
+    assert recogniser.embedding == STORE.card(recogniser.model_id).embedding
+    for answer in recogniser.infer([recogniser.prepare(s) for s in samples(recogniser)[:2]]):
+        if recogniser.embedding is None:
+            assert answer.embedding is None
+        else:
+            assert answer.embedding is not None
+            assert answer.embedding.shape == (recogniser.embedding,)
+            assert answer.embedding.dtype == np.float32
+            assert answer.embedding.base is None, "a view keeps the whole batch alive"
+            assert np.isfinite(answer.embedding).all()
 
 
 def test_nothing_in_nothing_out(recogniser: Recogniser) -> None:
@@ -72,4 +86,4 @@ def test_nothing_in_nothing_out(recogniser: Recogniser) -> None:
 def test_evidence_moves_the_answer(recogniser: Recogniser) -> None:
     first, second, *_ = samples(recogniser)
     one, other = recogniser.infer([recogniser.prepare(first), recogniser.prepare(second)])
-    assert np.abs(one.probabilities - other.probabilities).max() > 1e-4
+    assert np.abs(one.scores.probabilities - other.scores.probabilities).max() > 1e-4

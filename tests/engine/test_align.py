@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,13 @@ def test_pooling_trusts_good_evidence_more() -> None:
 def test_pooling_worthless_evidence_still_says_what_it_saw() -> None:
     pooled = pool([estimate(FACE, 0, 1, hot=1, q=0), estimate(FACE, 0, 1, hot=1, q=0)], Span(0, NS))
     assert (pooled.label, pooled.quality) == ("happy", 0)
+
+
+def test_embeddings_are_pooled_as_the_scores_are() -> None:
+    sharp = replace(estimate(FACE, 0, 1, q=1.0), embedding=np.array([1, 0], np.float32))
+    blurred = replace(estimate(FACE, 0, 1, q=0.25), embedding=np.array([0, 1], np.float32))
+    pooled = pool([sharp, blurred], Span(0, NS)).embedding
+    assert pooled is not None
+    assert pooled.dtype == np.float32
+    np.testing.assert_allclose(pooled, [0.8, 0.2], atol=1e-6)
+    assert pool([sharp, estimate(FACE, 0, 1)], Span(0, NS)).embedding is None

@@ -31,10 +31,12 @@ def test_an_embedded_model_answers_its_golden_pair(card: Card) -> None:
     golden = read_golden(golden_path(card))
     recogniser = registry.load(card.id, store)
     assert replay(recogniser, golden) < 5e-3, "on this kind of processor it should be closer"
-    scores = recogniser.infer([recogniser.prepare(raw) for raw in golden.inputs])
+    answers = recogniser.infer([recogniser.prepare(raw) for raw in golden.inputs])
     labels = [card.taxonomy.labels[i] for i in golden.logits.argmax(axis=1)]
-    assert [s.label for s in scores] == labels
-    assert len({s.label for s in scores}) > 1, "a pair with one answer only would prove little"
+    assert [a.scores.label for a in answers] == labels
+    assert len({a.scores.label for a in answers}) > 1, (
+        "a pair with one answer only would prove little"
+    )
 
 
 @pytest.mark.parametrize("card", RECOGNISERS, ids=lambda card: card.id)

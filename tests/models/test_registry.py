@@ -14,16 +14,16 @@ CardMaker = Callable[..., Path]
 
 THIRD_PARTY = """
 import numpy as np
-from emofuse.core.estimates import Scores
+from emofuse.core.estimates import Answer, Scores
 
 class Coin:
     def __init__(self, card, files, threads):
         self.card, self.files, self.threads = card, files, threads
-        self.model_id, self.taxonomy = card.id, card.taxonomy
+        self.model_id, self.taxonomy, self.embedding = card.id, card.taxonomy, None
     def prepare(self, sample):
         return np.asarray(sample, np.float32)
     def infer(self, batch):
-        return [Scores(self.taxonomy, np.array([0.5, 0.5])) for _ in batch]
+        return [Answer(Scores(self.taxonomy, np.array([0.5, 0.5]))) for _ in batch]
 """
 
 
@@ -52,8 +52,8 @@ def test_a_third_party_recogniser_is_loaded_by_its_card(
     assert coin.model_id == "my-coin"
     assert coin.threads == 2
     assert coin.files["weights"].read_bytes() == content
-    (scores,) = coin.infer([coin.prepare(0)])
-    assert scores.taxonomy.labels == ("neutral", "happy")
+    (answer,) = coin.infer([coin.prepare(0)])
+    assert answer.scores.taxonomy.labels == ("neutral", "happy")
 
 
 @pytest.mark.usefixtures("third_party")

@@ -65,7 +65,7 @@ def tokenizer() -> Path:
 @pytest.mark.parametrize("emotion", EVERYDAY)
 def test_everyday_sentences_are_understood(recogniser: TextRecogniser, emotion: str) -> None:
     rows = [recogniser.prepare(text) for text in EVERYDAY[emotion]]
-    assert [scores.label for scores in recogniser.infer(rows)] == [emotion] * len(rows)
+    assert [answer.scores.label for answer in recogniser.infer(rows)] == [emotion] * len(rows)
 
 
 def test_signs_are_written_plainly() -> None:
@@ -78,7 +78,8 @@ def test_signs_are_written_plainly() -> None:
 
 def test_a_pictograph_changes_the_answer(recogniser: TextRecogniser) -> None:
     texts = ["I have seen it.", "I have seen it 😭", "I have seen it 😍"]
-    plain_, crying, loving = recogniser.infer([recogniser.prepare(t) for t in texts])
+    answers = recogniser.infer([recogniser.prepare(t) for t in texts])
+    plain_, crying, loving = (answer.scores for answer in answers)
     assert crying["sad"] > plain_["sad"] + 0.1
     assert loving["happy"] > plain_["happy"] + 0.1
 

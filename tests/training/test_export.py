@@ -66,7 +66,7 @@ def test_export_answers_as_torch_and_describes_itself(tmp_path: Path) -> None:
     recogniser = FaceRecogniser(card, {"weights": weights})
     golden = write_golden(recogniser, drawn_faces(), tmp_path)
     assert replay(recogniser, read_golden(golden)) == 0
-    assert recogniser.infer([recogniser.prepare(f) for f in drawn_faces()])[0].confidence < 1
+    assert recogniser.infer([recogniser.prepare(f) for f in drawn_faces()])[0].scores.confidence < 1
 
 
 def test_a_graph_that_answers_otherwise_is_refused(

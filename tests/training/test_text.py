@@ -148,7 +148,7 @@ def test_training_ships_a_model_that_learned(config: TextTraining, card_path: Pa
     assert "contempt" not in card.taxonomy.labels
     recogniser = recogniser_of(config, card_path)
     rows = [recogniser.prepare(text) for text in SAMPLES.values()]
-    p = np.stack([scores.probabilities for scores in recogniser.infer(rows)])
+    p = np.stack([answer.scores.probabilities for answer in recogniser.infer(rows)])
     names = ["happy", "sad", "angry", "fear", "disgust", "surprise", "neutral"]
     assert [LABELS.labels[i] for i in p.argmax(axis=1)] == names
     stated = {(m.split, m.name): m.value for m in card.metrics}

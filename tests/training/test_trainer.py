@@ -88,8 +88,9 @@ def test_the_store_loads_the_model(
     rng = np.random.default_rng(7)
     for label in made.LABELS:
         crop = np.repeat(made.face(label, rng)[..., None], 3, axis=2)
-        (scores,) = recogniser.infer([recogniser.prepare(crop)])
-        assert scores.taxonomy.labels[scores.probabilities.argmax()] == label
+        (answer,) = recogniser.infer([recogniser.prepare(crop)])
+        assert answer.scores.label == label
+        assert answer.embedding.shape == (16,)
     assert card.embedding == 16
     (data,) = card.data
     assert (data.corpus, data.splits, data.chosen) == ("csv", ("train",), ("validation",))

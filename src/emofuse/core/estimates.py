@@ -97,6 +97,20 @@ class Scores:
         return zip(self.taxonomy.labels, map(float, self.probabilities), strict=True)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a recogniser says of one sample.
+
+    Args:
+        scores: calibrated probabilities.
+        embedding: what the net made of the sample before it decided, float32,
+            shape (`Recogniser.embedding`,); None if the model gives none.
+    """
+
+    scores: Scores
+    embedding: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Affect:
     """Valence (unpleasant … pleasant) and arousal (calm … excited), each in [-1, 1]."""
@@ -139,8 +153,9 @@ class Estimate:
 
     `quality` in [0, 1] says how good the evidence was (face size, blur, pose;
     signal-to-noise ratio, voiced share; confidence of the transcript); for a
-    fused estimate it is the shares' mean of the parts. `blend` is set on fused
-    estimates only. `details` holds small extras for those who draw it: a face
+    fused estimate it is the shares' mean of the parts. `embedding` is there only
+    on the way to a fuser that asks for it: it never leaves a pipeline. `blend` is
+    set on fused estimates only. `details` holds small extras for those who draw it: a face
     has ``box`` = (x, y, width, height) in fractions of the picture, words have
     ``text``.
     """

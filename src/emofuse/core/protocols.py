@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
-from .estimates import Estimate, Modality, Scores, Subject
+from .estimates import Answer, Estimate, Modality, Subject
 from .labels import Taxonomy
 from .media import Frame, MediaInfo, Packet
 from .time import Span
@@ -22,7 +22,7 @@ Out = TypeVar("Out", covariant=True)
 
 @runtime_checkable
 class Recogniser(Protocol):
-    """Turns prepared samples into scores."""
+    """Turns prepared samples into scores, and embeddings if its model gives any."""
 
     @property
     def model_id(self) -> str:
@@ -34,12 +34,17 @@ class Recogniser(Protocol):
         """Labels of the scores."""
         ...
 
+    @property
+    def embedding(self) -> int | None:
+        """Width of the embeddings; None if there are none."""
+        ...
+
     def prepare(self, sample: Any) -> NDArray[Any]:
         """Turn one `Sample.data` into one row of a batch. Pure; training calls this too."""
         ...
 
-    def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Scores]:
-        """Score prepared samples, one result each, in order."""
+    def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Answer]:
+        """Answer prepared samples, one answer each, in order."""
         ...
 
 
@@ -82,6 +87,15 @@ class Fuser(Protocol):
     @property
     def taxonomy(self) -> Taxonomy:
         """Labels of the fused scores."""
+        ...
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether the evidence should carry embeddings where a model gives them."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream: the next slot is the first of another one."""
         ...
 
     def fuse(self, slot: Slot) -> Estimate | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
 from ..core.media import Progress
@@ -19,8 +20,8 @@ VOICE = (Modality.SPEECH, Modality.WORDS)
 def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     """Summarise one modality's estimates of one subject over a span.
 
-    Probabilities are averaged, weighted by overlap with the span × quality;
-    quality by overlap. Details are those of the best single piece of evidence.
+    Probabilities and embeddings are averaged, weighted by overlap with the span ×
+    quality; quality by overlap. Details are those of the best single piece of evidence.
     """
     if len(estimates) == 1:
         return replace(estimates[0], span=span)
@@ -29,14 +30,26 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     weights = overlap * quality
     if not weights.any():
         weights = overlap
+    share = weights / weights.sum()
     p = np.stack([e.scores.probabilities for e in estimates])
     best = estimates[int(weights.argmax())]
     return replace(
         best,
         span=span,
-        scores=Scores(best.scores.taxonomy, weights @ p / weights.sum()),
+        scores=Scores(best.scores.taxonomy, share @ p),
         quality=min(1.0, float(overlap @ quality / overlap.sum())),
+        embedding=_mean_embedding(estimates, share),
     )
+
+
+def _mean_embedding(
+    estimates: Sequence[Estimate], share: NDArray[np.float64]
+) -> NDArray[np.float32] | None:
+    embeddings = [e.embedding for e in estimates if e.embedding is not None]
+    if len(embeddings) < len(estimates):
+        return None
+    mean: NDArray[np.float32] = (share @ np.stack(embeddings)).astype(np.float32)
+    return mean
 
 
 def sole_face(faces: Collection[Subject]) -> Subject:

@@ -123,15 +123,22 @@ class Recognise:
         batch: most samples run at once (≥ 1).
         max_wait_ns: a started batch is run when progress is this far past its
             first sample; 0 runs it with the next progress (live).
+        embeddings: whether estimates carry the model's embeddings, if it has any.
     """
 
     def __init__(
-        self, recogniser: Recogniser, modality: Modality, batch: int = 8, max_wait_ns: int = 0
+        self,
+        recogniser: Recogniser,
+        modality: Modality,
+        batch: int = 8,
+        max_wait_ns: int = 0,
+        embeddings: bool = False,
     ) -> None:
         self._recogniser = recogniser
         self._modality = modality
         self._batch = batch
         self._max_wait_ns = max_wait_ns
+        self._embeddings = embeddings
         self.reset()
 
     def reset(self) -> None:
@@ -156,15 +163,16 @@ class Recognise:
         """Run what is held, then say how far that brought us."""
         samples, self._pending = self._pending, []
         held, self._held = self._held, None
-        scores = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
-        for sample, score in zip(samples, scores, strict=True):
+        answers = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
+        for sample, answer in zip(samples, answers, strict=True):
             yield Estimate(
                 subject=sample.subject,
                 span=sample.span,
-                scores=score,
+                scores=answer.scores,
                 modality=self._modality,
                 quality=sample.quality,
                 model_id=self._recogniser.model_id,
+                embedding=answer.embedding if self._embeddings else None,
                 details=sample.details,
             )
         if held is not None:

@@ -97,11 +97,15 @@ class PoolingFuser(ABC):
     """
 
     taxonomy: Taxonomy = CANONICAL
+    needs_embeddings: bool = False
 
     def __init__(self, config: FusionConfig, priors: Mapping[str, Sequence[float]]) -> None:
         self.model_id = config.strategy.value
         self._weights = config.all_weights
         self._priors = priors
+
+    def reset(self) -> None:  # noqa: B027 (most pools have nothing to forget)
+        """Nothing is remembered."""
 
     def fuse(self, slot: Slot) -> Estimate | None:
         """Pool a slot's evidence; None if there is none (or none that counts).

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Scores
+from ..core.estimates import Answer, Scores
 from ..core.labels import Taxonomy
+from ..errors import ModelError
 from .card import Card
 from .runtime import Session
 
@@ -42,6 +43,11 @@ class OnnxRecogniser(ABC):
         """The card's taxonomy."""
         return self.card.taxonomy
 
+    @property
+    def embedding(self) -> int | None:
+        """Width of the embeddings, as in the card."""
+        return self.card.embedding
+
     @abstractmethod
     def prepare(self, sample: Any) -> NDArray[Any]:
         """Turn one `Sample.data` into one row. Pure; training calls this very method."""
@@ -54,9 +60,39 @@ class OnnxRecogniser(ABC):
         """Run the graph on prepared rows: float32, shape (len(rows), labels), uncalibrated."""
         return self._session.logits(*self.collate(rows))
 
-    def infer(self, batch: Sequence[NDArray[Any]]) -> list[Scores]:
-        """Score prepared samples in order: calibrated probabilities, never logits."""
+    def infer(self, batch: Sequence[NDArray[Any]]) -> list[Answer]:
+        """Answer prepared samples in order: calibrated probabilities, never logits.
+
+        Raises:
+            ModelError: if the graph's embeddings are not what the card declares.
+        """
         if not batch:
             return []
-        p = self.card.calibration.probabilities(self.logits(batch), self.taxonomy.multi_label)
-        return [Scores(self.taxonomy, row) for row in p]
+        logits, embeddings = self.outputs(batch)
+        p = self.card.calibration.probabilities(logits, self.taxonomy.multi_label)
+        # Copies: a view would keep the embeddings of the whole batch alive.
+        rows = [None] * len(batch) if embeddings is None else [e.copy() for e in embeddings]
+        return [Answer(Scores(self.taxonomy, row), e) for row, e in zip(p, rows, strict=True)]
+
+    def outputs(
+        self, rows: Sequence[NDArray[Any]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Run the graph on prepared rows.
+
+        Returns:
+            Uncalibrated logits, float32 (len(rows), labels), and embeddings, float32
+            (len(rows), `embedding`); None if the card declares none.
+
+        Raises:
+            ModelError: if the graph's embeddings are not what the card declares.
+        """
+        logits, *more = self._session.answer(*self.collate(rows))
+        if self.embedding is None:
+            return logits, None
+        if not more or more[0].shape != (len(rows), self.embedding):
+            got = f"shape {more[0].shape}" if more else "no such output"
+            raise ModelError(
+                f"the card of {self.model_id!r} declares embeddings of width {self.embedding}, its "
+                f"graph gives {got} for {len(rows)} samples; get or export the model again"
+            )
+        return logits, more[0].astype(np.float32)

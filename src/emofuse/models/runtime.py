@@ -40,9 +40,13 @@ class Session:
         outputs: list[NDArray[Any]] = self._session.run(None, dict(feeds))
         return outputs
 
+    def answer(self, *batch: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run the graph on its inputs by position and return its outputs in order."""
+        return self.run(dict(zip(self.inputs, batch, strict=True)))
+
     def logits(self, *batch: NDArray[Any]) -> NDArray[np.float32]:
         """Run the graph on its inputs by position and return its first output."""
-        out: NDArray[np.float32] = self.run(dict(zip(self.inputs, batch, strict=True)))[0]
+        out: NDArray[np.float32] = self.answer(*batch)[0]
         return out
 
     @property

@@ -146,7 +146,7 @@ def test_a_net_learns_real_faces_and_ships(
         for size in (1, 3):
             got = two_outputs(tmp_path, (np.stack(rows[:size]),))
             np.testing.assert_allclose(got["embedding"], embedding[:size].numpy(), atol=1e-3)
-    best = [scores.probabilities.argmax() for scores in recogniser.infer(rows)]
+    best = [answer.scores.probabilities.argmax() for answer in recogniser.infer(rows)]
     assert best == [0, 1, 2, 3]
 
 

@@ -131,8 +131,8 @@ def test_a_net_learns_sentences_and_ships(
             np.testing.assert_allclose(recogniser.logits(prepared), expected, atol=1e-3)
             got = two_outputs(tmp_path, (collate(prepared),))
             np.testing.assert_allclose(got["embedding"], net.embed(batch).numpy(), atol=1e-3)
-    scores = recogniser.infer([recogniser.prepare(text) for text in SENTENCES])
-    assert [s.probabilities.argmax() for s in scores] == [0, 1, 2, 3]
+    answers = recogniser.infer([recogniser.prepare(text) for text in SENTENCES])
+    assert [a.scores.probabilities.argmax() for a in answers] == [0, 1, 2, 3]
 
 
 # TF-IDF

@@ -80,4 +80,5 @@ def assert_ships(net: nn.Module, preparation: Preparation, folder: Path) -> None
     np.testing.assert_allclose(recogniser.logits(rows), expected, atol=1e-4)
     np.testing.assert_allclose(recogniser.logits(rows[:1]), expected[:1], atol=1e-4)
     np.testing.assert_allclose(recogniser.logits(rows[:3]), expected[:3], atol=1e-4)
-    assert [s.label for s in recogniser.infer(rows)] == ["abcd"[i] for i in expected.argmax(axis=1)]
+    said = [answer.scores.label for answer in recogniser.infer(rows)]
+    assert said == ["abcd"[i] for i in expected.argmax(axis=1)]
