@@ -45,12 +45,14 @@ class Answers:
         sample: which sample each piece is of, shape (pieces,).
         weight: how much each piece counts, > 0, shape (pieces,).
         samples: how many samples were asked; some may have no pieces.
+        embeddings: of each piece, shape (pieces, width); None if the model gives none.
     """
 
     logits: Floats
     sample: NDArray[np.int64]
     weight: Floats
     samples: int
+    embeddings: Floats | None = None
 
     def probabilities(self, join: Join, calibration: Calibration) -> Floats:
         """Average each sample's calibrated answers over `join.labels`: (samples, labels).
@@ -72,7 +74,13 @@ class Answers:
         """Return the answers of some samples, numbered anew; `keep` is bool (samples,)."""
         number = np.cumsum(keep) - 1
         of = keep[self.sample]
-        return Answers(self.logits[of], number[self.sample[of]], self.weight[of], int(keep.sum()))
+        return Answers(
+            self.logits[of],
+            number[self.sample[of]],
+            self.weight[of],
+            int(keep.sum()),
+            None if self.embeddings is None else self.embeddings[of],
+        )
 
     def _mean(self, rows: NDArray[Any], fallback: NDArray[Any], normalise: bool) -> Floats:
         # A trace of the fallback: what is answered where there is no piece.
@@ -214,6 +222,7 @@ class _Asked:
     recogniser: OnnxRecogniser
     rows: list[NDArray[Any]] = field(default_factory=list)
     logits: list[Floats] = field(default_factory=list)
+    embeddings: list[Floats] = field(default_factory=list)
     sample: list[int] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
 
@@ -228,25 +237,34 @@ class _Asked:
 
     def answers(self, samples: int) -> Answers:
         self._flush()
-        labels = len(self.recogniser.taxonomy)
+        labels, width = len(self.recogniser.taxonomy), self.recogniser.embedding
         return Answers(
             np.concatenate([np.zeros((0, labels), np.float32), *self.logits]),
             np.array(self.sample, np.int64),
             np.array(self.weight, np.float32),
             samples,
+            None
+            if width is None
+            else np.concatenate([np.zeros((0, width), np.float32), *self.embeddings]),
         )
 
     def _flush(self) -> None:
         order = sorted(range(len(self.rows)), key=lambda i: self.rows[i].shape)
         if not order:
             return
-        parts = [self.recogniser.logits([self.rows[i] for i in p]) for p in _parts(order, _BATCH)]
-        out = np.empty((len(order), parts[0].shape[1]), np.float32)
-        out[order] = np.concatenate(parts)
-        self.logits.append(out)
+        parts = [self.recogniser.outputs([self.rows[i] for i in p]) for p in _parts(order, _BATCH)]
+        self.logits.append(_unsorted([logits for logits, _ in parts], order))
+        if self.recogniser.embedding is not None:
+            self.embeddings.append(_unsorted([e for _, e in parts if e is not None], order))
         self.rows.clear()
 
 
 def _parts(order: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for first in range(0, len(order), size):
         yield order[first : first + size]
+
+
+def _unsorted(parts: Sequence[Floats], order: Sequence[int]) -> Floats:
+    out = np.empty((len(order), parts[0].shape[1]), np.float32)
+    out[order] = np.concatenate(parts)
+    return out

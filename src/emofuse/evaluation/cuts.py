@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.estimates import SPEAKER
 from ..core.media import AudioChunk, Sample, WindowSpec
-from ..engine.windows import Windower
+from ..engine.windows import Quality, Windower
 from ..errors import InputError
 from ..speech.segment import RATE, VoiceActivity
 
@@ -42,16 +42,22 @@ class Cutter:
     Args:
         cut: what of each clip is heard.
         window: of the model's card.
+        quality: grades each window as evidence; by default all are of 1.
 
     Raises:
         InputError: if the card has no window.
     """
 
-    def __init__(self, cut: Cut, window: WindowSpec | None) -> None:
+    def __init__(
+        self,
+        cut: Cut,
+        window: WindowSpec | None,
+        quality: Quality = lambda samples, rate: 1.0,
+    ) -> None:
         if window is None:
             raise InputError("this protocol needs a model of windows; its card has no `window`")
         self._cut = cut
-        self._windower = Windower(window, SPEAKER, lambda samples, rate: 1.0)
+        self._windower = Windower(window, SPEAKER, quality)
         self._voice = VoiceActivity() if cut is Cut.USE else None
 
     def __call__(self, sound: Waveform) -> Iterator[Sample]:

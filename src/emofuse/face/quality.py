@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +34,48 @@ GOOD_SCORE = 0.8
 """Detector score that counts as 1."""
 
 
+SURE = 1.0
+"""Score of a detection that was not made but is known: of a corpus' crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How good a view of a face is.
+
+    Args:
+        quality: as evidence, in [0, 1].
+        side: pixels of the picture across the crop.
+        sharpness: in [0, 1]: 0 blurred, 1 as sharp as a face of that many pixels is.
+    """
+
+    quality: float
+    side: float
+    sharpness: float
+
+    @property
+    def details(self) -> dict[str, float]:
+        """What an estimate keeps of it, to say why it is doubted."""
+        return {"side": round(self.side, 1), "sharpness": round(self.sharpness, 3)}
+
+
 def face_quality(
     crop: NDArray[np.uint8], detection: Detection, geometry: CropGeometry = FER2013
 ) -> float:
-    """Return how good the evidence in a face crop is, in [0, 1].
+    """Return how good the evidence in a face crop is, in [0, 1]; see `look`."""
+    return look(crop, detection, geometry).quality
 
-    The product of five factors, each in [0, 1] and 1 for an ordinary good view:
+
+def crop_quality(crop: NDArray[np.uint8], geometry: CropGeometry = FER2013) -> float:
+    """Return the quality of a crop of which no more is known, such as a corpus' face."""
+    side = min(crop.shape[:2]) / geometry.box_scale
+    return face_quality(crop, Detection((0.0, 0.0, side, side), SURE), geometry)
+
+
+def look(crop: NDArray[np.uint8], detection: Detection, geometry: CropGeometry = FER2013) -> View:
+    """Measure how good a view of a face is as evidence.
+
+    The quality is the product of five factors, each in [0, 1] and 1 for an ordinary
+    good view:
 
     - size: pixels of the picture across the crop, over `GOOD_SIDE`;
     - sharpness: on a logarithmic scale from `BLURRED` to `SHARP`;
@@ -54,15 +92,18 @@ def face_quality(
     """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     clipped = float(np.mean((grey < 8) | (grey > 247)))
+    side = crop_side(detection, geometry)
+    sharp = np.log(max(sharpness(grey), BLURRED) / BLURRED) / np.log(SHARP / BLURRED)
     factors = (
-        crop_side(detection, geometry) / GOOD_SIDE,
-        np.log(max(sharpness(grey), BLURRED) / BLURRED) / np.log(SHARP / BLURRED),
+        side / GOOD_SIDE,
+        sharp,
         float(grey.std()) / GOOD_CONTRAST,
         (CLIPPED_TO - clipped) / (CLIPPED_TO - CLIPPED_FROM),
         _frontality(detection, geometry),
         detection.score / GOOD_SCORE,
     )
-    return float(np.prod(np.clip(factors, 0.0, 1.0)))
+    quality = float(np.prod(np.clip(factors, 0.0, 1.0)))
+    return View(quality, side, float(np.clip(sharp, 0.0, 1.0)))
 
 
 def sharpness(grey: NDArray[np.float32]) -> float:
