@@ -37,7 +37,7 @@ from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import ExponentialSmoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
-from .face.config import DetectorName, FaceConfig
+from .face.config import Between, DetectorName, FaceConfig
 from .fusion.rules import FusionConfig, make_fuser
 from .models.registry import load
 from .models.store import Store
@@ -320,9 +320,16 @@ class Analyzer:
         face = self.config.face
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
+        detector = self._detector
+        if face.between is Between.FLOW and face.detect_every > 1:
+            from .face.flow import FlowDetector
+
+            every = face.detect_every  # looks; the tracker sees a find in every picture
+            detector = FlowDetector(detector, every)
+            face = replace(face, detect_every=1, confirmations=1 + every * (face.confirmations - 1))
         stage = Chain(
             Select(Track.VIDEO),
-            FaceTracker(self._detector, face),
+            FaceTracker(detector, face),
             self._recognise(Modality.FACE),
         )
         return Branch("face", Track.VIDEO, stage, Modality.FACE)

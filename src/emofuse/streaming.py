@@ -45,7 +45,7 @@ from .engine.align import VOICE, sole_face
 from .engine.branch import Branch
 from .engine.pipeline import Chain
 from .engine.smooth import ExponentialSmoother
-from .face.config import DetectorName
+from .face.config import Between, DetectorName
 
 TRACKS: Mapping[type, Track] = {
     Frame: Track.VIDEO,
@@ -138,8 +138,9 @@ class LiveConfig:
 def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
     """Return settings that answer at once, made of those for files.
 
-    The quick detector that finds landmarks; nothing waits for a batch to fill;
-    the voice model hears nothing of the future; speech is recognised in short pieces.
+    The quick detector that finds landmarks looks at every third picture, and optical
+    flow carries its finds along; nothing waits for a batch to fill; the voice model
+    hears nothing of the future; speech is recognised in short pieces.
     """
     config = config or AnalyzerConfig()
     return replace(
@@ -148,7 +149,9 @@ def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
         max_side=min(config.max_side, 640),
         max_wait_seconds=0.0,
         lookahead_seconds=0.0,
-        face=replace(config.face, detector=DetectorName.COMPACT, detect_every=1),
+        face=replace(
+            config.face, detector=DetectorName.COMPACT, detect_every=3, between=Between.FLOW
+        ),
         transcribe=replace(
             config.transcribe, longest_seconds=min(config.transcribe.longest_seconds, 6.0)
         ),

@@ -14,6 +14,15 @@ class DetectorName(str, Enum):
     YUNET = "yunet"
 
 
+class Between(str, Enum):
+    """How faces get from one look of the detector to the next."""
+
+    INTERPOLATE = "interpolate"
+    """Boxes lie between both looks: the nearest, but it waits for the next look."""
+    FLOW = "flow"
+    """Optical flow carries boxes along at once: for live use."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceConfig:
     """How faces are detected and followed.
@@ -22,8 +31,8 @@ class FaceConfig:
         detector: what finds faces. ``compact`` is embedded and finds landmarks;
             ``haar`` needs OpenCV alone and finds frontal faces; ``yunet`` taught
             ``compact`` and fetches its weights (0.2 MB) once.
-        detect_every: detect on every n-th sampled picture; in between boxes are
-            interpolated.
+        detect_every: detect on every n-th sampled picture.
+        between: what happens in between, see `Between`.
         confirmations: detections in which a face must be found before it counts.
         min_score: at least one of them must be this sure, in [0, 1].
         hold_seconds: how long a face may go undetected and still be the same track.
@@ -35,6 +44,7 @@ class FaceConfig:
 
     detector: DetectorName = DetectorName.HAAR
     detect_every: int = 2
+    between: Between = Between.INTERPOLATE
     confirmations: int = 2
     min_score: float = 0.5
     hold_seconds: float = 0.5
