@@ -119,7 +119,8 @@ def figures(
     }
     if calibration is not None:
         for suffix, c in (("", calibration), ("_uncalibrated", Calibration())):
-            out[f"ece{suffix}"] = metrics.ece(label, c.probabilities(of_seven))
+            seven = metrics.among(c.probabilities(logits), load_map("fer2013").covered)
+            out[f"ece{suffix}"] = metrics.ece(label, seven)
             out[f"ferplus_ece{suffix}"] = metrics.ece(majority, c.probabilities(of_eight))
     return out
 

@@ -21,8 +21,6 @@ from ..corpora.manifest import Entry
 from ..errors import InputError
 from ..models.card import Calibration
 
-_MASKED = -1e4  # a logit that leaves no probability
-
 Floats = NDArray[np.float32]
 
 
@@ -69,7 +67,7 @@ class Join:
         """Turn logits, (n, model's labels), into probabilities of `labels`.
 
         Of a model of one label they sum to 1: labels that are not asked for are
-        masked before, and fine labels add up. Of a multi-label model each is the
+        masked, and fine labels add up. Of a multi-label model each is the
         largest of its fine labels'.
         """
         weights = self.answer[:, self.shared]
@@ -77,8 +75,7 @@ class Join:
             fine = calibration.probabilities(logits, multi_label=True)
             largest = [fine[:, column > 0].max(axis=1) for column in weights.T]
             return np.stack(largest, axis=1)
-        masked = np.where(weights.any(axis=1), logits, _MASKED).astype(np.float32)
-        p = calibration.probabilities(masked).astype(np.float64) @ weights
+        p = calibration.probabilities(logits).astype(np.float64) @ weights
         closed: Floats = (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
         return closed
 

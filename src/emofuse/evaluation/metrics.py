@@ -1,4 +1,4 @@
-"""Figures of merit, in numpy alone.
+"""Figures of merit.
 
 Everywhere `actual` and `predicted` are integer class indices of shape (n,),
 `probabilities` and `logits` have shape (n, labels).
@@ -6,11 +6,12 @@ Everywhere `actual` and `predicted` are integer class indices of shape (n,),
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..models import calibrate
 
 Indices = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
@@ -192,26 +193,17 @@ def one_hot(actual: Indices, labels: int) -> NDArray[np.float32]:
     return np.eye(labels, dtype=np.float32)[actual]
 
 
-def fit_temperature(targets: Floats, logits: Floats) -> float:
-    """Find the temperature in [0.05, 20] that minimises the log loss (Guo et al. 2017).
-
-    The loss is convex in the inverse temperature, so a golden-section search over
-    it finds the minimum.
+def among(probabilities: Floats, asked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Leave out labels that are not asked for: rows sum to 1 over the others.
 
     Args:
-        targets: distributions, shape (n, labels); `one_hot` makes them of indices.
-        logits: of the same shape, uncalibrated.
+        probabilities: shape (n, labels).
+        asked: which labels are, (labels,) or a row a sample.
     """
-    ratio = (math.sqrt(5) - 1) / 2
+    p = np.where(asked, probabilities.astype(np.float64), 0.0)
+    return (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
 
-    def loss(log_inverse: float) -> float:
-        return log_loss(targets, logits * math.exp(log_inverse))
 
-    low, high = math.log(1 / 20), math.log(20)
-    while high - low > 1e-4:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(left) < loss(right):
-            high = right
-        else:
-            low = left
-    return math.exp(-(low + high) / 2)
+def fit_temperature(targets: Floats, logits: Floats) -> float:
+    """Find the temperature in [0.05, 20] that minimises the log loss; see `models.calibrate`."""
+    return calibrate.fit_temperature(targets, logits).temperature

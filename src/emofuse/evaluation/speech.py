@@ -65,11 +65,11 @@ class Answers:
             calibration: turns logits into probabilities.
             closed: ask for the corpus' own labels only.
         """
-        logits = np.where(self.known, self.logits, -1e4) if closed else self.logits
+        p = calibration.probabilities(self.logits)
         out = np.zeros((len(self.actual), len(LABELS)))
         # A trace of neutral: what is answered where no voice was found.
         out[:, LABELS.index("neutral")] = 1e-9
-        rows = calibration.probabilities(logits) * self.weight[:, None]
+        rows = (metrics.among(p, self.known) if closed else p) * self.weight[:, None]
         np.add.at(out, self.clip, rows)
         out /= out.sum(axis=1, keepdims=True)
         return out.astype(np.float32)

@@ -9,9 +9,11 @@ model without a card cannot be loaded.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,28 +43,104 @@ class ModelFile:
     url: str | None = None
 
 
+class CalibrationKind(str, Enum):
+    """The maps that a `Calibration` can be, the plainest first."""
+
+    TEMPERATURE = "temperature"
+    VECTOR = "vector"
+    DIRICHLET = "dirichlet"
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature scaling (Guo et al. 2017), fitted on validation data.
+    """How logits become probabilities, fitted on validation data (`models.calibrate`).
 
-    `temperature` divides the logits; 1 changes nothing.
+    The logits z are divided by `temperature`; then
+
+    - temperature scaling (Guo et al. 2017), which moves no answer: softmax(z);
+    - vector scaling (ibid.): softmax(`scale` · z + `bias`), label by label;
+    - Dirichlet calibration (Kull et al. 2019): softmax(`matrix` · log softmax(z) + `bias`).
+
+    Args:
+        temperature: > 0; 1 changes nothing.
+        scale: a factor a label.
+        bias: a summand a label.
+        matrix: one row a calibrated label, one column a label of the model.
+
+    Raises:
+        ValueError: if the parameters do not go together.
     """
 
     temperature: float = 1.0
+    scale: tuple[float, ...] | None = None
+    bias: tuple[float, ...] | None = None
+    matrix: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ValueError(f"temperature must be > 0, got {self.temperature}")
+        for name in ("scale", "bias"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(map(float, given)))
+        if self.matrix is not None:
+            rows = tuple(tuple(map(float, row)) for row in self.matrix)
+            object.__setattr__(self, "matrix", rows)
+        if self.scale is not None and self.matrix is not None:
+            raise ValueError("a calibration has a scale or a matrix, not both")
+        sizes = {len(x) for x in (self.scale, self.bias, self.matrix) if x is not None}
+        sizes |= {len(row) for row in self.matrix or ()}
+        if len(sizes) > 1:
+            raise ValueError(f"scale, bias and matrix differ in size: {sorted(sizes)} labels")
+        numbers = [*(self.scale or ()), *(self.bias or ()), *sum(self.matrix or (), ())]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("scale, bias and matrix must be finite")
+
+    @property
+    def kind(self) -> CalibrationKind:
+        """Which map it is."""
+        if self.matrix is not None:
+            return CalibrationKind.DIRICHLET
+        if self.scale is not None or self.bias is not None:
+            return CalibrationKind.VECTOR
+        return CalibrationKind.TEMPERATURE
+
+    @property
+    def labels(self) -> int | None:
+        """How many labels it is for; None if it suits any number."""
+        return next((len(x) for x in (self.scale, self.bias, self.matrix) if x is not None), None)
 
     def probabilities(self, logits: NDArray[Any], multi_label: bool = False) -> NDArray[np.float32]:
         """Turn logits, shape (n, labels), into calibrated probabilities of that shape."""
         scaled: NDArray[np.float64] = logits.astype(np.float64) / self.temperature
+        if self.matrix is not None:
+            scaled = log_softmax(scaled) @ np.array(self.matrix).T
+        elif self.scale is not None:
+            scaled *= self.scale
+        if self.bias is not None:
+            scaled += self.bias
         if multi_label:
             return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        exp = np.exp(scaled)
-        p: NDArray[np.float32] = (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
-        return p
+        return np.exp(log_softmax(scaled)).astype(np.float32)
+
+    def recalibrated(self, probabilities: NDArray[Any]) -> NDArray[np.float32]:
+        """Calibrate probabilities, (n, labels), instead of logits: of a fused result, say."""
+        return self.probabilities(np.log(np.maximum(probabilities, 1e-12)))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the plain types of a card's ``[calibration]``, without what is not used."""
+        named = {"scale": self.scale, "bias": self.bias, "matrix": self.matrix}
+        return {"temperature": self.temperature} | {
+            name: [list(x) if isinstance(x, tuple) else x for x in value]
+            for name, value in named.items()
+            if value is not None
+        }
+
+
+def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms of the probabilities of logits, (n, labels), row by row."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    out: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +251,13 @@ class Card:
                 f"card {self.id!r}: prior has {len(self.prior)} entries for "
                 f"{len(self.taxonomy)} labels"
             )
+        if self.calibration.labels not in (None, len(self.taxonomy)):
+            raise ValueError(
+                f"card {self.id!r}: the calibration is for {self.calibration.labels} labels, the "
+                f"model has {len(self.taxonomy)}"
+            )
+        if self.taxonomy.multi_label and self.calibration.matrix is not None:
+            raise ValueError(f"card {self.id!r}: labels that may be several need no matrix")
         if self.embedding is not None and self.embedding < 1:
             raise ValueError(f"card {self.id!r}: embedding must be ≥ 1, got {self.embedding}")
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
