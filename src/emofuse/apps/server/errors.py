@@ -1,0 +1,104 @@
+"""What the API answers when it cannot do what was asked; see "Errors" in `docs/api.md`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import EmofuseError, InputError, MissingExtra, ModelError
+
+STATUS = {
+    "bad-request": 400,
+    "bad-message": 400,
+    "unauthorised": 401,
+    "foreign-origin": 403,
+    "foreign-host": 403,
+    "not-found": 404,
+    "no-such-job": 404,
+    "method-not-allowed": 405,
+    "too-slow": 408,
+    "not-finished": 409,
+    "not-cancellable": 409,
+    "job-failed": 410,
+    "job-cancelled": 410,
+    "too-large": 413,
+    "too-long": 413,
+    "too-many-pixels": 413,
+    "too-many-frames": 413,
+    "unsupported-media": 415,
+    "unusable": 422,
+    "bad-argument": 422,
+    "bad-combination": 422,
+    "url-refused": 422,
+    "no-face": 422,
+    "busy": 429,
+    "too-many-jobs": 429,
+    "too-many-sessions": 429,
+    "too-many-attempts": 429,
+    "internal": 500,
+    "crashed": 500,
+    "model-unavailable": 503,
+    "stopping": 503,
+    "took-too-long": 504,
+    "storage-full": 507,
+}
+"""HTTP status of every error code of a request."""
+
+JOB_CODES = frozenset({"crashed", "interrupted", "media-lost"})
+"""What besides may have become of a job."""
+
+
+@dataclass(slots=True)
+class ApiError(Exception):
+    """An error with a code that programs can rely on and a sentence for people.
+
+    It travels between processes.
+
+    Args:
+        code: a key of `STATUS`, or one of `JOB_CODES`.
+        message: what was got, what was expected, what to do.
+        retry_after: whole seconds after which it is worth another try.
+    """
+
+    code: str
+    message: str
+    retry_after: int | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.code not in STATUS and self.code not in JOB_CODES:
+            raise ValueError(f"unknown error code {self.code!r}")
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.message, self.retry_after)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUS.get(self.code, 500)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is sent."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with it."""
+        headers = {"Cache-Control": "no-store"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        if self.code == "unauthorised":
+            headers["WWW-Authenticate"] = 'Bearer realm="emofuse"'
+        return headers
+
+
+def from_emofuse(error: EmofuseError) -> ApiError:
+    """Say an error of the engine as one of the API."""
+    if isinstance(error, InputError):
+        return ApiError("unusable", str(error))
+    if isinstance(error, (ModelError, MissingExtra)):
+        return ApiError("model-unavailable", str(error))
+    return ApiError("internal", str(error))
