@@ -21,6 +21,7 @@ from ..errors import EmofuseError, InputError
 from . import corpus
 from . import evaluate as evaluation
 from . import train as training
+from .server import command as server
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -398,6 +399,7 @@ def doctor(
 app.command("evaluate")(evaluation.evaluate)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
+app.command("serve")(server.serve)
 models_app.command("embed")(training.embed)
 
 
