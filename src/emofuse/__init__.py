@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .core.estimates import Estimate, Modality, Scores, Subject
     from .core.timeline import Timeline
     from .errors import EmofuseError, InputError, MissingExtra, ModelError
+    from .streaming import live
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ _HOME = {
     "Analyzer": "analyzer",
     "AnalyzerConfig": "analyzer",
     "analyze": "analyzer",
+    "live": "streaming",
     "Estimate": "core.estimates",
     "Modality": "core.estimates",
     "Scores": "core.estimates",

@@ -1,0 +1,83 @@
+"""What may be unplugged and plugged in again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from ..core.media import Note, Packet
+from ..core.protocols import Source
+from ..errors import EmofuseError
+
+RETRY_SECONDS = 1.0
+"""How often a lost device is looked for."""
+
+
+class Device(Source, Protocol):
+    """A source that delivers in real time.
+
+    `origin_ns` is the monotonic clock at time 0. It is set before `packets` is asked
+    for, so that several devices share a clock; otherwise time 0 is then.
+    """
+
+    origin_ns: int | None
+
+
+class DeviceLost(EmofuseError):  # noqa: N818 - what happened, not whose fault it is
+    """A device stopped delivering: unplugged, taken by another program, asleep."""
+
+
+Opener = Callable[[], AbstractContextManager[Iterator[Packet]]]
+"""Opens a device; its packets end, or raise `DeviceLost`, when it is lost.
+
+Raises an `EmofuseError` if the device cannot be opened.
+"""
+
+
+class Reconnecting:
+    """Reads a device, and opens it again for as long as it takes when it is lost.
+
+    Says so in a `Note` when it is lost and when it is back.
+
+    Args:
+        name: of the device, for people: ``"camera 0"``.
+        code: what its notes' codes start with: ``"camera"``.
+        opener: opens it.
+        retry_seconds: how often it is tried again.
+    """
+
+    def __init__(
+        self, name: str, code: str, opener: Opener, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        self._name, self._code, self._open = name, code, opener
+        self._retry_seconds = retry_seconds
+        self._stop = threading.Event()
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield packets until `stop` is called."""
+        lost = False
+        while not self._stop.is_set():
+            try:
+                with self._open() as packets:
+                    for packet in packets:
+                        if lost:
+                            yield Note(f"{self._code}-back", f"{self._name} is back")
+                            lost = False
+                        yield packet
+                        if self._stop.is_set():
+                            return
+                raise DeviceLost("it delivers nothing more")
+            except EmofuseError as error:
+                if self._stop.is_set():
+                    return
+                if not lost:
+                    lost = True
+                    why = f"{self._name} is lost ({error}); trying again until it is back"
+                    yield Note(f"{self._code}-lost", why)
+            self._stop.wait(self._retry_seconds)
+
+    def stop(self) -> None:
+        """End `packets` soon; harmless when called twice."""
+        self._stop.set()

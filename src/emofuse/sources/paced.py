@@ -1,0 +1,103 @@
+"""A file played at its own pace, as if it were a camera and a microphone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from ..core.media import AudioChunk, Frame, MediaInfo, Packet, Progress, Track, Utterance
+from ..core.protocols import Source
+from ..core.time import Span, ns_to_samples, to_ns
+
+PIECE_NS = to_ns(0.04)
+"""Longest piece of sound that comes at once, as from a microphone."""
+
+
+class Paced:
+    """Delivers another source's packets when their time has come.
+
+    A picture comes when it starts, sound when its last sample was heard. See `Device`.
+
+    Args:
+        opener: opens what is to be played, each time anew.
+        loop: play it again and again.
+
+    Raises:
+        InputError: if it cannot be opened.
+    """
+
+    origin_ns: int | None = None
+
+    def __init__(self, opener: Callable[[], Source], loop: bool = False) -> None:
+        self._opener, self._loop = opener, loop
+        self._stop = threading.Event()
+        self._source = opener()
+
+    @property
+    def info(self) -> MediaInfo:
+        """What is known before reading; what is played live has no declared end."""
+        return replace(self._source.info, duration_ns=None)
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield the source's packets in real time."""
+        if self.origin_ns is None:
+            self.origin_ns = time.monotonic_ns()
+        offset_ns = time.monotonic_ns() - self.origin_ns
+        while True:
+            end_ns = offset_ns
+            for packet in self._source.packets():
+                for piece in _pieces(packet):
+                    later = _later(piece, offset_ns)
+                    if self._stop.wait(self._wait(later)):
+                        return
+                    end_ns = max(end_ns, _due_ns(later))
+                    yield later
+            if not self._loop:
+                return
+            self._source.close()
+            self._source, offset_ns = self._opener(), end_ns
+
+    def close(self) -> None:
+        """End the play and close the source; harmless when called twice."""
+        self._stop.set()
+        self._source.close()
+
+    def _wait(self, packet: Packet) -> float:
+        assert self.origin_ns is not None
+        due_ns = self.origin_ns + _due_ns(packet)
+        return max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+
+
+def _due_ns(packet: Packet) -> int:
+    if isinstance(packet, Frame):
+        return packet.at.start_ns
+    if isinstance(packet, (AudioChunk, Utterance)):
+        return packet.span.end_ns
+    return packet.upto_ns if isinstance(packet, Progress) else 0
+
+
+def _pieces(packet: Packet) -> Iterator[Packet]:
+    if not isinstance(packet, AudioChunk):
+        yield packet
+        return
+    step = max(1, PIECE_NS * packet.rate // to_ns(1))
+    for at in range(0, len(packet.samples), step):
+        yield AudioChunk(packet.samples[at : at + step], packet.rate, packet.first + at)
+
+
+def _later(packet: Packet, by_ns: int) -> Packet:
+    if not by_ns:
+        return packet
+    if isinstance(packet, Frame):
+        return Frame(packet.image, Span(packet.at.start_ns + by_ns, packet.at.end_ns + by_ns))
+    if isinstance(packet, AudioChunk):
+        first = packet.first + ns_to_samples(by_ns, packet.rate)
+        return AudioChunk(packet.samples, packet.rate, first)
+    if isinstance(packet, Progress) and isinstance(packet.track, Track):
+        return Progress(packet.track, packet.upto_ns + by_ns)
+    if isinstance(packet, Utterance):
+        span = Span(packet.span.start_ns + by_ns, packet.span.end_ns + by_ns)
+        return replace(packet, span=span, words=())
+    return packet
