@@ -34,7 +34,7 @@ from .core.timeline import Provenance, Timeline
 from .engine.align import Aligner
 from .engine.branch import Branch
 from .engine.pipeline import Chain, Fuse, Pipeline, Select
-from .engine.smooth import ExponentialSmoother
+from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
 from .face.config import Between, DetectorName, FaceConfig
@@ -85,7 +85,9 @@ class AnalyzerConfig:
         fps: pictures looked at per second of media.
         max_side: pictures with a longer side (pixels) are shrunk to this first.
         slot_seconds: length of the slots of the fused timeline.
-        smoothing_seconds: half-life of the past in fused estimates; 0: none.
+        smoothing: how fused estimates are smoothed along time.
+        smoothing_seconds: older spelling of `smoothing` with the method exponential and
+            this half-life; 0: none. Empty once it has been read.
         batch: most samples that a model is given at once.
         max_wait_seconds: longest that a started batch waits; 0 for live use.
         lookahead_seconds: how far past a step the voice model hears before it answers;
@@ -104,7 +106,8 @@ class AnalyzerConfig:
     fps: float = 8.0
     max_side: int = 1280
     slot_seconds: float = 0.5
-    smoothing_seconds: float = 0.5
+    smoothing: SmoothConfig = field(default_factory=SmoothConfig)
+    smoothing_seconds: float | None = None
     batch: int = 8
     max_wait_seconds: float = 1.0
     lookahead_seconds: float | None = None
@@ -119,9 +122,12 @@ class AnalyzerConfig:
         for name, value in {**positive, "batch": self.batch}.items():
             if not value > 0:
                 raise InputError(f"{name} must be > 0, got {value}")
-        for name in ("smoothing_seconds", "max_wait_seconds"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if not self.max_wait_seconds >= 0:
+            raise InputError(f"max_wait_seconds must be >= 0, got {self.max_wait_seconds}")
+        if self.smoothing_seconds is not None:
+            smoothing = _exponential(self.smoothing, self.smoothing_seconds)
+            object.__setattr__(self, "smoothing", smoothing)
+            object.__setattr__(self, "smoothing_seconds", None)
         if self.lookahead_seconds is not None and not self.lookahead_seconds >= 0:
             raise InputError(f"lookahead_seconds must be >= 0, got {self.lookahead_seconds}")
         if not self.modalities or Modality.FUSED in self.modalities:
@@ -281,7 +287,7 @@ class Analyzer:
         return (
             Aligner(to_ns(config.slot_seconds), self._present(info)),
             Fuse(self.fuser(info)),
-            ExponentialSmoother(to_ns(config.smoothing_seconds)),
+            make_smoother(config.smoothing, to_ns(config.slot_seconds)),
         )
 
     def fuser(self, info: MediaInfo) -> Fuser:
@@ -431,6 +437,17 @@ def analyze(
     Who analyses several media keeps one `Analyzer`: its models are loaded once.
     """
     return Analyzer(config).analyze(path, transcript=transcript)
+
+
+def _exponential(smoothing: SmoothConfig, seconds: float) -> SmoothConfig:
+    """Read the older key `smoothing_seconds`."""
+    if not seconds >= 0:
+        raise InputError(f"smoothing_seconds must be >= 0, got {seconds}")
+    if smoothing != SmoothConfig():
+        raise InputError(
+            "smoothing_seconds is the older spelling of smoothing.seconds: give one of them"
+        )
+    return SmoothConfig(SmoothMethod.EXPONENTIAL, seconds=seconds)
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from emofuse.core.protocols import Slot, Stage
 from emofuse.core.time import NS
 from emofuse.engine.align import Aligner
 from emofuse.engine.pipeline import Chain, Fork, Fuse, Select
-from emofuse.engine.smooth import ExponentialSmoother
+from emofuse.engine.smooth import ExponentialSmoother, HmmSmoother, RollingMean
 from emofuse.engine.windows import Recognise, Windower
 from emofuse.face.detect import HaarDetector
 from emofuse.face.track import FaceTracker
@@ -80,6 +80,14 @@ STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
     ),
     "smooth": (
         lambda: ExponentialSmoother(NS // 2),
+        lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
+    ),
+    "mean": (
+        lambda: RollingMean(2 * NS),
+        lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
+    ),
+    "hmm": (
+        lambda: HmmSmoother(NS, 8 * NS),
         lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
     ),
     "chain": (lambda: Chain(Select(Track.AUDIO), Resample()), list),

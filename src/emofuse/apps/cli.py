@@ -207,6 +207,14 @@ def analyze(
             rich_help_panel=_SETTINGS,
         ),
     ] = None,
+    smoothing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Smoothing along time: none, mean, exponential or hmm.",
+            rich_help_panel=_SETTINGS,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Threads per model (1).", rich_help_panel=_SETTINGS),
@@ -220,6 +228,7 @@ def analyze(
         "slot_seconds": Flag("--slot", slot),
         "face.detector": Flag("--detector", detector),
         "fusion.strategy": Flag("--fusion", fusion),
+        "smoothing.method": Flag("--smoothing", smoothing),
         "transcribe.engine": Flag("--words", words),
         "models.threads": Flag("--threads", threads),
     }
