@@ -38,6 +38,7 @@ from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
 from .face.config import Between, DetectorName, FaceConfig
+from .fusion.abstain import Abstain, AbstainConfig
 from .fusion.rules import FusionConfig, make_fuser
 from .models.registry import load
 from .models.store import Store
@@ -96,6 +97,7 @@ class AnalyzerConfig:
         voice: voice activity.
         transcribe: speech recognition where no transcript is given.
         fusion: strategy and weights.
+        abstain: when a fused estimate is uncertain.
         models: model ids and threads.
 
     Raises:
@@ -115,6 +117,7 @@ class AnalyzerConfig:
     voice: VoiceConfig = field(default_factory=VoiceConfig)
     transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
+    abstain: AbstainConfig = field(default_factory=AbstainConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
 
     def __post_init__(self) -> None:
@@ -288,6 +291,7 @@ class Analyzer:
             Aligner(to_ns(config.slot_seconds), self._present(info)),
             Fuse(self.fuser(info)),
             make_smoother(config.smoothing, to_ns(config.slot_seconds)),
+            Abstain(config.abstain, self._present(info)),
         )
 
     def fuser(self, info: MediaInfo) -> Fuser:
@@ -342,7 +346,7 @@ class Analyzer:
 
     def _voice_branch(self, info: MediaInfo) -> Branch:
         """Sound → voiced regions → what the voice says and, without a transcript, the words."""
-        from .speech.quality import speech_quality
+        from .speech.quality import grade
         from .speech.resample import Resample
         from .speech.segment import VoiceActivity
         from .text.transcribe import Transcribe
@@ -350,7 +354,7 @@ class Analyzer:
         listeners: list[Branch] = []
         if Modality.SPEECH in self.config.modalities:
             voice = Chain(
-                Windower(self._window(), SPEAKER, speech_quality), self._recognise(Modality.SPEECH)
+                Windower(self._window(), SPEAKER, grade), self._recognise(Modality.SPEECH)
             )
             listeners.append(Branch("speech", Track.AUDIO, voice, Modality.SPEECH))
         if Modality.WORDS in self._present(info) and not info.text:

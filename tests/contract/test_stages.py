@@ -26,7 +26,7 @@ from emofuse.face.track import FaceTracker
 from emofuse.fusion.rules import FusionConfig, make_fuser
 from emofuse.models.registry import load
 from emofuse.sources.file import open_source
-from emofuse.speech.quality import speech_quality
+from emofuse.speech.quality import grade
 from emofuse.speech.resample import Resample
 from emofuse.speech.segment import VoiceActivity
 from emofuse.text.sentences import Sentences
@@ -40,7 +40,7 @@ def tracker() -> FaceTracker:
 
 
 def windower() -> Windower:
-    return Windower(SPEC, SPEAKER, speech_quality)
+    return Windower(SPEC, SPEAKER, grade)
 
 
 def recognise_faces() -> Recognise:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import SPEAKER, Modality
-from emofuse.core.media import AudioChunk, Progress, Sample, WindowSpec
+from emofuse.core.media import AudioChunk, Grade, Progress, Sample, WindowSpec
 from emofuse.core.time import NS
 from emofuse.engine.windows import Windower
 
@@ -22,7 +22,7 @@ def voiced(first: int, last: int) -> AudioChunk:
 
 
 def windower(spec: WindowSpec = SPEC) -> Windower:
-    return Windower(spec, SPEAKER, lambda samples, rate: min(1.0, len(samples) / 3 / rate))
+    return Windower(spec, SPEAKER, lambda samples, rate: Grade(min(1.0, len(samples) / 3 / rate)))
 
 
 def cut(regions: list[tuple[int, int]], sizes: list[int], spec: WindowSpec = SPEC) -> list[Sample]:

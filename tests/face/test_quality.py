@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emofuse.face.crop import FER2013, crop_face
 from emofuse.face.detect import Detection
-from emofuse.face.quality import face_quality
+from emofuse.face.quality import crop_quality, face_quality, look
 
 SIDE = 150.0
 FACE = Detection((26.0, 28.0, SIDE, SIDE), 0.9)
@@ -81,3 +81,15 @@ def test_it_always_lies_between_0_and_1(seed: int, low: int, width: float, score
     noise = np.random.default_rng(seed).integers(low, 256, (48, 48, 3), dtype=np.uint8)
     quality = face_quality(noise, Detection((0, 0, width, width), score))
     assert 0 <= quality <= 1
+
+
+def test_what_tells_why_is_told(crop: np.ndarray) -> None:
+    third = replace(FACE, box=tuple(v / 3 for v in FACE.box))
+    assert look(crop, third).side == pytest.approx(look(crop, FACE).side / 3, rel=0.01)
+    blurred = look(cv2.GaussianBlur(crop, (0, 0), 2), FACE)
+    assert blurred.details["sharpness"] < 0.2 < look(crop, FACE).details["sharpness"]
+
+
+def test_a_crop_of_a_corpus_is_judged_like_one_that_was_found(crop: np.ndarray) -> None:
+    assert crop_quality(crop) == pytest.approx(face_quality(crop, FACE), abs=0.1)
+    assert crop_quality(cv2.GaussianBlur(crop, (0, 0), 2)) < 0.2

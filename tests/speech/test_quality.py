@@ -9,7 +9,7 @@ import pytest
 
 from emofuse.sources.audio import read_audio
 from emofuse.speech.features import MelConfig, mel_power
-from emofuse.speech.quality import estimate_snr_db, speech_quality
+from emofuse.speech.quality import estimate_snr_db, grade, speech_quality
 
 RATE = 16_000
 MEL = MelConfig(mels=24, low=100.0, high=4000.0)
@@ -63,3 +63,10 @@ def test_loudness_does_not_matter(voice: np.ndarray, gain: float) -> None:
 @pytest.mark.parametrize("n", [0, 1, 100, 16_000])
 def test_silence_is_worthless(n: int) -> None:
     assert speech_quality(np.zeros(n, np.float32), RATE) == 0.0
+
+
+def test_what_tells_why_is_told(voice: np.ndarray) -> None:
+    clear, short = grade(voice, RATE), grade(voice[: RATE // 5], RATE)
+    assert short.details["voiced"] < 0.3 < clear.details["voiced"]
+    assert grade(noisy(voice, 0), RATE).details["snr"] < 6 < clear.details["snr"]
+    assert clear.quality == speech_quality(voice, RATE)

@@ -147,6 +147,43 @@ class Blend:
             raise ValueError(f"disagreement must lie in [0, 1], got {self.disagreement}")
 
 
+class Reason(str, Enum):
+    """Why an estimate is uncertain: the values for machines, `sentence` for people."""
+
+    NO_FACE = "no-face"
+    FACE_TOO_SMALL = "face-too-small"
+    FACE_BLURRED = "face-blurred"
+    NO_SPEECH = "no-speech"
+    TOO_SHORT = "too-short"
+    TOO_NOISY = "too-noisy"
+    DISAGREE = "disagree"
+    LOW_CONFIDENCE = "low-confidence"
+
+    @property
+    def sentence(self) -> str:
+        """The reason in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Reason.NO_FACE: "No face is seen, and the rest does not say enough.",
+    Reason.FACE_TOO_SMALL: "The face is too small to be read.",
+    Reason.FACE_BLURRED: "The face is too blurred to be read.",
+    Reason.NO_SPEECH: "Nobody speaks, and the rest does not say enough.",
+    Reason.TOO_SHORT: "There is too little speech to go by.",
+    Reason.TOO_NOISY: "The sound is too noisy.",
+    Reason.DISAGREE: "Face, voice and words contradict each other.",
+    Reason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """The answer that an estimate's scores are not to be relied on, and why."""
+
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """What one model, or the fusion of several, says about one subject over one span.
@@ -157,7 +194,9 @@ class Estimate:
     on the way to a fuser that asks for it: it never leaves a pipeline. `blend` is
     set on fused estimates only. `details` holds small extras for those who draw it: a face
     has ``box`` = (x, y, width, height) in fractions of the picture, words have
-    ``text``.
+    ``text``; what the evidence lacks may be told by ``side`` (pixels across the
+    face) and ``sharpness`` in [0, 1], ``voiced`` (seconds of voice) and ``snr`` (dB).
+    `uncertain` is set on fused estimates that abstain; their scores stay.
     """
 
     subject: Subject
@@ -170,6 +209,7 @@ class Estimate:
     embedding: NDArray[np.float32] | None = None
     blend: Blend | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    uncertain: Uncertain | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.quality <= 1.0:

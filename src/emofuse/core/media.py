@@ -239,3 +239,16 @@ class Sample:
     data: Any
     quality: float
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grade:
+    """How good a piece of evidence is.
+
+    Args:
+        quality: in [0, 1].
+        details: what tells why, see `estimates.Estimate`.
+    """
+
+    quality: float
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Estimate, Modality, Subject
-from ..core.media import AudioChunk, Progress, Sample, WindowSpec
+from ..core.media import AudioChunk, Grade, Progress, Sample, WindowSpec
 from ..core.protocols import Recogniser
 from ..core.time import NS, Span, samples_to_ns
 
-Quality = Callable[[NDArray[np.float32], int], float]
-"""Says how good a waveform (float32, (n,)) at a rate in Hz is as evidence, in [0, 1]."""
+Quality = Callable[[NDArray[np.float32], int], Grade]
+"""Says how good a waveform (float32, (n,)) at a rate in Hz is as evidence."""
 
 
 class Windower:
@@ -102,7 +102,8 @@ class Windower:
         span = Span(samples_to_ns(self._hop_first, self._rate), samples_to_ns(hop_end, self._rate))
         self._hop_first = hop_end
         self._forget(hop_end - window)
-        return Sample(self._subject, span, samples, self._quality(samples, self._rate))
+        grade = self._quality(samples, self._rate)
+        return Sample(self._subject, span, samples, grade.quality, grade.details)
 
     def _forget(self, first: int) -> None:
         """Drop samples before `first`, which no later window can reach."""

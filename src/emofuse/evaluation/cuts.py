@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import SPEAKER
-from ..core.media import AudioChunk, Sample, WindowSpec
+from ..core.media import AudioChunk, Grade, Sample, WindowSpec
 from ..engine.windows import Quality, Windower
 from ..errors import InputError
 from ..speech.segment import RATE, VoiceActivity
@@ -52,7 +52,7 @@ class Cutter:
         self,
         cut: Cut,
         window: WindowSpec | None,
-        quality: Quality = lambda samples, rate: 1.0,
+        quality: Quality = lambda samples, rate: Grade(1.0),
     ) -> None:
         if window is None:
             raise InputError("this protocol needs a model of windows; its card has no `window`")

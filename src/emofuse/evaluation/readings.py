@@ -30,7 +30,7 @@ from ..corpora.manifest import Entry, Manifest, Split
 from ..errors import InputError, MissingExtra
 from ..face.quality import crop_quality
 from ..models.recogniser import OnnxRecogniser
-from ..speech.quality import speech_quality
+from ..speech import quality as voice
 from .answers import Answers, Piece, Tick, ask
 from .cuts import Cut, Cutter
 from .evaluate import UNUSABLE, Bars
@@ -404,7 +404,7 @@ def _grader(recogniser: OnnxRecogniser, cut: Cut) -> Grader:
         return lambda face: (((face, 1.0),), max(crop_quality(face), _TRACE))
     if recogniser.card.modality is Modality.WORDS:
         return lambda text: (((text, 1.0),), 1.0)
-    cutter = Cutter(cut, recogniser.card.window, speech_quality)
+    cutter = Cutter(cut, recogniser.card.window, voice.grade)
 
     def windows(sound: Floats) -> tuple[Sequence[Piece], float]:
         found = list(cutter(sound))

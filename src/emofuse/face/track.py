@@ -16,7 +16,7 @@ from ..core.time import to_ns
 from .config import FaceConfig
 from .crop import crop_face
 from .detect import Box, Detection, Detector, iou
-from .quality import face_quality
+from .quality import look
 
 CUT = 0.5
 """Change of layout (see `layout_change`) that is a scene cut.
@@ -203,9 +203,10 @@ class FaceTracker:
                 continue
             detection, lost = view
             crop = crop_face(frame.image, detection)
-            quality = face_quality(crop, detection) * (LOST_QUALITY if lost else 1.0)
+            seen = look(crop, detection)
+            quality = seen.quality * (LOST_QUALITY if lost else 1.0)
             subject = Subject(SubjectKind.FACE, face.number or 0)
-            details = {"box": _fractions(detection.box, frame.image.shape)}
+            details = {"box": _fractions(detection.box, frame.image.shape), **seen.details}
             yield Sample(subject, frame.at, crop, quality, details)
 
 

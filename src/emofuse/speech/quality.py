@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from ..core.media import Grade
 from .features import MelConfig, mel_power
 
 ENOUGH_SECONDS = 1.0
@@ -23,11 +24,11 @@ _TELLING_SECONDS = 2.0  # length from which the estimate stands alone
 _LOUD_DB = 25.0  # voice is at most so far below the loudest frames
 
 
-def speech_quality(samples: NDArray[np.float32], rate: int) -> float:
-    """Say how good a voiced waveform is as evidence, in [0, 1].
+def grade(samples: NDArray[np.float32], rate: int) -> Grade:
+    """Say how good a voiced waveform is as evidence, and what tells why.
 
-    The product of two shares: voiced seconds of `ENOUGH_SECONDS`, and the
-    estimated signal-to-noise ratio between the two values of `SNR_DB`, both
+    The quality is the product of two shares: voiced seconds of `ENOUGH_SECONDS`, and
+    the estimated signal-to-noise ratio between the two values of `SNR_DB`, both
     clipped to [0, 1]. In a short piece the voice hardly pauses to let the noise
     be heard, so there the estimate leans towards a typical ratio of 15 dB.
     Loudness does not matter.
@@ -37,17 +38,24 @@ def speech_quality(samples: NDArray[np.float32], rate: int) -> float:
         rate: sampling rate in Hz, at least 8000.
 
     Returns:
-        0 (silence, noise alone) to 1 (a second or more of clear voice).
+        A quality from 0 (silence, noise alone) to 1 (a second or more of clear voice),
+        with the details ``voiced`` (seconds) and ``snr`` (dB).
     """
     if samples.size == 0 or not samples.any():
-        return 0.0
+        return Grade(0.0, {"voiced": 0.0, "snr": SNR_DB[0]})
     power = mel_power(samples, rate, _MEL)
     trust = min(1.0, samples.size / rate / _TELLING_SECONDS)
     snr_db = trust * estimate_snr_db(power) + (1 - trust) * _TYPICAL_DB
     low, high = SNR_DB
-    clear = (snr_db - low) / (high - low)
-    enough = _voiced_frames(power) * _MEL.hop / rate / ENOUGH_SECONDS
-    return float(np.clip(clear, 0.0, 1.0) * min(enough, 1.0))
+    clear = float(np.clip((snr_db - low) / (high - low), 0.0, 1.0))
+    voiced = _voiced_frames(power) * _MEL.hop / rate
+    details = {"voiced": round(voiced, 2), "snr": round(snr_db, 1)}
+    return Grade(clear * min(voiced / ENOUGH_SECONDS, 1.0), details)
+
+
+def speech_quality(samples: NDArray[np.float32], rate: int) -> float:
+    """Return how good a voiced waveform is as evidence, in [0, 1]; see `grade`."""
+    return grade(samples, rate).quality
 
 
 def estimate_snr_db(power: NDArray[np.float32]) -> float:
