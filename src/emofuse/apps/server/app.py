@@ -494,8 +494,8 @@ def _add_about(app: FastAPI, house: House) -> None:
     async def health(request: Request) -> JSONResponse:
         admitted = house.keeper.admits(request.scope)
         about = _health(house) | {"authorised": admitted}
-        if not admitted:
-            about = {k: about[k] for k in ("status", "version", "auth", "authorised")}
+        if admitted:
+            about |= _details(house)
         return JSONResponse(about, 503 if house.stopping.is_set() else 200)
 
     @app.post("/v1/login", status_code=204, summary="Trade the token for a cookie", tags=["about"])
@@ -535,14 +535,18 @@ def _add_about(app: FastAPI, house: House) -> None:
 
 
 def _health(house: House) -> dict[str, Any]:
+    """What everybody may know."""
+    status = "stopping" if house.stopping.is_set() else "ok" if house.ready else "starting"
+    auth = "token" if house.settings.token else "none"
+    return {"status": status, "version": __version__, "auth": auth}
+
+
+def _details(house: House) -> dict[str, Any]:
+    """What those may know who are let in."""
     limits = house.settings.limits
     assert house.desk is not None
     assert house.pool is not None
-    status = "stopping" if house.stopping.is_set() else "ok" if house.ready else "starting"
     return {
-        "status": status,
-        "version": __version__,
-        "auth": "token" if house.settings.token else "none",
         "uptime": round(time.monotonic() - house.started, 1),
         "queue": {"analyze": house.pool.waiting, "jobs": len(house.desk.store.queue())},
         "sessions": len(house.sessions),

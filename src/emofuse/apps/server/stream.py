@@ -64,6 +64,7 @@ _SEND_SECONDS = 20.0  # for one message to be taken by the client
 class Reason(str, Enum):
     """Why a session ended, with the WebSocket's close code."""
 
+    GONE = "gone"
     CLOSED = "closed"
     IDLE = "idle"
     STOPPING = "stopping"
@@ -250,6 +251,24 @@ class Session:
 
     async def run(self) -> None:
         """Serve the client until one of both has enough."""
+        helpers = [asyncio.create_task(self._send()), asyncio.create_task(self._tell_stats())]
+        starting = asyncio.create_task(self._start())
+        try:
+            reason = await self._receive(helpers[0], starting)
+            if reason is not Reason.GONE:
+                await self._say_goodbye(reason, helpers[0])
+        finally:
+            for task in (*helpers, starting, *([self._decoding] if self._decoding else ())):
+                task.cancel()
+            await asyncio.gather(*helpers, starting, return_exceptions=True)
+            self._metrics.frames.labels("dropped").inc(self._dropped())
+
+    async def _start(self) -> None:
+        """Load the models and start the engine. What comes meanwhile is dropped.
+
+        Raises:
+            EmofuseError: if a model is missing or damaged.
+        """
         from ...streaming import LiveSession
 
         loop = asyncio.get_running_loop()
@@ -257,60 +276,62 @@ class Session:
         def heard(event: Event) -> None:
             loop.call_soon_threadsafe(self._take, event)
 
-        self._live = await asyncio.to_thread(
-            LiveSession, self._analyzer, self._info, listener=heard
-        )
-        self._outbox.put(self._created(self._info))
-        helpers = [asyncio.create_task(self._send()), asyncio.create_task(self._tell_stats())]
-        try:
-            reason = await self._receive(helpers[0])
-            if reason is not None:
-                await self._say_goodbye(reason, helpers[0])
-        finally:
-            for task in (*helpers, *([self._decoding] if self._decoding else ())):
-                task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+        def start() -> tuple[LiveSession, dict[str, Any]]:
+            created = self._created(self._info)
+            return LiveSession(self._analyzer, self._info, listener=heard), created
+
+        self._live, created = await asyncio.to_thread(start)
+        self._outbox.put(created)
+
+    async def close(self) -> None:
+        """Stop the engine; harmless when called twice."""
+        if self._live is not None:
             await asyncio.shield(asyncio.to_thread(self._live.close))
-            self._metrics.frames.labels("dropped").inc(self._dropped())
 
     # ------------------------------------------------------------------ what comes
 
-    async def _receive(self, sender: asyncio.Task[None]) -> Reason | None:
-        """Take messages until the end; None: the client has gone."""
+    async def _receive(self, sender: asyncio.Task[None], starting: asyncio.Task[None]) -> Reason:
+        """Take messages until the end, and say why it is."""
         stopping = asyncio.create_task(self._stopping.wait())
+        message: asyncio.Task[Any] | None = None
+        watched: set[asyncio.Task[Any]] = {stopping, sender, starting}
         try:
             while True:
-                message = asyncio.create_task(self._socket.receive())
-                tasks = {message, stopping, sender}
+                message = message or asyncio.create_task(self._socket.receive())
                 done, _ = await asyncio.wait(
-                    tasks, timeout=self._limits.session_idle, return_when=asyncio.FIRST_COMPLETED
+                    {message, *watched},
+                    timeout=self._limits.session_idle,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
-                if message not in done:
-                    message.cancel()
-                    if sender in done:  # it does not read what we send
-                        return None
+                if starting in done:
+                    starting.result()  # raises what went wrong
+                    watched.discard(starting)
+                if sender in done:  # the client does not read what we send
+                    return Reason.GONE
+                if message in done:
+                    received, message = message.result(), None
+                    if (end := self._heed(received)) is not None:
+                        return end
+                elif starting not in done:
                     return Reason.STOPPING if stopping in done else Reason.IDLE
-                received = message.result()
-                if received["type"] == "websocket.disconnect":
-                    return None
-                if self._heed(received):
-                    return Reason.CLOSED
-                if self._mistakes > _MISTAKES:
-                    return Reason.TOO_MANY_ERRORS
         finally:
             stopping.cancel()
+            if message is not None:
+                message.cancel()
 
-    def _heed(self, received: Mapping[str, Any]) -> bool:
-        """Act on a message; whether it was the last."""
+    def _heed(self, received: Mapping[str, Any]) -> Reason | None:
+        """Act on a message; say why it was the last, if it was."""
+        if received["type"] == "websocket.disconnect":
+            return Reason.GONE
         try:
             data = received.get("bytes")
             if data is not None:
                 self._heed_binary(data)
-                return False
-            return self._heed_text(received.get("text") or "")
+            elif self._heed_text(received.get("text") or ""):
+                return Reason.CLOSED
         except ApiError as error:
             self._complain(error)
-            return False
+        return Reason.TOO_MANY_ERRORS if self._mistakes > _MISTAKES else None
 
     def _heed_text(self, text: str) -> bool:
         try:
@@ -346,6 +367,9 @@ class Session:
                 "too-large", f"a picture of {len(jpeg)} bytes; at most {self._limits.picture_bytes}"
             )
         self._tally.pictures += 1
+        if self._live is None:  # models are being loaded
+            self._tally.skipped += 1
+            return
         if self._picture is not None:
             self._tally.skipped += 1
         self._picture = (number, time_ns, jpeg, time.perf_counter())
@@ -378,13 +402,14 @@ class Session:
                 f"sound of {len(pcm)} bytes; expected whole 16-bit samples, at most "
                 f"{_SOUND_SECONDS:g} s of them"
             )
+        if self._live is None:
+            return
         expected_ns = self._next_sample * NS // rate
         if time_ns < expected_ns - _BACKWARDS_NS:
             raise _bad(f"sound of {time_ns / NS:.3f} s came after that of {expected_ns / NS:.3f} s")
         if time_ns > expected_ns + _JITTER_NS:  # a pause: the time in between was silent
             self._next_sample = time_ns * rate // NS
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
-        assert self._live is not None
         self._live.push(AudioChunk(samples, rate, self._next_sample))
         self._next_sample += len(samples)
         self._tally.sound_ns += len(samples) * NS // rate
@@ -461,8 +486,9 @@ class Session:
             "idle_seconds": self._limits.session_idle,
         }
 
-    def _stats(self) -> dict[str, Any]:
-        assert self._live is not None
+    def _stats(self) -> dict[str, Any] | None:
+        if self._live is None:
+            return None
         counters, tally = self._live.counters(), self._tally
         return {
             "received": {"pictures": tally.pictures, "seconds": round(tally.sound_ns / NS, 3)},
@@ -480,15 +506,17 @@ class Session:
         }
 
     def _dropped(self) -> int:
-        assert self._live is not None
-        return self._tally.skipped + self._live.counters().dropped_frames
+        dropped = 0 if self._live is None else self._live.counters().dropped_frames
+        return self._tally.skipped + dropped
 
     async def _tell_stats(self) -> None:
-        started = time.monotonic()
+        started: float | None = None
         while True:
             await asyncio.sleep(_STATS_SECONDS)
-            elapsed = round(time.monotonic() - started, 3)
-            self._outbox.put({"type": "stats", "time": elapsed, **self._stats()})
+            if (stats := self._stats()) is not None:
+                started = started or time.monotonic() - _STATS_SECONDS
+                elapsed = round(time.monotonic() - started, 3)
+                self._outbox.put({"type": "stats", "time": elapsed, **stats})
 
     async def _send(self) -> None:
         """Send what is said until it cannot be sent, or the session is closed."""
@@ -504,8 +532,7 @@ class Session:
 
     async def _say_goodbye(self, reason: Reason, sender: asyncio.Task[None]) -> None:
         """Say what is still to be said, and that it is over."""
-        assert self._live is not None
-        if reason is Reason.CLOSED:
+        if reason is Reason.CLOSED and self._live is not None:
             if self._decoding is not None:
                 await asyncio.wait([self._decoding], timeout=_SEND_SECONDS)
             self._live.finish()
@@ -641,7 +668,6 @@ class _Door:
 
     async def _serve(self, socket: WebSocket, analyzer: Analyzer, wish: Wish) -> None:
         house = self.house
-        await socket.accept()
         session = Session(
             socket,
             analyzer,
@@ -652,14 +678,23 @@ class _Door:
             house.stopping,
         )
         try:
-            await session.run()
-        except Exception as cause:
-            error = from_emofuse(cause) if isinstance(cause, EmofuseError) else bug()
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await socket.send_json({"type": "error", **error.body, "fatal": True})
-                closed = {"type": "session.closed", "reason": Reason.ERROR.value, "stats": None}
-                await socket.send_json(closed)
-                await socket.close(Reason.ERROR.close_code)
+            await socket.accept()
+            await _run(session, socket)
+        finally:
+            await session.close()
+
+
+async def _run(session: Session, socket: WebSocket) -> None:
+    """Serve a session, and say so if it breaks."""
+    try:
+        await session.run()
+    except Exception as cause:
+        error = from_emofuse(cause) if isinstance(cause, EmofuseError) else bug()
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.send_json({"type": "error", **error.body, "fatal": True})
+            closed = {"type": "session.closed", "reason": Reason.ERROR.value, "stats": None}
+            await socket.send_json(closed)
+            await socket.close(Reason.ERROR.close_code)
 
 
 def add_stream(app: FastAPI, house: House) -> None:
