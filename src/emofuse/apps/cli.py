@@ -21,6 +21,7 @@ from ..errors import EmofuseError, InputError
 from . import corpus
 from . import evaluate as evaluation
 from . import train as training
+from .live import command as live
 from .server import command as server
 
 if TYPE_CHECKING:
@@ -203,7 +204,16 @@ def analyze(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Fusion: logpool, confidence or weighted.",
+            help="Fusion: logpool, confidence, weighted, feature, attention, hybrid or "
+            "transformer.",
+            rich_help_panel=_SETTINGS,
+        ),
+    ] = None,
+    fuser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="A trained fuser of that strategy (see `emofuse train fusion`).",
             rich_help_panel=_SETTINGS,
         ),
     ] = None,
@@ -228,6 +238,7 @@ def analyze(
         "slot_seconds": Flag("--slot", slot),
         "face.detector": Flag("--detector", detector),
         "fusion.strategy": Flag("--fusion", fusion),
+        "fusion.model": Flag("--fuser", fuser),
         "smoothing.method": Flag("--smoothing", smoothing),
         "transcribe.engine": Flag("--words", words),
         "models.threads": Flag("--threads", threads),
@@ -409,6 +420,8 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("serve")(server.serve)
+app.command("live")(live.live)
+app.command("devices")(live.devices)
 models_app.command("embed")(training.embed)
 
 

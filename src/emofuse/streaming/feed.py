@@ -232,7 +232,7 @@ def feed(
     session: LiveSession,
     sources: Sequence[Device],
     stack: ExitStack,
-    tap: Callable[[Packet], None] | None = None,
+    push: Callable[[Packet], None] | None = None,
 ) -> None:
     """Start a feeder for each source, all on one clock; when all have ended, so has the session.
 
@@ -240,7 +240,7 @@ def feed(
         session: is fed.
         sources: are read and closed.
         stack: closes the feeders.
-        tap: is given every packet before the session, in the feeder's thread.
+        push: is given every packet, in its feeder's thread, instead of `session.push`.
     """
     running, counting = len(sources), threading.Lock()
 
@@ -252,15 +252,11 @@ def feed(
         if last:
             session.finish()
 
-    def push(packet: Packet) -> None:
-        if tap is not None:
-            tap(packet)
-        session.push(packet)
-
-    now_ns = time.monotonic_ns()
+    if all(source.origin_ns is None for source in sources):
+        now_ns = time.monotonic_ns()
+        for source in sources:
+            source.origin_ns = now_ns
     for source in sources:
-        source.origin_ns = now_ns
-    for source in sources:
-        feeder = Feeder(source, push, ended)
+        feeder = Feeder(source, push or session.push, ended)
         stack.callback(feeder.close)
         feeder.start()
