@@ -39,7 +39,8 @@ from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
 from .face.config import Between, DetectorName, FaceConfig
 from .fusion.abstain import Abstain, AbstainConfig
-from .fusion.rules import FusionConfig, make_fuser
+from .fusion.config import FusionConfig
+from .fusion.rules import make_fuser
 from .models.registry import load
 from .models.store import Store
 from .speech.segment import VoiceConfig
@@ -296,11 +297,12 @@ class Analyzer:
 
     def fuser(self, info: MediaInfo) -> Fuser:
         """Make the configured fuser for a medium's modalities."""
-        return make_fuser(self.config.fusion, self._priors(self._present(info)))
+        models = {m: self._store.card(self._recogniser(m).model_id) for m in self._present(info)}
+        return make_fuser(self.config.fusion, models=models, store=self._store)
 
     def provenance(self, info: MediaInfo) -> Provenance:
         """Say what this analyzer uses for a medium."""
-        modalities = self._present(info)
+        modalities, fusion = self._present(info), self.config.fusion
         models = {m: self._recogniser(m).model_id for m in modalities}
         components = {}
         if Modality.FACE in modalities:
@@ -309,7 +311,7 @@ class Analyzer:
             components["words"] = info.text or self._transcriber_name
         return Provenance(
             version=__version__,
-            models={**models, Modality.FUSED: self.config.fusion.strategy.value},
+            models={**models, Modality.FUSED: fusion.card or fusion.strategy.value},
             components=components,
             settings=_plain(asdict(self.config)),
         )
@@ -383,7 +385,11 @@ class Analyzer:
     def _recognise(self, modality: Modality) -> Recognise:
         config = self.config
         return Recognise(
-            self._recogniser(modality), modality, config.batch, to_ns(config.max_wait_seconds)
+            self._recogniser(modality),
+            modality,
+            config.batch,
+            to_ns(config.max_wait_seconds),
+            embeddings=config.fusion.strategy.learned,  # the pools have no use for them
         )
 
     def _recogniser(self, modality: Modality) -> Recogniser:
@@ -392,10 +398,6 @@ class Analyzer:
             model_id = getattr(models, modality.value)
             self._recognisers[modality] = load(model_id, self._store, models.threads)
         return self._recognisers[modality]
-
-    def _priors(self, modalities: Iterable[Modality]) -> dict[str, Sequence[float]]:
-        cards = [self._store.card(self._recogniser(m).model_id) for m in modalities]
-        return {card.id: card.prior for card in cards if card.prior is not None}
 
     @cached_property
     def _detector(self) -> Detector:

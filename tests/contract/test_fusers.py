@@ -11,7 +11,7 @@ from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores, Subject,
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Fuser, Slot
 from emofuse.core.time import NS, Span
-from emofuse.fusion.rules import FusionConfig, Strategy, make_fuser
+from emofuse.fusion.rules import POOLS, FusionConfig, make_fuser
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE = Subject(SubjectKind.FACE, 3)
@@ -19,7 +19,7 @@ PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(PARTS, n)]
 
 
-@pytest.fixture(params=list(Strategy), ids=lambda s: s.value)
+@pytest.fixture(params=list(POOLS), ids=lambda s: s.value)
 def fuser(request: pytest.FixtureRequest) -> Fuser:
     return make_fuser(FusionConfig(request.param))
 

@@ -1,8 +1,9 @@
-"""Fusion by rule: nothing is learned, any modality may be missing at any moment.
+"""Fusion by rule: any modality may be missing at any moment.
 
 Three classical opinion pools (Genest & Zidek 1986, "Combining probability
 distributions"): the linear pool with fixed weights, the linear pool with
-weights that follow each modality's confidence, and the log-linear pool.
+weights that follow each modality's confidence, and the log-linear pool. Their
+weights are defaults, the user's, or learned (`fusion.fit`) and kept in a card.
 
 A model may not know every label of the fused taxonomy (the voice model has no
 *contempt*). What it does not know it has no say in: each label is pooled over
@@ -13,98 +14,84 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Blend, Estimate, Modality, Scores
 from ..core.labels import CANONICAL, Taxonomy
-from ..core.protocols import Slot
-from ..errors import InputError, ModelError
+from ..core.protocols import Fuser, Slot
+from ..errors import ModelError
+from .config import FusionConfig, Strategy
+from .pools import Array, disagreement, linear_pool, log_pool
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from ..models.card import Card
+    from ..models.store import Store
 
-_FLOOR = 1e-4
-"""Least probability in a logarithm: one sure but wrong modality must not veto the others."""
-
-
-class Strategy(str, Enum):
-    """The fusion strategies."""
-
-    WEIGHTED = "weighted"
-    CONFIDENCE = "confidence"
-    LOGPOOL = "logpool"
-
-
-_LINEAR = MappingProxyType({Modality.FACE: 0.45, Modality.SPEECH: 0.30, Modality.WORDS: 0.25})
-_LOG = MappingProxyType({Modality.FACE: 1.0, Modality.SPEECH: 1.0, Modality.WORDS: 1.0})
-
-
-@dataclass(frozen=True, slots=True)
-class FusionConfig:
-    """Which strategy fuses, and how much each modality counts.
-
-    Args:
-        strategy: the rule.
-        weights: modality → weight (≥ 0); those left out keep their default.
-            Linear pools default to face : speech : words = 0.45 : 0.30 : 0.25
-            (face to voice 0.6 : 0.4), the log-linear pool to 1 each.
-
-    Raises:
-        InputError: on a negative weight, or if no modality is left.
-    """
-
-    strategy: Strategy = Strategy.LOGPOOL
-    weights: Mapping[Modality, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if any(not w >= 0 for w in self.weights.values()) or not any(self.all_weights.values()):
-            raise InputError(f"fusion weights must be >= 0 and not all 0, got {dict(self.weights)}")
-
-    @property
-    def all_weights(self) -> dict[Modality, float]:
-        """Every modality's weight, defaults filled in."""
-        return {**(_LOG if self.strategy is Strategy.LOGPOOL else _LINEAR), **self.weights}
+__all__ = ["FusionConfig", "PoolingFuser", "Strategy", "disagreement", "make_fuser"]
 
 
 def make_fuser(
-    config: FusionConfig, priors: Mapping[str, Sequence[float]] | None = None
-) -> PoolingFuser:
+    config: FusionConfig,
+    priors: Mapping[str, Sequence[float]] | None = None,
+    *,
+    models: Mapping[Modality, Card] | None = None,
+    store: Store | None = None,
+) -> Fuser:
     """Build the fuser that a configuration names.
 
     Args:
-        config: strategy and weights.
+        config: strategy, weights, trained fuser.
         priors: model id → that model's mean probability of each of its labels
-            (`Card.prior`); uniform where absent. Only the log-linear pool uses it.
+            (`Card.prior`); uniform where absent. By default those of `models`.
+        models: cards of the recognisers whose answers will be fused. A trained fuser
+            refuses others than those that it was trained with.
+        store: where the cards of trained fusers are; default: `Store()`.
+
+    Raises:
+        InputError: if the trained fuser is one of another strategy.
+        ModelError: if there is no such fuser, or it was trained with other recognisers.
     """
-    kinds: dict[Strategy, type[PoolingFuser]] = {
-        Strategy.WEIGHTED: WeightedFuser,
-        Strategy.CONFIDENCE: ConfidenceFuser,
-        Strategy.LOGPOOL: LogPoolFuser,
-    }
-    return kinds[config.strategy](config, priors or {})
+    if priors is None:
+        priors = {c.id: c.prior for c in (models or {}).values() if c.prior is not None}
+    if config.card is not None:
+        from .trained import make_trained  # reads cards and weights; the plain pools need neither
+
+        return make_trained(config, config.card, priors, models, store)
+    return POOLS[config.strategy](config, priors)
 
 
 class PoolingFuser(ABC):
     """What the pools share: strengths become shares, scores become one.
 
+    A modality that is alone is not outweighed by anybody: with learned weights, too, its
+    answer is reported as it is.
+
     Args:
         config: strategy and weights.
         priors: see `make_fuser`.
+        card: the weights that were learned; those in the configuration come first.
     """
 
     taxonomy: Taxonomy = CANONICAL
     needs_embeddings: bool = False
 
-    def __init__(self, config: FusionConfig, priors: Mapping[str, Sequence[float]]) -> None:
-        self.model_id = config.strategy.value
-        self._weights = config.all_weights
+    def __init__(
+        self,
+        config: FusionConfig,
+        priors: Mapping[str, Sequence[float]],
+        card: Card | None = None,
+    ) -> None:
+        self.model_id = card.id if card else config.strategy.value
+        self.card = card
+        self._fusion = card.fusion if card else None
+        learned = self._fusion.weights if self._fusion else {}
+        self._weights = {**config.all_weights, **learned, **config.weights}
         self._priors = priors
 
-    def reset(self) -> None:  # noqa: B027 (most pools have nothing to forget)
+    def reset(self) -> None:  # noqa: B027 (a pool has nothing to forget, and that is no mistake)
         """Nothing is remembered."""
 
     def fuse(self, slot: Slot) -> Estimate | None:
@@ -120,42 +107,24 @@ class PoolingFuser(ABC):
         if not strengths.any():  # nothing but worthless evidence: fall back on the weights
             strengths = np.array([self._weights[e.modality] for e in parts])
         shares = strengths / strengths.sum()
-        p = np.stack([self._spread(e.scores.taxonomy, e.scores.probabilities) for e in parts])
-        pooled = self._pool(p, strengths, parts)
-        return Estimate(
-            subject=slot.subject,
-            span=slot.span,
-            scores=Scores(self.taxonomy, pooled / pooled.sum()),
-            modality=Modality.FUSED,
-            quality=min(1.0, float(shares @ [e.quality for e in parts])),
-            model_id=self.model_id,
-            blend=Blend(
-                shares={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
-                disagreement=disagreement(p, shares),
-                scores={e.modality: e.scores for e in parts},
-            ),
-            details=_merged_details(parts),
-        )
+        p = np.stack([spread(e, e.scores.probabilities, self.taxonomy) for e in parts])
+        learned = self._fusion is not None and len(parts) > 1
+        if self._fusion is not None and not learned:
+            strengths = np.array([e.quality or 1.0 for e in parts])
+        pooled = self._pool(p, strengths, parts, learned)
+        if learned and self.card is not None:
+            logits = np.log(np.maximum(pooled, 1e-12))[None]
+            calibrated = self.card.calibration.probabilities(logits)[0].astype(np.float64)
+            pooled = np.where(pooled > 0, calibrated, 0.0)
+        return blended(slot, parts, pooled / pooled.sum(), shares, p, self.model_id)
 
     @abstractmethod
     def _strength(self, e: Estimate) -> float:
         """Say how much one modality's estimate counts, ≥ 0."""
 
     @abstractmethod
-    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate]) -> Array:
-        """Pool rows of probabilities (nan: label unknown) into one row, not yet normalised."""
-
-    def _spread(self, source: Taxonomy, values: NDArray[np.floating] | Sequence[float]) -> Array:
-        """Place a model's values at the fused labels; nan where the model has no such label."""
-        foreign = set(source.labels) - set(self.taxonomy.labels)
-        if foreign:
-            raise ModelError(
-                f"cannot fuse scores over {source.name!r}: its labels {sorted(foreign)} are not "
-                f"among {', '.join(self.taxonomy.labels)}; map them to these first"
-            )
-        out = np.full(len(self.taxonomy), np.nan)
-        out[[self.taxonomy.index(label) for label in source.labels]] = values
-        return out
+    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
+        """Pool rows of probabilities (nan: label unknown) into one row."""
 
 
 class WeightedFuser(PoolingFuser):
@@ -164,80 +133,120 @@ class WeightedFuser(PoolingFuser):
     def _strength(self, e: Estimate) -> float:
         return self._weights[e.modality]
 
-    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate]) -> Array:
-        return _known_mean(p, strengths)
+    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
+        return linear_pool(p, strengths)
 
 
-class ConfidenceFuser(PoolingFuser):
+class ConfidenceFuser(WeightedFuser):
     """Linear pool whose weights follow weight × confidence × quality, moment by moment."""
 
     def _strength(self, e: Estimate) -> float:
         return self._weights[e.modality] * e.confidence * e.quality
 
-    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate]) -> Array:
-        return _known_mean(p, strengths)
-
 
 class LogPoolFuser(PoolingFuser):
     """Log-linear pool of calibrated posteriors, each relative to its own prior.
 
-    log p(c) = log π(c) + Σ αₘ · (log pₘ(c) − log πₘ(c)),  αₘ = weight × quality
+    log p(c) = log π(c) + Σ αₘ bₘ(c) (log pₘ(c) − log πₘ(c)),  αₘ = weight × quality
 
-    where πₘ is model m's prior and π the shares' geometric mean of them. For one
-    modality with α = 1 the result is its own posterior; independent modalities
-    that agree strengthen each other, and evidence of poor quality is flattened
-    towards its prior.
+    where πₘ is model m's prior and π the shares' geometric mean of them, or what was
+    learned; the bₘ(c) are 1 unless they were learned. For one modality with α = 1 the
+    result is its own posterior; independent modalities that agree strengthen each
+    other, and evidence of poor quality is flattened towards its prior.
     """
 
     def _strength(self, e: Estimate) -> float:
         return self._weights[e.modality] * e.quality
 
-    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate]) -> Array:
-        prior = np.stack([self._prior(e) for e in parts])
-        log_p, log_prior = (np.log(np.maximum(x, _FLOOR)) for x in (p, prior))
-        evidence = np.nansum(strengths[:, None] * (log_p - log_prior), axis=0)
-        log_pooled = _known_mean(log_prior, strengths) + evidence
-        log_pooled[np.isnan(p).all(axis=0)] = -np.inf
-        pooled: Array = np.exp(log_pooled - log_pooled.max())
-        return pooled
-
-    def _prior(self, e: Estimate) -> Array:
-        n = len(e.scores.taxonomy)
-        return self._spread(e.scores.taxonomy, self._priors.get(e.model_id) or np.full(n, 1.0 / n))
-
-
-def _known_mean(values: Array, weights: Array) -> Array:
-    """Weighted mean of each column over the rows that know it; 0 where none does (nan: unknown)."""
-    known = ~np.isnan(values)
-    total = weights @ known
-    mean: Array = weights @ np.where(known, values, 0.0) / np.where(total > 0, total, 1.0)
-    return mean
+    def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
+        priors = np.stack([prior_of(e, self._priors, self.taxonomy) for e in parts])
+        if not learned or self.card is None or self._fusion is None:
+            return log_pool(p, priors, strengths)
+        by_label = None
+        if self._fusion.by_label:
+            by_label = np.array([self._fusion.by_label[e.modality] for e in parts])
+        prior = self.card.prior
+        return log_pool(
+            p,
+            priors,
+            strengths,
+            by_label=by_label,
+            log_prior=None if prior is None else np.log(np.maximum(prior, 1e-12)),
+            floor=self._fusion.floor,
+        )
 
 
-def disagreement(p: Array, shares: Array) -> float:
-    """Return how much rows of probabilities contradict each other, in [0, 1].
+POOLS: Mapping[Strategy, type[PoolingFuser]] = {
+    Strategy.WEIGHTED: WeightedFuser,
+    Strategy.CONFIDENCE: ConfidenceFuser,
+    Strategy.LOGPOOL: LogPoolFuser,
+}
+"""The class of each strategy that is a pool."""
 
-    The Jensen–Shannon divergence (Lin 1991) over the labels that every row
-    knows, divided by its upper bound, the entropy of the shares.
+
+def blended(
+    slot: Slot,
+    parts: Sequence[Estimate],
+    probabilities: Array,
+    shares: Array,
+    p: Array,
+    model_id: str,
+) -> Estimate:
+    """Return the fused estimate of a slot.
 
     Args:
-        p: shape (rows, labels); nan where a row does not know the label.
-        shares: shape (rows,), summing to 1.
+        slot: whose it is, and when.
+        parts: the evidence that counted.
+        probabilities: the result, shape (canonical labels,).
+        shares: each part's weight in it, summing to 1.
+        p: what each part said, shape (parts, canonical labels); nan: label unknown.
+        model_id: of the fuser.
     """
-    present = shares > 0
-    p, shares = p[present][:, ~np.isnan(p).any(axis=0)], shares[present]
-    bound = _entropy(shares)
-    mass = p.sum(axis=1, keepdims=True)
-    if bound < 1e-12 or not p.size or not mass.all():
-        return 0.0
-    p = p / mass
-    divergence = _entropy(shares @ p) - float(shares @ [_entropy(row) for row in p])
-    return float(np.clip(divergence / bound, 0.0, 1.0))
+    return Estimate(
+        subject=slot.subject,
+        span=slot.span,
+        scores=Scores(CANONICAL, probabilities),
+        modality=Modality.FUSED,
+        quality=min(1.0, float(shares @ [e.quality for e in parts])),
+        model_id=model_id,
+        blend=Blend(
+            shares={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
+            disagreement=disagreement(p, shares),
+            scores={e.modality: e.scores for e in parts},
+        ),
+        details=_merged_details(parts),
+    )
 
 
-def _entropy(p: Array) -> float:
-    positive = p[p > 0]
-    return float(-(positive * np.log(positive)).sum())
+def spread(
+    e: Estimate, values: NDArray[np.floating] | Sequence[float], taxonomy: Taxonomy = CANONICAL
+) -> Array:
+    """Place a model's values at the fused labels; nan where the model has no such label.
+
+    Raises:
+        ModelError: if a label of the model is not among the fused ones.
+    """
+    source = e.scores.taxonomy
+    foreign = set(source.labels) - set(taxonomy.labels)
+    if foreign or source.multi_label:
+        wrong = (
+            f"its labels {sorted(foreign)} are" if foreign else "several may hold at once, which is"
+        )
+        raise ModelError(
+            f"cannot fuse what {e.model_id!r} says over {source.name!r}: {wrong} not among "
+            f"{', '.join(taxonomy.labels)}; map them to these first"
+        )
+    out = np.full(len(taxonomy), np.nan)
+    out[[taxonomy.index(label) for label in source.labels]] = values
+    return out
+
+
+def prior_of(
+    e: Estimate, priors: Mapping[str, Sequence[float]], taxonomy: Taxonomy = CANONICAL
+) -> Array:
+    """Return the prior of an estimate's model at the fused labels; uniform if it has none."""
+    n = len(e.scores.taxonomy)
+    return spread(e, priors.get(e.model_id) or np.full(n, 1.0 / n), taxonomy)
 
 
 def _merged_details(parts: Sequence[Estimate]) -> Mapping[str, object]:

@@ -206,6 +206,61 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class FusionPart:
+    """A recogniser whose answers a fuser was trained with.
+
+    Args:
+        id: of its card.
+        sha256: of its weights, in hex.
+        embedding: width of the embeddings that the fuser takes; None: it takes none.
+    """
+
+    id: str
+    sha256: str
+    embedding: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """What makes a card that of a fuser.
+
+    Args:
+        strategy: name of the strategy.
+        parts: the recognisers that it was trained with.
+        weights: of the pools, one a modality, ≥ 0.
+        by_label: of the log-linear pool, a factor a label for each modality, ≥ 0;
+            empty: 1 each.
+        floor: least probability in a logarithm.
+        slots: over how many slots a net looks; those before the last are the past.
+    """
+
+    strategy: str
+    parts: Mapping[Modality, FusionPart]
+    weights: Mapping[Modality, float] = field(default_factory=dict)
+    by_label: Mapping[Modality, tuple[float, ...]] = field(default_factory=dict)
+    floor: float = 1e-4
+    slots: int = 1
+
+    def __post_init__(self) -> None:
+        numbers = [*self.weights.values(), *sum(map(tuple, self.by_label.values()), ())]
+        if not all(math.isfinite(x) and x >= 0 for x in numbers):
+            raise ValueError("a fuser's weights must be finite and >= 0")
+        if not self.parts or Modality.FUSED in self.parts:
+            raise ValueError("a fuser needs parts: the recognisers that it was trained with")
+        if not (0 < self.floor < 1 and self.slots >= 1):
+            raise ValueError(f"need 0 < floor < 1 and slots >= 1, got {self.floor}, {self.slots}")
+
+    @classmethod
+    def of_mapping(cls, raw: Mapping[str, Any]) -> Fusion:
+        """Read the card's table ``[fusion]``."""
+        fields = dict(raw)
+        parts = {Modality(m): FusionPart(**part) for m, part in fields.pop("parts").items()}
+        weights = {Modality(m): float(w) for m, w in fields.pop("weights", {}).items()}
+        by_label = {Modality(m): tuple(row) for m, row in fields.pop("by_label", {}).items()}
+        return cls(parts=parts, weights=weights, by_label=by_label, **fields)
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Everything known about a model. See the module's text; fields as in the TOML file.
 
@@ -223,6 +278,8 @@ class Card:
             validation data; log-linear pooling divides by it.
         embedding: width of the graph's second output, ``embedding``, float32
             (batch, width); None if it has none.
+        fusion: of a fuser, whose `modality` is ``"fused"`` and which has no
+            `recogniser`: its strategy, and what it was trained with.
         licence: of the weights.
         data: what it was trained on.
         metrics: measured figures.
@@ -240,6 +297,7 @@ class Card:
     calibration: Calibration = Calibration()
     prior: tuple[float, ...] | None = None
     embedding: int | None = None
+    fusion: Fusion | None = None
     licence: str = "unknown"
     data: tuple[Corpus, ...] = ()
     metrics: tuple[Metric, ...] = ()
@@ -258,6 +316,14 @@ class Card:
             )
         if self.taxonomy.multi_label and self.calibration.matrix is not None:
             raise ValueError(f"card {self.id!r}: labels that may be several need no matrix")
+        if (self.fusion is not None) != (self.modality is Modality.FUSED):
+            raise ValueError(f"card {self.id!r}: modality fused and a table [fusion] go together")
+        for modality, row in (self.fusion.by_label if self.fusion else {}).items():
+            if len(row) != len(self.taxonomy):
+                raise ValueError(
+                    f"card {self.id!r}: by_label of {modality.value} has {len(row)} entries for "
+                    f"{len(self.taxonomy)} labels"
+                )
         if self.embedding is not None and self.embedding < 1:
             raise ValueError(f"card {self.id!r}: embedding must be ≥ 1, got {self.embedding}")
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
@@ -306,11 +372,15 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
             to_ns(window["seconds"]), to_ns(window["hop"]), to_ns(window.get("lookahead", 0.0))
         )
     prior = fields.pop("prior", None)
+    fusion = fields.pop("fusion", None)
+    if fusion is not None:
+        fields.setdefault("recogniser", "")
     return Card(
         modality=Modality(fields.pop("modality")),
         taxonomy=taxonomy,
         files={role: ModelFile(**f) for role, f in fields.pop("files").items()},
         window=window,
+        fusion=None if fusion is None else Fusion.of_mapping(fusion),
         calibration=Calibration(**fields.pop("calibration", {})),
         prior=None if prior is None else tuple(prior),
         data=tuple(Corpus(**c) for c in fields.pop("data", ())),

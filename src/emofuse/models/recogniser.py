@@ -64,7 +64,7 @@ class OnnxRecogniser(ABC):
         """Answer prepared samples in order: calibrated probabilities, never logits.
 
         Raises:
-            ModelError: if the graph's embeddings are not what the card declares.
+            ModelError: if the graph's answers or embeddings are not what the card declares.
         """
         if not batch:
             return []
@@ -72,7 +72,16 @@ class OnnxRecogniser(ABC):
         p = self.card.calibration.probabilities(logits, self.taxonomy.multi_label)
         # Copies: a view would keep the embeddings of the whole batch alive.
         rows = [None] * len(batch) if embeddings is None else [e.copy() for e in embeddings]
-        return [Answer(Scores(self.taxonomy, row), e) for row, e in zip(p, rows, strict=True)]
+        return [Answer(self._scores(x), e) for x, e in zip(p, rows, strict=True)]
+
+    def _scores(self, row: NDArray[np.float32]) -> Scores:
+        try:
+            return Scores(self.taxonomy, row)
+        except ValueError as e:
+            raise ModelError(
+                f"model {self.model_id!r} gave scores that are none over {self.taxonomy.name!r}: "
+                f"{e}; get or export the model again"
+            ) from e
 
     def outputs(
         self, rows: Sequence[NDArray[Any]]
@@ -84,7 +93,7 @@ class OnnxRecogniser(ABC):
             (len(rows), `embedding`); None if the card declares none.
 
         Raises:
-            ModelError: if the graph's embeddings are not what the card declares.
+            ModelError: if the graph's answers or embeddings are not what the card declares.
         """
         logits, *more = self._session.answer(*self.collate(rows))
         if self.embedding is None:

@@ -1,0 +1,94 @@
+"""From the card of a trained fuser to the fuser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..core.estimates import Modality
+from ..core.labels import CANONICAL
+from ..core.protocols import Fuser
+from ..errors import InputError, ModelError
+from ..models.card import Card, Fusion
+from ..models.store import Store
+from .config import FusionConfig, Strategy
+from .rules import POOLS
+
+
+def make_trained(
+    config: FusionConfig,
+    card_id: str,
+    priors: Mapping[str, Sequence[float]],
+    models: Mapping[Modality, Card] | None,
+    store: Store | None,
+) -> Fuser:
+    """Build a trained fuser; see `fusion.rules.make_fuser`.
+
+    Raises:
+        InputError: if it is one of another strategy.
+        ModelError: if there is none of that id, or it does not suit the recognisers.
+    """
+    store = store or Store()
+    card = _card(store, config, card_id)
+    fusion = card.fusion
+    if fusion is None:
+        raise ModelError(
+            f"model {card.id!r} is for {card.modality.value}, not a fuser: fusion.model needs what "
+            "`emofuse train fusion` makes"
+        )
+    if fusion.strategy != config.strategy.value:
+        raise InputError(
+            f"the fuser {card.id!r} was trained for the strategy {fusion.strategy!r}, but "
+            f"fusion.strategy is {config.strategy.value!r}: give both the same"
+        )
+    if card.taxonomy.labels != CANONICAL.labels:
+        raise ModelError(
+            f"the fuser {card.id!r} answers over {', '.join(card.taxonomy.labels)}, fused results "
+            f"are over {', '.join(CANONICAL.labels)}: train it again"
+        )
+    for modality, model in (models or {}).items():
+        check_part(card.id, fusion, modality, model)
+    if not config.strategy.learned:
+        return POOLS[config.strategy](config, priors, card)
+    from .learned import GraphFuser, HybridFuser
+
+    kind = HybridFuser if config.strategy is Strategy.HYBRID else GraphFuser
+    return kind(card, store.files(card), priors, config.history)
+
+
+def check_part(fuser: str, fusion: Fusion, modality: Modality, model: Card) -> None:
+    """Check that a fuser was trained with a recogniser.
+
+    Raises:
+        ModelError: if it was not; the message names both sides.
+    """
+    part = fusion.parts.get(modality)
+    if part is None:
+        known = " and ".join(m.value for m in fusion.parts)
+        raise ModelError(
+            f"the fuser {fuser!r} was trained for {known}, but {model.id!r} is for "
+            f"{modality.value}: leave {modality.value} out of `modalities`, or choose another fuser"
+        )
+    sha256 = model.files["weights"].sha256 if "weights" in model.files else ""
+    if (part.id, part.sha256) != (model.id, sha256):
+        raise ModelError(
+            f"the fuser {fuser!r} was trained with {part.id!r} ({part.sha256[:12]}…), but "
+            f"{model.id!r} ({sha256[:12]}…) is loaded for {modality.value}: load that model, or "
+            "train the fuser again with `emofuse train fusion`"
+        )
+
+
+def _card(store: Store, config: FusionConfig, card_id: str) -> Card:
+    known = [c.id for c in store.cards() if c.modality is Modality.FUSED]
+    if config.model is None and card_id not in known:
+        raise ModelError(
+            f"the strategy {config.strategy.value!r} needs a trained fuser and there is no "
+            f"{card_id!r}: train one with `emofuse train fusion --strategy "
+            f"{config.strategy.value}` and name its card under fusion.model (there are "
+            f"{', '.join(known) or 'none'}), or choose {', '.join(s.value for s in POOLS)}"
+        )
+    if config.model is not None and card_id not in {c.id for c in store.cards()}:
+        raise ModelError(
+            f"no fuser {card_id!r}; there are {', '.join(known) or 'none'}. Cards in further "
+            "folders are found through EMOFUSE_MODELS"
+        )
+    return store.card(card_id)
