@@ -4,7 +4,7 @@ import { button, el, paint } from "./dom.js";
 import { NAMES, clock, percent } from "./format.js";
 import { at, firstAfter, ordered, top } from "./people.js";
 
-const HEIGHT = { fused: 30, mix: 72, lane: 20, gap: 6, axis: 22, wave: 44 };
+const HEIGHT = { fused: 30, mix: 72, lane: 20, gap: 6, axis: 22 };
 const FINEST = 1.5; // narrower cells (in pixels) are drawn as means
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
@@ -87,6 +87,14 @@ function names(pen, cells, x, y, height, colours, size) {
   }
 }
 
+function gutterText(pen, text, x, y, size, colour) {
+  pen.font = `${size}px system-ui, sans-serif`;
+  pen.fillStyle = colour;
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  pen.fillText(text, x.from - 7, y);
+}
+
 /** Probabilities stacked, as steps. */
 function mixture(pen, cells, labels, x, y, height) {
   for (const cell of cells) {
@@ -105,19 +113,19 @@ function mixture(pen, cells, labels, x, y, height) {
 export class Lanes {
   /** `onseek(t)` hears where the user wants to be, `onselect(person)` whose lane was touched. */
   constructor({ duration, onseek, onselect, live = false, legend = true }) {
-    Object.assign(this, { duration, onseek, onselect, live, time: 0, charts: [], wave: null });
+    Object.assign(this, { duration, onseek, onselect, live, time: 0, charts: [], tracks: [] });
     this.view = [0, duration];
     this.where = el("output", { class: "where" });
     this.tip = el("div", { class: "tip", hidden: true });
     this.axis = el("canvas", { class: "axis", style: { height: `${HEIGHT.axis}px` } });
-    this.waveform = el("canvas", { class: "axis", hidden: true, style: { height: `${HEIGHT.wave}px` } });
+    this.above = el("div", {});
     this.knob = el("div", {
       class: "playhead", role: "slider", tabIndex: 0, "aria-label": "Playhead", "aria-valuemin": "0",
       "aria-orientation": "horizontal", hidden: live, onkeydown: (event) => this.key(event),
     });
     this.pointer = el("div", { class: "pointer", hidden: true });
     this.rows = el("div", { class: "rows" });
-    this.area = el("div", { class: "scrub" }, this.waveform, this.axis, this.rows, this.pointer, this.knob);
+    this.area = el("div", { class: "scrub" }, this.above, this.axis, this.rows, this.pointer, this.knob);
     const tools = live ? null : el("div", { class: "tools" }, this.where,
       button("minus", "", () => this.zoom(2), { title: "Zoom out" }), button("plus", "", () => this.zoom(0.5), { title: "Zoom in" }),
       button(null, "all", () => this.show(0, this.duration), { title: "Show the whole length" }));
@@ -147,6 +155,14 @@ export class Lanes {
     this.draw();
   }
 
+  /** Something else along the same time, above the people: draw(pen, x, [from, to], height, colours). */
+  addTrack(name, height, draw) {
+    const canvas = el("canvas", { class: "track", role: "img", "aria-label": name, style: { height: `${height}px` } });
+    this.above.append(canvas);
+    this.tracks.push({ canvas, name, draw });
+    this.draw();
+  }
+
   chart(person) {
     const canvas = el("canvas", { role: "img", "aria-label": `Timeline of ${person.name}` });
     const row = el("section", { class: "row", dataset: { subject: person.subject } },
@@ -172,7 +188,13 @@ export class Lanes {
       const colours = theme();
       for (const chart of this.charts) this.drawChart(chart, colours);
       paint(this.axis, (pen, width) => this.drawAxis(pen, width, colours));
-      if (this.wave) paint(this.waveform, (pen, width, height) => this.wave(pen, this.scale(width), this.view, height, colours));
+      for (const { canvas, name, draw } of this.tracks) {
+        paint(canvas, (pen, width, height) => {
+          const x = this.scale(width);
+          draw(pen, x, this.view, height, colours);
+          gutterText(pen, name, x, height / 2, 11, colours.soft);
+        });
+      }
       this.place();
     });
   }
@@ -194,11 +216,8 @@ export class Lanes {
         if (key === "mix") mixture(pen, cells, this.labels, x, y, height);
         else ribbon(pen, cells, x, y, height, colours, key === "fused" ? 12 : 10.5);
         pen.restore();
-        pen.font = `${key === "fused" ? 12 : 11}px system-ui, sans-serif`;
-        pen.fillStyle = key === "fused" ? colours.ink : colours.soft;
-        pen.textAlign = "right";
-        pen.textBaseline = "middle";
-        pen.fillText(key === "mix" ? "mix" : NAMES[key], x.from - 7, y + height / 2);
+        const result = key === "fused";
+        gutterText(pen, key === "mix" ? "mix" : NAMES[key], x, y + height / 2, result ? 12 : 11, result ? colours.ink : colours.soft);
         y += height + HEIGHT.gap;
       }
     });

@@ -27,12 +27,20 @@ export function ordered(labels) {
   return [...known, ...[...labels].filter((label) => !Object.hasOwn(COLOURS, label))];
 }
 
-function cellOf(e) {
+export function cellOf(e) {
   return {
     start: e.start, end: e.end, label: e.label, confidence: e.confidence, quality: e.quality, p: e.probabilities,
     uncertain: e.uncertain ?? null, shares: e.blend?.shares ?? {}, disagreement: e.blend?.disagreement ?? null,
     text: e.details?.text ?? null, box: e.details?.box ?? null,
   };
+}
+
+/** What each modality said in a fused estimate: files and live messages write it a little differently. */
+export function parts(e) {
+  return Object.fromEntries(Object.entries(e.blend?.scores ?? {}).map(([modality, score]) => {
+    const p = score.probabilities ?? score, label = top(p);
+    return [modality, { start: e.start, end: e.end, label, confidence: p[label], p, uncertain: null }];
+  }));
 }
 
 class Person {
@@ -53,12 +61,7 @@ class Person {
       return;
     }
     insert(this.lanes.fused, cell);
-    for (const [modality, { probabilities }] of Object.entries(e.blend?.scores ?? {})) {
-      const label = top(probabilities);
-      insert(this.lanes[modality], {
-        start: e.start, end: e.end, label, confidence: probabilities[label], p: probabilities, uncertain: null,
-      });
-    }
+    for (const [modality, part] of Object.entries(parts(e))) insert(this.lanes[modality], part);
   }
 
   /** The lanes that hold anything. Where nothing was fused, what the models said by themselves. */

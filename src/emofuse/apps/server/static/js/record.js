@@ -20,9 +20,6 @@ export class Recording {
     if (estimate.end > this.start && (this.end === null || estimate.start < this.end)) this.estimates.push(estimate);
   }
 
-  pause() { if (this.recorder.state === "recording") this.recorder.pause(); }
-  resume() { if (this.recorder.state === "paused") this.recorder.resume(); }
-
   stop(end) {
     this.end = end;
     return new Promise((resolve) => {

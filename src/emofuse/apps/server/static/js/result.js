@@ -202,10 +202,7 @@ export class Result {
       const data = await api.media(this.job.id, index, WAVE_BYTES, this.aborter.signal);
       const { peaks, duration } = await peaksOf(data);
       this.player.setPeaks(peaks);
-      if (!this.lanes) return;
-      this.lanes.wave = (pen, x, [from, to], height, colours) => drawPeaks(pen, peaks, duration, x, from, to, height, colours);
-      this.lanes.waveform.hidden = false;
-      this.lanes.draw();
+      this.lanes?.addTrack("sound", 44, (pen, x, view, height, colours) => drawPeaks(pen, peaks, duration, x, view, height, colours));
     } catch {
       // No waveform: the browser cannot decode this sound, or the user has left. Everything else is there.
     }
@@ -214,7 +211,7 @@ export class Result {
   key(event) { return this.player?.key(event) ?? false; }
 }
 
-function drawPeaks(pen, peaks, duration, x, from, to, height, colours) {
+function drawPeaks(pen, peaks, duration, x, [from, to], height, colours) {
   pen.fillStyle = colours.soft;
   for (let place = x.from; place < x.to; place += 2) {
     const t = from + ((place - x.from) / (x.to - x.from)) * (to - from);
@@ -222,8 +219,4 @@ function drawPeaks(pen, peaks, duration, x, from, to, height, colours) {
     const tall = Math.max(1, peak * (height - 6));
     pen.fillRect(place, (height - tall) / 2, 1.4, tall);
   }
-  pen.font = "11px system-ui, sans-serif";
-  pen.textAlign = "right";
-  pen.textBaseline = "middle";
-  pen.fillText("sound", x.from - 7, height / 2);
 }
