@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from ..core.media import AudioChunk, Frame, MediaInfo, Packet, Progress, Track, Utterance
@@ -13,6 +13,12 @@ from ..core.time import Span, ns_to_samples, to_ns
 
 PIECE_NS = to_ns(0.04)
 """Longest piece of sound that comes at once, as from a microphone."""
+
+LATE_NS = to_ns(0.1)
+"""A picture that is decoded this late is left out, as a camera would have left it out."""
+
+STALE_NS = to_ns(0.5)
+"""But one comes at least so often."""
 
 
 class Paced:
@@ -33,6 +39,8 @@ class Paced:
     def __init__(self, opener: Callable[[], Source], loop: bool = False) -> None:
         self._opener, self._loop = opener, loop
         self._stop = threading.Event()
+        self._shown_ns = 0
+        self._playing = False
         self._source = opener()
 
     @property
@@ -44,25 +52,45 @@ class Paced:
         """Yield the source's packets in real time."""
         if self.origin_ns is None:
             self.origin_ns = time.monotonic_ns()
-        offset_ns = time.monotonic_ns() - self.origin_ns
-        while True:
-            end_ns = offset_ns
-            for packet in self._source.packets():
-                for piece in _pieces(packet):
-                    later = _later(piece, offset_ns)
-                    if self._stop.wait(self._wait(later)):
-                        return
-                    end_ns = max(end_ns, _due_ns(later))
-                    yield later
-            if not self._loop:
-                return
+        self._playing = True
+        try:
+            offset_ns = time.monotonic_ns() - self.origin_ns
+            while not self._stop.is_set():
+                offset_ns = yield from self._play(offset_ns)
+                if not self._loop:
+                    return
+                self._source.close()
+                self._source = self._opener()
+        finally:
             self._source.close()
-            self._source, offset_ns = self._opener(), end_ns
 
     def close(self) -> None:
-        """End the play and close the source; harmless when called twice."""
+        """End the play; harmless when called twice, and from another thread than plays."""
         self._stop.set()
-        self._source.close()
+        if not self._playing:  # else who plays closes it: files mind being closed while read
+            self._source.close()
+
+    def _play(self, offset_ns: int) -> Generator[Packet, None, int]:
+        """Play the source once; return when it ended."""
+        end_ns = offset_ns
+        for packet in self._source.packets():
+            for piece in _pieces(packet):
+                later = _later(piece, offset_ns)
+                if self._stop.wait(self._wait(later)):
+                    return end_ns
+                end_ns = max(end_ns, _due_ns(later))
+                if not (isinstance(later, Frame) and self._is_late(later)):
+                    yield later
+        return end_ns
+
+    def _is_late(self, frame: Frame) -> bool:
+        assert self.origin_ns is not None
+        now_ns = time.monotonic_ns()
+        late = now_ns - self.origin_ns - frame.at.start_ns > LATE_NS
+        if late and now_ns - self._shown_ns < STALE_NS:
+            return True
+        self._shown_ns = now_ns
+        return False
 
     def _wait(self, packet: Packet) -> float:
         assert self.origin_ns is not None

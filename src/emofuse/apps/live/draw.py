@@ -52,14 +52,17 @@ class Painter:
         target.fill(BACK)
         width, height = target.get_size()
         panel = self._px(PANEL) if width >= self._px(PANEL) * 2 else 0
-        foot = self._px(34)
+        foot = self._px(54)
         pad = self._px(PAD)
         view = pygame.Rect(pad, pad, width - panel - 2 * pad, height - foot - 2 * pad)
         self._picture(target, view, snap, status)
         if panel:
             side = pygame.Rect(width - panel, pad, panel - pad, height - foot - 2 * pad)
             self._panel(target, side, snap, status)
-        self._foot(target, pygame.Rect(pad, height - foot, width - 2 * pad, foot), status)
+        claim = self._text(CLAIM, 13, SOFT)
+        target.blit(claim, claim.get_rect(midleft=(pad, height - foot + self._px(4))))
+        line = pygame.Rect(pad, height - self._px(36), width - 2 * pad, self._px(30))
+        self._foot(target, line, status)
 
     def splash(self, target: pygame.Surface, text: str) -> None:
         """Draw a line of text on an empty window."""
@@ -192,26 +195,29 @@ class Painter:
         voice = pygame.Rect(side.x, side.bottom - voice_height, side.w, voice_height)
         people = pygame.Rect(side.x, side.y, side.w, side.h - voice_height - self._px(12))
         known = [p for p in snap.people if p.estimate is not None]
-        room = max(1, people.h // self._px(254))
+        few = len(known) == 1 or people.h >= self._px(254) * len(known)
+        room = max(1, people.h // self._px(254 if few else 164))
         y = people.y
         if not known:
             card = pygame.Rect(people.x, y, people.w, self._px(92))
             pygame.draw.rect(target, CARD, card, border_radius=self._px(10))
             self._centre(target, "Nobody is seen or heard yet", 15, SOFT, card.center)
         for person in known[:room]:
-            y += self._person(target, pygame.Rect(people.x, y, people.w, people.bottom - y), person)
-            y += self._px(12)
+            card = pygame.Rect(people.x, y, people.w, people.bottom - y)
+            y += self._person(target, card, person, len(CANONICAL) if few else 3) + self._px(12)
         if len(known) > room and y + self._px(18) < voice.y:
             more = self._text(f"and {len(known) - room} more", 13, FAINT)
             target.blit(more, (people.x + self._px(14), y - self._px(6)))
         self._voice(target, voice, snap, status)
 
-    def _person(self, target: pygame.Surface, room: pygame.Rect, person: Person) -> int:
-        """Draw a card about a person; return its height."""
+    def _person(self, target: pygame.Surface, room: pygame.Rect, person: Person, most: int) -> int:
+        """Draw a card about a person with bars of the `most` likely labels; return its height."""
         e = person.estimate
         assert e is not None
         pad, row = self._px(14), self._px(18)
-        rows = [label for label in CANONICAL.labels if label in e.scores.taxonomy.labels]
+        rows = list(e.scores.taxonomy.labels)
+        if len(rows) > most:
+            rows = sorted(rows, key=lambda label: -e.scores[label])[:most]
         head = self._px(62)
         tail = self._px(40) if e.blend is not None else self._px(12)
         height = head + row * len(rows) + tail
@@ -296,7 +302,7 @@ class Painter:
                 y += line.get_height()
 
     def _foot(self, target: pygame.Surface, line: pygame.Rect, status: Status) -> None:
-        y = line.centery - self._px(5)
+        y = line.centery
         facts = [f"{_name(m)} {ms:.0f} ms" for m, ms in sorted(status.latency_ms.items())]
         facts += [f"picture {status.age_ms:.0f} ms old", f"{status.fps:.0f} fps"]
         facts.append(f"{status.dropped} dropped")
@@ -319,9 +325,6 @@ class Painter:
             pygame.draw.rect(target, LINE, back, border_radius=self._px(4))
             target.blit(cap, cap.get_rect(center=back.center))
             right = back.left - self._px(12)
-        claim = self._text(CLAIM, 12, SOFT)
-        if right - x > claim.get_width() + self._px(20):
-            target.blit(claim, claim.get_rect(center=((x + right) // 2, y)))
 
     def _centre(
         self,
@@ -359,10 +362,11 @@ class Painter:
 
 
 def _surface(picture: Picture, mirror: bool) -> pygame.Surface:
-    image = picture.image[:, ::-1] if mirror else picture.image
-    height, width = image.shape[:2]
-    pixels = np.ascontiguousarray(image)
-    return pygame.image.frombuffer(pixels.tobytes(), (width, height), "RGB")
+    height, width = picture.image.shape[:2]
+    pixels = np.ascontiguousarray(picture.image)
+    surface = pygame.image.frombuffer(pixels.data.cast("B"), (width, height), "RGB")
+    # Either way a copy: what is drawn on it must not reach the picture that is analysed.
+    return pygame.transform.flip(surface, True, False) if mirror else surface.copy()
 
 
 def _fit(size: tuple[int, int], room: pygame.Rect) -> pygame.Rect:
@@ -399,16 +403,14 @@ def _wave(target: pygame.Surface, area: pygame.Rect, wave: Any) -> None:
         return
     full = np.zeros(int(WAVE_RATE * WAVE_SECONDS), np.float32)
     full[-len(wave) :] = wave
-    edges = np.linspace(0, len(full), bars + 1).astype(int)
-    for i in range(bars):
-        loud = float(full[edges[i] : edges[i + 1]].max(initial=0.0))
-        half = round(min(1.0, loud) ** 0.6 * area.h / 2)
-        if half < 1:
-            continue
+    edges = np.linspace(0, len(full), bars, endpoint=False).astype(int)
+    halves = np.minimum(1.0, np.maximum.reduceat(full, edges)) ** 0.6 * area.h / 2
+    for i, half in enumerate(halves.round().astype(int).tolist()):
         fade = 0.35 + 0.65 * i / bars
         colour = tuple(round(c * fade) for c in _SHADES[Modality.SPEECH])
-        bar = pygame.Rect(area.x + i * step, area.centery - half, max(1, step - 1), 2 * half)
-        pygame.draw.rect(target, colour, bar)
+        if half:
+            bar = (area.x + i * step, area.centery - half, max(1, step - 1), 2 * half)
+            pygame.draw.rect(target, colour, bar)
 
 
 def _headline(e: Estimate) -> str:
