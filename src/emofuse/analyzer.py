@@ -33,6 +33,7 @@ from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
 from .engine.align import Aligner
 from .engine.branch import Branch
+from .engine.link import Link, LinkConfig, LinkMethod
 from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
 from .engine.windows import Recognise, Windower
@@ -88,6 +89,7 @@ class AnalyzerConfig:
         max_side: pictures with a longer side (pixels) are shrunk to this first.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
+        link: how a voice is given to the face that speaks.
         smoothing_seconds: older spelling of `smoothing` with the method exponential and
             this half-life; 0: none. Empty once it has been read.
         batch: most samples that a model is given at once.
@@ -110,6 +112,7 @@ class AnalyzerConfig:
     max_side: int = 1280
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
     smoothing_seconds: float | None = None
     batch: int = 8
     max_wait_seconds: float = 1.0
@@ -290,6 +293,7 @@ class Analyzer:
         config = self.config
         return (
             Aligner(to_ns(config.slot_seconds), self._present(info)),
+            *((Link(config.link),) if self._can_link(info) else ()),
             Fuse(self.fuser(info)),
             make_smoother(config.smoothing, to_ns(config.slot_seconds)),
             Abstain(config.abstain, self._present(info)),
@@ -326,10 +330,16 @@ class Analyzer:
         }
         return tuple(m for m in self.config.modalities if can[m])
 
+    def _can_link(self, info: MediaInfo) -> bool:
+        """Whether there may be faces and voices, to be linked."""
+        present = self._present(info)
+        return Modality.FACE in present and len(present) > 1
+
     def _face_branch(self, info: MediaInfo) -> Branch:
         from .face.track import FaceTracker
 
         face = self.config.face
+        mouths = self._can_link(info) and self.config.link.method is LinkMethod.MOUTH
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
         detector = self._detector
@@ -341,7 +351,7 @@ class Analyzer:
             face = replace(face, detect_every=1, confirmations=1 + every * (face.confirmations - 1))
         stage = Chain(
             Select(Track.VIDEO),
-            FaceTracker(detector, face),
+            FaceTracker(detector, face, mouths=mouths),
             self._recognise(Modality.FACE),
         )
         return Branch("face", Track.VIDEO, stage, Modality.FACE)

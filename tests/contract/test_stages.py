@@ -18,6 +18,7 @@ from emofuse.core.media import AudioChunk, Frame, Progress, Sample, Track, Utter
 from emofuse.core.protocols import Slot, Stage
 from emofuse.core.time import NS
 from emofuse.engine.align import Aligner
+from emofuse.engine.link import Link
 from emofuse.engine.pipeline import Chain, Fork, Fuse, Select
 from emofuse.engine.smooth import ExponentialSmoother, HmmSmoother, RollingMean
 from emofuse.engine.windows import Recognise, Windower
@@ -82,6 +83,11 @@ STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
         lambda: ExponentialSmoother(NS // 2),
         lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
     ),
+    "tracker-with-mouths": (
+        lambda: FaceTracker(HaarDetector(), mouths=True),
+        lambda: [Select(Track.VIDEO)],
+    ),
+    "link": (Link, lambda: [*faces(), Aligner(NS // 2, [Modality.FACE])]),
     "mean": (
         lambda: RollingMean(2 * NS),
         lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],

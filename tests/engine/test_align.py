@@ -43,34 +43,21 @@ def slots(items: list) -> list[tuple[str, float, float, list[str]]]:
     ]
 
 
-def test_a_voice_belongs_to_the_only_face() -> None:
+def test_evidence_is_gathered_by_subject_and_hop() -> None:
     out = run(
         Aligner(NS, [FACE, SPEECH]),
         estimate(FACE, 0.0, 0.5),
         estimate(FACE, 0.5, 1.0),
+        estimate(FACE, 0.0, 1.0, subject=B),
         estimate(SPEECH, 0.0, 2.0, subject=SPEAKER),
         progress(FACE, 2),
         progress(SPEECH, 2),
     )
     assert slots(out) == [
-        ("face-1", 0, 1, ["face", "speech"]),
-        ("speaker-1", 1, 2, ["speech"]),  # the face has gone, the voice has not
-    ]
-
-
-def test_between_two_faces_the_voice_stays_with_an_unknown_speaker() -> None:
-    out = run(
-        Aligner(NS, [FACE, SPEECH]),
-        estimate(FACE, 0, 1, subject=A),
-        estimate(FACE, 0, 1, subject=B),
-        estimate(SPEECH, 0, 1, subject=SPEAKER),
-        progress(FACE, 1),
-        progress(SPEECH, 1),
-    )
-    assert slots(out) == [
         ("face-1", 0, 1, ["face"]),
         ("face-2", 0, 1, ["face"]),
         ("speaker-1", 0, 1, ["speech"]),
+        ("speaker-1", 1, 2, ["speech"]),
     ]
 
 
@@ -102,7 +89,7 @@ def test_fine_estimates_come_out_pooled_and_coarse_ones_as_they_are() -> None:
     (face,) = [e for e in estimates if e.modality is FACE]
     assert face.span == Span(0, NS)
     assert face.scores.probabilities[:2] == pytest.approx([0.44, 0.44])
-    assert [s[3] for s in slots(out)] == [["face", "speech"], ["speech"], ["speech"]]
+    assert [s[3] for s in slots(out)] == [["face"], ["speech"], ["speech"], ["speech"]]
 
 
 def test_the_last_slot_ends_with_the_stream() -> None:
@@ -134,3 +121,13 @@ def test_embeddings_are_pooled_as_the_scores_are() -> None:
     assert pooled.dtype == np.float32
     np.testing.assert_allclose(pooled, [0.8, 0.2], atol=1e-6)
     assert pool([sharp, estimate(FACE, 0, 1)], Span(0, NS)).embedding is None
+
+
+def test_pooling_keeps_the_mean_motion_of_the_mouth_and_the_box_of_the_best_view() -> None:
+    views = [
+        replace(estimate(FACE, 0.0, 0.5, q=0.9), details={"box": 1}),  # the first: no motion yet
+        replace(estimate(FACE, 0.5, 0.75, q=0.5), details={"box": 2, "mouth": 0.1}),
+        replace(estimate(FACE, 0.75, 1.0, q=0.5), details={"box": 3, "mouth": 0.3}),
+    ]
+    details = pool(views, Span(0, NS)).details
+    assert details == {"box": 1, "mouth": pytest.approx(0.2)}

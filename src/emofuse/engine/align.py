@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
+from ..core.estimates import SPEAKER, Estimate, Modality, Scores, Subject
 from ..core.media import Progress
 from ..core.protocols import Slot
 from ..core.time import Span
@@ -21,7 +22,8 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     """Summarise one modality's estimates of one subject over a span.
 
     Probabilities and embeddings are averaged, weighted by overlap with the span ×
-    quality; quality by overlap. Details are those of the best single piece of evidence.
+    quality; quality by overlap. Details are those of the best single piece of evidence,
+    but for the mouth's motion, of which the mean is kept.
     """
     if len(estimates) == 1:
         return replace(estimates[0], span=span)
@@ -39,7 +41,13 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
         scores=Scores(best.scores.taxonomy, share @ p),
         quality=min(1.0, float(overlap @ quality / overlap.sum())),
         embedding=_mean_embedding(estimates, share),
+        details=_pooled_details(estimates, best),
     )
+
+
+def _pooled_details(estimates: Sequence[Estimate], best: Estimate) -> Mapping[str, Any]:
+    motion = [e.details["mouth"] for e in estimates if "mouth" in e.details]
+    return {**best.details, "mouth": sum(motion) / len(motion)} if motion else best.details
 
 
 def _mean_embedding(
@@ -63,7 +71,8 @@ class Aligner:
     Slots lie at multiples of `hop_ns`. A slot is emitted as soon as every
     modality's progress has passed its end; the last one is clipped to the end of
     the stream. Estimates finer than a slot (`pooled`) come out as one per slot,
-    the others as they came in, before the slots that hold them.
+    the others as they came in, before the slots that hold them. Voices stay with the
+    unknown speaker here; see `engine.link`.
 
     Args:
         hop_ns: length of a slot.
@@ -134,11 +143,9 @@ class Aligner:
 
 
 def _slots(span: Span, evidence: dict[tuple[Subject, Modality], Estimate]) -> Iterator[Slot]:
-    """Gather each subject's evidence; voices go to the face they belong to."""
-    faces = sorted({s for s, _ in evidence if s.kind is SubjectKind.FACE})
-    by_subject: dict[Subject, dict[Modality, Estimate]] = {face: {} for face in faces}
+    """Gather each subject's evidence."""
+    by_subject: dict[Subject, dict[Modality, Estimate]] = {}
     for (subject, modality), estimate in evidence.items():
-        owner = sole_face(faces) if modality in VOICE else subject
-        by_subject.setdefault(owner, {})[modality] = estimate
+        by_subject.setdefault(subject, {})[modality] = estimate
     for subject in sorted(by_subject):
         yield Slot(subject, span, by_subject[subject])

@@ -16,6 +16,7 @@ from ..core.time import to_ns
 from .config import FaceConfig
 from .crop import crop_face
 from .detect import Box, Detection, Detector, iou
+from .mouth import MouthMotion
 from .quality import look
 
 CUT = 0.5
@@ -60,9 +61,13 @@ class FaceTracker:
     Args:
         detector: finds the faces.
         config: how they are followed.
+        mouths: whether to measure how much each mouth moves: ``details["mouth"]``.
     """
 
-    def __init__(self, detector: Detector, config: FaceConfig | None = None) -> None:
+    def __init__(
+        self, detector: Detector, config: FaceConfig | None = None, *, mouths: bool = False
+    ) -> None:
+        self._mouths = MouthMotion() if mouths else None
         self._detector = detector
         self._config = config or FaceConfig()
         self._hold_ns = to_ns(self._config.hold_seconds)
@@ -71,6 +76,8 @@ class FaceTracker:
     def reset(self) -> None:
         """Forget the stream; the next face is number 1 again."""
         self._index = 0  # of the next picture; sampled pictures are counted, nothing else
+        if self._mouths is not None:
+            self._mouths.reset()
         self._pending: list[tuple[int, Frame]] = []
         self._tracks: list[_Face] = []
         self._given_up: list[_Face] = []
@@ -207,6 +214,9 @@ class FaceTracker:
             quality = seen.quality * (LOST_QUALITY if lost else 1.0)
             subject = Subject(SubjectKind.FACE, face.number or 0)
             details = {"box": _fractions(detection.box, frame.image.shape), **seen.details}
+            if self._mouths is not None:
+                motion = self._mouths.measure(subject.number, frame.image, detection, frame.at)
+                details |= {} if motion is None else {"mouth": motion}
             yield Sample(subject, frame.at, crop, quality, details)
 
 
