@@ -11,6 +11,7 @@ from tests.sources.source_laws import check_laws, read
 from emofuse.core.media import AudioChunk, Frame, Track, Utterance
 from emofuse.core.protocols import Source
 from emofuse.sources.file import open_source
+from emofuse.sources.paced import Paced
 from emofuse.sources.prefetch import Prefetch
 from emofuse.text.transcripts import read_transcript
 
@@ -33,6 +34,7 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "sound with transcript": with_transcript,
     "picture": lambda folder: open_source(folder / "portrait.jpg"),
     "text": text,
+    "played picture": lambda folder: Paced(lambda: open_source(folder / "portrait.jpg")),
     "prefetched video": lambda folder: Prefetch(open_source(folder / "talking.mp4")),
 }
 

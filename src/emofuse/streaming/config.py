@@ -64,7 +64,11 @@ def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
         max_wait_seconds=0.0,
         lookahead_seconds=0.0,
         face=replace(
-            config.face, detector=DetectorName.COMPACT, detect_every=3, between=Between.FLOW
+            config.face,
+            detector=DetectorName.COMPACT,
+            detect_every=3,
+            between=Between.FLOW,
+            hold_seconds=min(config.face.hold_seconds, 0.3),  # all faces wait for a lost one
         ),
         transcribe=replace(
             config.transcribe, longest_seconds=min(config.transcribe.longest_seconds, 6.0)

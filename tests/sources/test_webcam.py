@@ -1,0 +1,58 @@
+"""Cameras through OpenCV; a video file that OpenCV opens stands for the device."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+
+from emofuse.core.media import Frame, Note
+from emofuse.core.time import NS
+from emofuse.errors import InputError
+from emofuse.sources.webcam import Webcam, list_cameras
+
+
+def test_a_camera_that_is_not_there_is_an_error_that_helps() -> None:
+    with pytest.raises(InputError, match=r"camera 93 cannot be opened.*emofuse devices"):
+        Webcam(93)
+
+
+def test_pictures_have_the_time_when_they_came_and_never_overlap(media: Path) -> None:
+    camera = Webcam(media / "talking.mp4")
+    assert camera.info.video is not None
+    before = camera.origin_ns = time.monotonic_ns()
+    frames = []
+    for packet in camera.packets():
+        assert isinstance(packet, Frame)
+        assert packet.at.start_ns <= time.monotonic_ns() - before + NS
+        frames.append(packet)
+        if len(frames) == 20:
+            camera.close()
+    assert frames[0].image.shape == (camera.info.video.height, camera.info.video.width, 3)
+    pairs = itertools.pairwise(frames)
+    assert all(a.at.end_ns <= b.at.start_ns for a, b in pairs)
+
+
+def test_a_camera_that_ends_is_opened_again(media: Path) -> None:
+    camera = Webcam(media / "talking.mp4", retry_seconds=0.01)
+    notes = []
+    for packet in camera.packets():
+        if isinstance(packet, Note):
+            notes.append(packet.code)
+            if len(notes) == 2:
+                camera.close()
+    assert notes == ["camera-lost", "camera-back"]
+
+
+def test_it_can_be_closed_without_being_read(media: Path) -> None:
+    camera = Webcam(media / "talking.mp4")
+    camera.close()
+    camera.close()
+
+
+def test_cameras_have_numbers_and_names() -> None:
+    for camera in list_cameras():
+        assert camera.number >= 0
+        assert camera.name

@@ -1,0 +1,363 @@
+"""A live session: the same timeline as a file's, and nobody waits for anybody."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emofuse.analyzer import Analyzer, AnalyzerConfig
+from emofuse.core.estimates import Estimate, Modality
+from emofuse.core.media import AudioChunk, Frame, MediaInfo, Note, Packet, Progress, Track
+from emofuse.core.time import NS, Span
+from emofuse.streaming import (
+    LiveConfig,
+    LiveSession,
+    Measurement,
+    MeasurementKind,
+    live_config,
+    live_info,
+)
+from emofuse.streaming.worker import END, Inbox
+from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+
+SILENT = TranscribeConfig(engine=TranscriberName.NONE)
+PATIENT = LiveConfig(
+    frames=10_000,
+    sound_seconds=10_000,
+    patience_seconds=None,
+    overdue_seconds=None,
+    unread=1_000_000,
+)
+"""Nothing is dropped, however fast it comes."""
+
+LONG = 60.0  # seconds after which a test gives up
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(live_config(AnalyzerConfig(transcribe=SILENT)))
+
+
+@pytest.fixture(scope="module")
+def clip(media: Path) -> tuple[MediaInfo, list[Packet]]:
+    """Two and a half seconds of somebody who talks."""
+    from emofuse.sources.file import FileSource
+
+    tracks = {Track.VIDEO, Track.AUDIO}
+    with closing(FileSource(media / "talking.mp4", fps=12, tracks=tracks)) as source:
+        packets, info = list(source.packets()), source.info
+    return info, [p for p in packets if not isinstance(p, Note) and _start(p) < 2.5 * NS]
+
+
+def _start(packet: Packet) -> int:
+    if isinstance(packet, Frame):
+        return packet.at.start_ns
+    return packet.span.start_ns if isinstance(packet, AudioChunk) else packet.upto_ns  # type: ignore[union-attr]
+
+
+class Gate:
+    """A recogniser that answers once it is let; or breaks."""
+
+    def __init__(self, inner: Any, opened: threading.Event, error: Exception | None = None) -> None:
+        self._inner, self._opened, self._error = inner, opened, error
+        self.busy = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def infer(self, batch: Sequence[Any]) -> Any:
+        self.busy.set()
+        if self._error is not None:
+            raise self._error
+        assert self._opened.wait(LONG)
+        return self._inner.infer(batch)
+
+
+class Scribe:
+    """A speech recogniser that writes nothing, once it is let."""
+
+    name = "scribe"
+
+    def __init__(self, opened: threading.Event) -> None:
+        self._opened, self.busy = opened, threading.Event()
+
+    def transcribe(self, samples: Any, start: int) -> list:
+        self.busy.set()
+        assert self._opened.wait(LONG)
+        return []
+
+
+def gated(
+    shared: Analyzer, modality: Modality, opened: threading.Event, error: Exception | None = None
+) -> tuple[Analyzer, Gate]:
+    """Return an analyzer that shares models, but for one that has a gate."""
+    analyzer = Analyzer(shared.config)
+    for m in (Modality.FACE, Modality.SPEECH):
+        analyzer._recognisers[m] = shared._recogniser(m)
+    gate = Gate(shared._recogniser(modality), opened, error)
+    analyzer._recognisers[modality] = gate  # type: ignore[assignment]
+    return analyzer, gate
+
+
+def until(session: LiveSession, done: Callable[[Any], bool]) -> list:
+    """Collect events up to the first that is `done`; fail if it does not come."""
+    events = []
+    for _ in range(int(LONG)):
+        for event in session.poll(timeout=1.0):
+            events.append(event)
+            if done(event):
+                return events
+        if session.ended:
+            break
+    raise AssertionError(f"it never came; {len(events)} events: {session.errors}")
+
+
+def reached(modality: Modality, upto_ns: int) -> Callable[[Any], bool]:
+    return lambda e: isinstance(e, Progress) and e.track is modality and e.upto_ns >= upto_ns
+
+
+def measured(events: Sequence[Any], kind: MeasurementKind) -> Iterator[Estimate]:
+    return (e.estimate for e in events if isinstance(e, Measurement) and e.kind is kind)
+
+
+def table(estimates: Iterator[Estimate]) -> dict:
+    return {
+        (e.subject, e.span, e.modality): np.append(e.scores.probabilities, e.quality)
+        for e in estimates
+    }
+
+
+def test_without_drops_the_timeline_is_that_of_the_file(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    whole = analyzer.run(packets, analyzer.pipeline(info))
+    expected = table(e for e in whole if isinstance(e, Estimate))
+    with LiveSession(analyzer, info, PATIENT) as session:
+        for packet in packets:
+            session.push(packet)
+        session.finish()
+        events = list(session)
+        counters = session.counters()
+    assert (counters.dropped_frames, counters.dropped_sound_seconds, counters.late) == (0, 0.0, 0)
+    live = table(measured(events, MeasurementKind.TIMELINE))
+    assert {m for _, _, m in live} == {Modality.FACE, Modality.SPEECH, Modality.FUSED}
+    assert live.keys() == expected.keys()
+    for key, values in expected.items():
+        np.testing.assert_allclose(live[key], values, atol=1e-5, err_msg=str(key))
+
+
+@pytest.mark.parametrize("slow", [Modality.SPEECH, Modality.WORDS])
+def test_faces_do_not_wait_for_a_slow_voice_or_words(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]], slow: Modality
+) -> None:
+    info, packets = clip
+    opened = threading.Event()
+    if slow is Modality.SPEECH:
+        mine, gate = gated(analyzer, slow, opened)
+    else:
+        mine, _ = gated(analyzer, Modality.FACE, opened := threading.Event())
+        mine._recognisers[Modality.FACE] = analyzer._recogniser(Modality.FACE)
+        gate = mine.__dict__["_transcriber"] = Scribe(opened)  # type: ignore[assignment]
+    with LiveSession(mine, info, PATIENT) as session:
+        for packet in packets:
+            session.push(packet)
+        end = max(p.at.end_ns for p in packets if isinstance(p, Frame))
+        events = until(session, reached(Modality.FACE, end))
+        session.finish()
+        assert gate.busy.wait(LONG)
+        assert not opened.is_set()
+        faces = list(measured(events, MeasurementKind.FRAME))
+        assert len(faces) > 15
+        assert not [e for e in measured(events, MeasurementKind.TIMELINE) if e.modality is slow]
+        opened.set()
+        rest = list(session)
+    fused = [e for e in measured(rest, MeasurementKind.TIMELINE) if e.modality is Modality.FUSED]
+    assert fused
+
+
+def test_the_newest_picture_wins_and_drops_are_counted(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    frames = [p for p in packets if isinstance(p, Frame)]
+    opened = threading.Event()
+    mine, gate = gated(analyzer, Modality.FACE, opened)
+    with LiveSession(mine, info, LiveConfig(patience_seconds=None)) as session:
+        pushed = 0
+        while not gate.busy.is_set():  # until the branch is stuck with a face
+            session.push(frames[pushed])
+            pushed += 1
+            gate.busy.wait(0.2)
+        for frame in frames[pushed:]:
+            session.push(frame)
+        assert session.counters().waiting["face"] <= 2
+        opened.set()
+        session.finish()
+        events = list(session)
+        dropped = session.counters().dropped_frames
+    assert dropped >= len(frames) - pushed - 1
+    looked = [e.upto_ns for e in events if isinstance(e, Progress) and e.track is Modality.FACE]
+    assert looked[-1] == frames[-1].at.end_ns
+
+
+def test_a_branch_that_breaks_says_so_and_the_others_go_on(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    error = RuntimeError("the voice model tripped")
+    mine, _ = gated(analyzer, Modality.SPEECH, threading.Event(), error)
+    with LiveSession(mine, info, PATIENT) as session:
+        for packet in packets:
+            session.push(packet)
+        session.finish()
+        events = list(session)
+    (note,) = [e for e in events if isinstance(e, Note)]
+    assert note.code == "branch-failed"
+    assert "tripped" in note.message
+    assert session.errors == {"speech": error}
+    fused = [e for e in measured(events, MeasurementKind.TIMELINE) if e.modality is Modality.FUSED]
+    assert max(e.span.end_ns for e in fused) >= 2 * NS
+    assert {m for e in fused if e.blend for m in e.blend.shares} == {Modality.FACE}
+
+
+def test_a_microphone_that_says_nothing_holds_nobody_up(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    config = LiveConfig(frames=10_000, patience_seconds=0.2)
+    with LiveSession(analyzer, info, config) as session:
+        for packet in packets:
+            if isinstance(packet, Frame):
+                session.push(packet)
+        until(session, reached(Modality.FUSED, 2 * NS))
+
+
+def test_what_comes_late_is_cut_and_counted(analyzer: Analyzer) -> None:
+    info = live_info(video=False)
+    with LiveSession(analyzer, info, PATIENT) as session:
+        sound = np.zeros(16_000, np.float32)
+        session.push(AudioChunk(sound, 16_000, 0))
+        session.push(AudioChunk(sound, 16_000, 8_000))  # half of it is known
+        session.push(AudioChunk(sound[:100], 16_000, 0))  # all of it is
+        session.push(Progress(Track.AUDIO, 0))  # nothing new, nothing lost
+        assert session.counters().late == 2
+        session.finish()
+        assert max(e.upto_ns for e in session if isinstance(e, Progress)) == 3 * NS // 2
+
+
+def test_sound_beyond_the_room_is_dropped_and_told(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    opened = threading.Event()
+    mine, gate = gated(analyzer, Modality.SPEECH, opened)
+    config = LiveConfig(sound_seconds=0.2, patience_seconds=None)
+    with LiveSession(mine, info, config) as session:
+        for packet in packets:
+            session.push(packet)
+            while isinstance(packet, AudioChunk) and session.counters().waiting["sound"]:
+                threading.Event().wait(0.005)  # the ears keep up, the voice does not
+            if gate.busy.is_set() and session.counters().dropped_sound_seconds:
+                break
+        assert session.counters().dropped_sound_seconds > 0
+        notes = until(session, lambda e: isinstance(e, Note))
+        assert notes[-1].code == "sound-dropped"
+        opened.set()
+
+
+def test_it_closes_while_a_model_is_stuck(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    opened = threading.Event()
+    mine, gate = gated(analyzer, Modality.SPEECH, opened)
+    session = LiveSession(mine, info, PATIENT)
+    for packet in packets:
+        session.push(packet)
+    assert gate.busy.wait(LONG)
+    session.close(timeout=0.2)
+    session._collector.join(LONG)
+    assert session.ended
+    session.close(timeout=0)
+    session.push(packets[0])  # a device that has not heard of it yet
+    opened.set()
+
+
+def test_what_is_said_now_joins_the_latest_face_and_voice(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    sound = [p for p in packets if isinstance(p, AudioChunk)]
+    frames = [p for p in packets if isinstance(p, Frame)]
+    config = LiveConfig(frames=10_000, patience_seconds=None, voice_seconds=LONG, face_seconds=LONG)
+    with LiveSession(analyzer, info, config) as session:
+        for packet in sound:
+            session.push(packet)
+        for frame in frames[:-1]:
+            session.push(frame)
+        known = until(
+            session, lambda e: isinstance(e, Measurement) and e.estimate.modality is Modality.SPEECH
+        )
+        session.push(frames[-1])
+        session.finish()
+        events = known + list(session)
+    now = list(measured(events, MeasurementKind.NOW))
+    assert all(e.modality is Modality.FUSED for e in now)
+    blend = now[-1].blend
+    assert blend is not None
+    assert set(blend.shares) == {Modality.FACE, Modality.SPEECH}
+
+
+def test_events_that_nobody_fetches_are_bounded(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    with LiveSession(analyzer, info, LiveConfig(frames=10_000, unread=5)) as session:
+        for packet in packets:
+            if isinstance(packet, Frame):
+                session.push(packet)
+        session.finish()
+        session._collector.join(LONG)
+        assert len(session.poll()) <= 5
+        assert session.counters().unread > 0
+
+
+def test_a_listener_that_breaks_is_let_go(analyzer: Analyzer) -> None:
+    def listener(event: Any) -> None:
+        raise RuntimeError("not today")
+
+    with LiveSession(analyzer, live_info(video=False), PATIENT, listener) as session:
+        session.push(AudioChunk(np.zeros(16_000, np.float32), 16_000, 0))
+        session.finish()
+        assert list(session)
+    assert str(session.errors["listener"]) == "not today"
+
+
+def test_an_inbox_keeps_the_newest_pictures_and_joins_promises() -> None:
+    inbox = Inbox(LiveConfig(frames=2))
+    image = np.zeros((2, 2, 3), np.uint8)
+    frames = [Frame(image, Span(i, i + 1)) for i in range(4)]
+    for frame in frames:
+        inbox.put(frame)
+    inbox.put(Progress(Track.VIDEO, 4))
+    inbox.put(Progress(Track.VIDEO, 5))
+    inbox.end()
+    inbox.put(frames[0])  # too late
+    out = [inbox.get() for _ in range(4)]
+    assert out[:2] == frames[2:]
+    assert out[2] == Progress(Track.VIDEO, 5)
+    assert out[3] is END
+    assert inbox.dropped_frames == 2
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"patience_seconds": 0}, {"voice_seconds": -1}])
+def test_room_and_patience_must_make_sense(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        LiveConfig(**wrong)
