@@ -18,6 +18,7 @@ from emofuse.core.media import AudioChunk, Progress, Utterance
 from emofuse.core.time import Span, samples_to_ns
 from emofuse.errors import InputError, MissingExtra, ModelError
 from emofuse.sources.audio import read_audio
+from emofuse.text.moonshine import MoonshineNet, find_moonshine
 from emofuse.text.transcribe import (
     RATE,
     Transcribe,
@@ -30,8 +31,12 @@ from emofuse.text.transcribe import (
 
 HAS_SPHINX = find_spec("pocketsphinx") is not None
 HAS_WHISPER = find_spec("faster_whisper") is not None
+HAS_MOONSHINE = find_moonshine() is not None
 needs_sphinx = pytest.mark.skipif(not HAS_SPHINX, reason="pocketsphinx is not installed")
 needs_whisper = pytest.mark.skipif(not HAS_WHISPER, reason="faster-whisper is not installed")
+needs_moonshine = pytest.mark.skipif(
+    not HAS_MOONSHINE, reason="moonshine-voice with its model is not installed"
+)
 
 Out = Utterance | Progress
 
@@ -45,6 +50,13 @@ def speech() -> np.ndarray:
 @pytest.fixture(scope="module")
 def sphinx() -> Transcriber:
     engine = make_transcriber(TranscribeConfig(TranscriberName.POCKETSPHINX))
+    assert engine is not None
+    return engine
+
+
+@pytest.fixture(scope="module")
+def moonshine() -> Transcriber:
+    engine = make_transcriber(TranscribeConfig(TranscriberName.MOONSHINE))
     assert engine is not None
     return engine
 
@@ -80,7 +92,7 @@ def test_a_whisper_model_that_is_not_here_is_not_downloaded(
     with pytest.raises(ModelError, match="cannot load"):
         make_transcriber(TranscribeConfig(TranscriberName.WHISPER, model=str(tmp_path)))
     automatic = make_transcriber()
-    assert automatic is None or automatic.name == "pocketsphinx"
+    assert automatic is None or automatic.name in ("moonshine", "pocketsphinx")
 
 
 @needs_whisper
@@ -99,7 +111,7 @@ def test_whisper_hears_the_sentences(speech: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"engine": "parrot"}, "auto, whisper, pocketsphinx, none"),
+        ({"engine": "parrot"}, "auto, whisper, moonshine, pocketsphinx, none"),
         ({"threads": 0}, "threads >= 1"),
         ({"longest_seconds": 60.0}, "from 3 to 30"),
     ],
@@ -145,6 +157,89 @@ def test_pocketsphinx_answers_by_the_samples_alone(sphinx: Transcriber, speech: 
 @pytest.mark.parametrize("samples", [0, 1, 100, RATE])
 def test_pocketsphinx_hears_nothing_in_silence(sphinx: Transcriber, samples: int) -> None:
     assert sphinx.transcribe(np.zeros(samples, np.float32), 0) == []
+
+
+@needs_moonshine
+def test_moonshine_is_the_first_choice_where_no_whisper_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if HAS_WHISPER:
+        constants = pytest.importorskip("huggingface_hub.constants")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    automatic = make_transcriber()
+    assert automatic is not None
+    assert automatic.name == "moonshine"
+
+
+@needs_moonshine
+def test_moonshine_writes_sentences(moonshine: Transcriber, speech: np.ndarray) -> None:
+    middle = len(speech) // 2  # lies in the pause
+    first = moonshine.transcribe(speech[:middle], 0)
+    second = moonshine.transcribe(speech[middle:], middle)
+    assert [u.text.replace("to-day", "today") for u in first] == ["I am very happy today."]
+    assert [u.text for u in second] == ["My mother is very angry."]
+    assert min(u.confidence for u in first + second) > 0.8
+    border, end = samples_to_ns(middle, RATE), samples_to_ns(len(speech), RATE)
+    check_times(first, Span(0, border))
+    check_times(second, Span(border, end))
+
+
+@needs_moonshine
+def test_moonshine_hears_the_voices_of_the_demo(moonshine: Transcriber) -> None:
+    sound = read_audio(Path(__file__).parents[1] / "media" / "speech.ogg")
+    heard = [u.text for u in moonshine.transcribe(sound[: len(sound) // 2], 0)]
+    assert [text.replace(",", "").rstrip(".!") for text in heard] == ["I am so happy this is great"]
+
+
+@needs_moonshine
+def test_moonshine_answers_by_the_samples_alone(moonshine: Transcriber, speech: np.ndarray) -> None:
+    part = speech[: RATE * 3]
+    alone = moonshine.transcribe(part, 0)
+    moonshine.transcribe(speech[RATE * 3 :], 0)
+    assert moonshine.transcribe(part, 0) == alone
+    softer = moonshine.transcribe(part * np.float32(0.01), 0)
+    assert [u.text for u in softer] == [u.text for u in alone]
+
+
+@needs_moonshine
+@pytest.mark.parametrize("samples", [0, 1, 100, RATE // 10, RATE])
+def test_moonshine_hears_nothing_in_silence(moonshine: Transcriber, samples: int) -> None:
+    assert moonshine.transcribe(np.zeros(samples, np.float32), 0) == []
+
+
+@needs_moonshine
+@pytest.mark.parametrize("samples", [RATE // 10, RATE // 10 + 1, RATE // 2])
+def test_moonshine_bears_scraps_of_sound(
+    moonshine: Transcriber, speech: np.ndarray, samples: int
+) -> None:
+    heard = moonshine.transcribe(speech[RATE : RATE + samples], RATE)
+    check_times(heard, Span(samples_to_ns(RATE, RATE), samples_to_ns(RATE + samples, RATE)))
+
+
+@needs_moonshine
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_moonshine_hears_no_words_in_noise(moonshine: Transcriber, seconds: int) -> None:
+    noise = np.random.default_rng(seconds).normal(0, 0.1, seconds * RATE).astype(np.float32)
+    assert moonshine.transcribe(noise, 0) == []
+
+
+@pytest.mark.skipif(find_spec("moonshine_voice") is not None, reason="moonshine is installed")
+def test_asking_for_a_missing_moonshine_says_how_to_get_it() -> None:
+    with pytest.raises(MissingExtra, match=r"emofuse\[asr\]"):
+        make_transcriber(TranscribeConfig(TranscriberName.MOONSHINE))
+
+
+@needs_moonshine
+def test_tokens_that_break_off_are_a_model_error(tmp_path: Path) -> None:
+    folder = find_moonshine()
+    assert folder is not None
+    for file in folder.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    whole = (folder / "tokenizer.bin").read_bytes()
+    (tmp_path / "tokenizer.bin").unlink()
+    (tmp_path / "tokenizer.bin").write_bytes(whole[:-3])
+    with pytest.raises(ModelError, match="breaks off"):
+        MoonshineNet(tmp_path)
 
 
 class Ruler:

@@ -160,7 +160,7 @@ def analyze(
         typer.Option(
             metavar="ENGINE",
             help="Speech recogniser where there is neither transcript nor subtitles: "
-            "auto, whisper, pocketsphinx or none.",
+            "auto, whisper, moonshine, pocketsphinx or none.",
             rich_help_panel=_MODALITIES,
         ),
     ] = None,
