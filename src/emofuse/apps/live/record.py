@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,7 @@ PATIENCE_NS = to_ns(15.0)
 """How long after its end a recording waits for results that are still on their way."""
 
 _WAITING = 12  # pictures that may wait for the encoder
+_EARLY = 1000  # pieces of sound that wait for the first picture
 _MS = Fraction(1, 1000)
 
 
@@ -150,21 +152,32 @@ class Recorder:
     def _write_video(self) -> None:
         import av
 
-        tracks: dict[type, Any] = {}
         with av.open(str(self.folder / VIDEO), "w") as container:
-            if self._info.video is not None:
-                tracks[Frame] = None  # its size is known with the first picture
-            if self._info.audio is not None:
-                tracks[AudioChunk] = _Sound(container, self._info.audio.rate, self.start_ns)
+            tracks: dict[type, Any] = {}
+            early: deque[AudioChunk] = deque(maxlen=_EARLY)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, Frame):
                     self._thumbnails.write(item)
-                    if tracks.get(Frame) is None:
-                        tracks[Frame] = _Pictures(container, item.image.shape)
-                tracks[type(item)].write(item)
+                if tracks:
+                    tracks[type(item)].write(item)
+                elif isinstance(item, Frame) or self._info.video is None:
+                    tracks = self._open_tracks(container, item)
+                    for waiting in (*early, item):
+                        tracks[type(waiting)].write(waiting)
+                else:  # all tracks are made at once, and the picture's size isn't known yet
+                    early.append(item)
             for track in tracks.values():
-                if track is not None:
-                    track.close()
+                track.close()
+
+    def _open_tracks(
+        self, container: av.container.OutputContainer, first: Frame | AudioChunk
+    ) -> dict[type, Any]:
+        tracks: dict[type, Any] = {}
+        if isinstance(first, Frame):
+            tracks[Frame] = _Pictures(container, first.image.shape)
+        if self._info.audio is not None:
+            tracks[AudioChunk] = _Sound(container, self._info.audio.rate, self.start_ns)
+        return tracks
 
 
 class _Pictures:
