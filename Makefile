@@ -27,12 +27,15 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed
 
 # The run-time set-up: what a user needs. Fails early and clearly on an old Python.
-$(VENV)/.run: requirements/run.txt pyproject.toml
+$(VENV)/.run: requirements/run.txt requirements/words.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "emofuse needs Python >= 3.10, got $$($(PYTHON) --version): run  make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "cannot make a virtual environment: on Debian and Ubuntu run  apt install python3-venv"; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/words.txt || \
+	  { echo "no wheel of moonshine-voice for this system: pocketsphinx will recognise speech, less well"; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.txt pocketsphinx; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -45,10 +48,12 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/torch.txt
 pins:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
-	  --no-header --extra asr pyproject.toml -o requirements/run.txt
+	  --no-header pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
 	  --no-header --constraint requirements/run.txt \
-	  --override requirements/without-torch.txt --no-emit-package torch --no-emit-package setuptools --extra train --extra asr --group dev pyproject.toml -o requirements/dev.txt
+	  --override requirements/without-torch.txt --no-emit-package torch --no-emit-package setuptools \
+	  --extra train --extra sphinx --extra web --extra live --group dev \
+	  pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
