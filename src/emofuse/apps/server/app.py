@@ -93,6 +93,7 @@ class House:
     requests: Slots = field(init=False)
     sessions: Slots = field(init=False)
     keeper: Keeper = field(init=False)
+    _transcriber: str | None = None
 
     def __post_init__(self) -> None:
         limits = self.settings.limits
@@ -101,6 +102,16 @@ class House:
             limits.sessions_per_client, limits.sessions, "too-many-sessions", "live sessions"
         )
         self.keeper = Keeper(self.settings, Guesses())
+
+    @property
+    def transcriber(self) -> str:
+        """What recognises speech, or ``none``."""
+        from ...text.transcribe import make_transcriber
+
+        if self._transcriber is None:  # finding out loads it
+            found = make_transcriber(self.config.transcribe)
+            self._transcriber = "none" if found is None else found.name
+        return self._transcriber
 
     @property
     def incoming(self) -> Path:
@@ -569,20 +580,17 @@ def _details(house: House) -> dict[str, Any]:
 
 
 def _models(house: House) -> dict[str, Any]:
-    from ...text.transcribe import make_transcriber
-
     config = house.config
     used = {getattr(config.models, m.value) for m in config.modalities}
     cards = [
         card_mapping(card, house.models) | {"in_use": card.id in used}
         for card in house.models.cards()
     ]
-    transcriber = make_transcriber(config.transcribe)
     return {
         "models": cards,
         "pipeline": {
             "detector": config.face.detector.value,
-            "words": "none" if transcriber is None else transcriber.name,
+            "words": house.transcriber,
             "fusion": config.fusion.strategy.value,
         },
         "limits": list(LIMITS_OF_ALL),

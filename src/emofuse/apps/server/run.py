@@ -11,6 +11,7 @@ import uvicorn
 
 from .app import create_app
 from .settings import Settings
+from .store import JobStore
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -42,6 +43,7 @@ def run(settings: Settings, verbose: bool = False) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    JobStore(settings.folder).close()  # says now, and in one sentence, if it is in use
     app = create_app(settings)
     limits = settings.limits
     config = uvicorn.Config(

@@ -250,7 +250,12 @@ def _look_at_picture(upload: Upload, limits: Limits) -> Facts:
     try:
         with PIL.Image.open(upload.path) as picture:  # reads the header, decodes nothing
             width, height = picture.size
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except PIL.Image.DecompressionBombError:
+        raise ApiError(
+            "too-many-pixels",
+            f"{upload.name} has far more than {limits.megapixels:g} million pixels; shrink it",
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
         reason = str(error).replace(repr(str(upload.path)), upload.name)
         raise ApiError("unusable", f"cannot read the picture {upload.name}: {reason}") from None
     _check_pixels(upload.name, width, height, limits.megapixels)

@@ -24,17 +24,18 @@ export class Bars {
   build(labels) {
     this.labels = labels;
     const head = el("tr", {}, el("th", { scope: "col" }, el("span", { class: "sr", textContent: "label" })),
-      ...["fused", ...MODALITIES].map((key) => {
-        this.heads[key] = el("small");
-        return el("th", { scope: "col", class: key }, el("span", { textContent: NAMES[key] }), this.heads[key]);
-      }));
+      ...["fused", ...MODALITIES].map((key) => el("th", { scope: "col", class: key, textContent: NAMES[key] })));
+    const counts = el("tr", { class: "counts" }, el("th", { scope: "row", textContent: "share" }), ...["fused", ...MODALITIES].map((key) => {
+      this.heads[key] = el("span", {});
+      return el("td", { class: key }, this.heads[key]);
+    }));
     const body = labels.map((label) => el("tr", {}, el("th", { scope: "row", textContent: label }),
       ...["fused", ...MODALITIES].map((key) => {
         const bar = el("i", { style: { background: colourOf(label) } }), value = el("span", {});
         this.cells[`${key}/${label}`] = { bar, value };
         return el("td", { class: key }, el("div", { class: "bar" }, bar), value);
       })));
-    this.table.replaceChildren(el("thead", {}, head), el("tbody", {}, ...body));
+    this.table.replaceChildren(el("thead", {}, head), el("tbody", {}, ...body, counts));
   }
 
   /** Show a result cell and modality → {p, note}; null where nothing is known. */
@@ -44,11 +45,12 @@ export class Bars {
     this.label.textContent = fused ? (fused.uncertain ? "uncertain" : fused.label) : "nothing here";
     this.sure.textContent = fused && !fused.uncertain ? percent(fused.confidence) : "";
     this.dot.style.background = fused ? colourOf(fused.label) : "transparent";
-    this.why.textContent = fused?.uncertain ? (fused.uncertain.message ?? fused.uncertain.reason) : "";
-    this.fill("fused", fused?.p, fused && Number.isFinite(fused.quality) ? `quality ${percent(fused.quality)}` : "");
+    this.why.textContent = fused?.uncertain ? (fused.uncertain.message ?? fused.uncertain.reason)
+      : fused && Number.isFinite(fused.quality) ? `quality of the evidence ${percent(fused.quality)}` : "";
+    this.fill("fused", fused?.p, "");
     for (const key of MODALITIES) {
       const share = fused?.shares?.[key];
-      this.fill(key, modalities[key]?.p, Number.isFinite(share) ? `share ${percent(share)}` : modalities[key] ? "" : "–");
+      this.fill(key, modalities[key]?.p, Number.isFinite(share) ? percent(share) : modalities[key] ? "" : "–");
     }
     const count = Object.keys(modalities).filter((key) => modalities[key]).length;
     const x = count > 1 ? fused?.disagreement : null;

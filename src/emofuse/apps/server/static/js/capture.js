@@ -45,27 +45,32 @@ export class Camera {
     this.side = side;
     this.video = document.createElement("video");
     Object.assign(this.video, { srcObject: stream, muted: true, playsInline: true });
-    this.canvas = document.createElement("canvas");
+    this.encoder = new Worker("/static/js/jpeg-worker.js");
   }
 
   play() { return this.video.play(); }
   get shape() { return [this.video.videoWidth, this.video.videoHeight]; }
 
-  /** A JPEG as ArrayBuffer, and when it was taken. */
+  /** A JPEG as ArrayBuffer, and when it was taken; null if there is no picture. One at a time. */
   async picture() {
     const [width, height] = this.shape, scale = Math.min(1, this.side / Math.max(width, height));
-    const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
-    if (!w) return null;
-    if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
+    if (!width || this.closed) return null;
     const taken = performance.now();
-    this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, w, h);
-    const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", 0.85));
-    return blob && { jpeg: await blob.arrayBuffer(), taken };
+    const bitmap = await createImageBitmap(this.video, { resizeWidth: Math.round(width * scale), resizeHeight: Math.round(height * scale) });
+    const jpeg = await new Promise((resolve) => {
+      this.encoder.onmessage = ({ data }) => resolve(data.jpeg);
+      this.encoder.postMessage({ bitmap }, [bitmap]);
+      this.giveUp = () => resolve(null);
+    });
+    return jpeg && { jpeg, taken };
   }
 
   close() {
+    this.closed = true;
     for (const track of this.stream.getTracks()) track.stop();
     this.video.srcObject = null;
+    this.encoder.terminate();
+    this.giveUp?.();
   }
 }
 

@@ -111,7 +111,10 @@ function mixture(pen, cells, labels, x, y, height) {
 }
 
 export class Lanes {
-  /** `onseek(t)` hears where the user wants to be, `onselect(person)` whose lane was touched. */
+  /**
+   * `onseek(t)` hears where the user wants to be, `onselect(person)` whose lane was touched.
+   * Where `brief(person)` says so, only a person's result is drawn.
+   */
   constructor({ duration, onseek, onselect, live = false, legend = true }) {
     Object.assign(this, { duration, onseek, onselect, live, time: 0, charts: [], tracks: [] });
     this.view = [0, duration];
@@ -200,7 +203,8 @@ export class Lanes {
   }
 
   drawChart({ person, canvas }, colours) {
-    const bands = person.bands.flatMap((key) => (key === "fused" ? [[key, HEIGHT.fused], ["mix", HEIGHT.mix]] : [[key, HEIGHT.lane]]));
+    const keys = this.brief?.(person) ? person.bands.slice(0, 1) : person.bands;
+    const bands = keys.flatMap((key) => (key !== "fused" ? [[key, HEIGHT.lane]] : this.brief?.(person) ? [[key, HEIGHT.lane]] : [[key, HEIGHT.fused], ["mix", HEIGHT.mix]]));
     canvas.style.height = `${bands.reduce((sum, [, height]) => sum + height + HEIGHT.gap, 0)}px`;
     paint(canvas, (pen, width) => {
       const x = this.scale(width);
@@ -234,7 +238,8 @@ export class Lanes {
       pen.fillStyle = colours.line;
       pen.fillRect(place, HEIGHT.axis - 4, 1, 4);
       pen.fillStyle = colours.soft;
-      if (i >= 0) pen.fillText(clock(i * step, step < 1 ? 1 : 0), place, HEIGHT.axis / 2 - 2);
+      const text = clock(i * step, step < 1 ? 1 : 0), half = pen.measureText(text).width / 2;
+      if (i >= 0) pen.fillText(text, Math.min(place, width - half), HEIGHT.axis / 2 - 2);
     }
   }
 

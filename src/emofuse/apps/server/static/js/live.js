@@ -1,7 +1,7 @@
 // Camera and microphone, live.
 import { Bars } from "./bars.js";
 import { Camera, Microphone, devices, open } from "./capture.js";
-import { mix } from "./colour.js";
+import { mix, theme } from "./colour.js";
 import { button, el, honest, icon, paint, relabel, save, toast, toggle } from "./dom.js";
 import { MODALITIES, clock, person as nameOf } from "./format.js";
 import { Lanes } from "./lanes.js";
@@ -99,9 +99,10 @@ export class Live {
     this.people = new People();
     this.faces = new Map(); // subject → where it is drawn, where it was seen last, and what is said of it
     this.now = new Map(); // subject → provisional estimate
-    this.chosen = null;
+    this.chosen = this.picked = null;
     this.wave = []; // {time, low, high}
-    this.spectra = new Float32Array(WINDOW * COLUMNS * BINS).fill(-1);
+    this.spectra = el("canvas", { width: WINDOW * COLUMNS, height: BINS }); // a ring of columns
+    this.column = null;
     this.told = { latency: [], server: null };
     this.tabs.replaceChildren();
     this.bars.show(null, {});
@@ -340,8 +341,9 @@ export class Live {
   /** People of the moment, as tabs; who is gone keeps the tab until somebody else is chosen. */
   choose(subject) {
     const current = [...new Set([...this.now.values()].filter((e) => this.time - e.heard < 4).map((e) => e.subject))].sort();
-    if (subject) this.chosen = subject;
-    if (!current.includes(this.chosen) && current.length && !subject) [this.chosen] = current;
+    if (subject) this.picked = this.chosen = subject;
+    // Unless the user has said whom: the first face, or else the voice.
+    if (current.length && !current.includes(this.picked)) [this.chosen] = current;
     const key = `${current.join()}/${this.chosen}`;
     if (key !== this.tabKey) {
       this.tabKey = key;
@@ -352,10 +354,12 @@ export class Live {
     if (shown.length !== this.lanes.charts.length || shown.some((p, i) => p !== this.lanes.charts[i].person)) this.lanes.setPeople(shown, this.people.labels);
   }
 
-  /** Whom the last seconds tell about; the longest present first, four at most. */
+  /** Whom the last seconds tell about: the chosen one in full, then those with the latest results. */
   shownPeople() {
-    const from = this.time - WINDOW;
-    return this.people.list.filter((p) => p.bands.length && firstAfter(p.band(p.bands[0]), from) < p.band(p.bands[0]).length).slice(0, 4);
+    const from = this.time - WINDOW, lane = (p) => p.lanes.fused;
+    const rank = (p) => (p.subject === this.chosen ? Infinity : lane(p)[lane(p).length - 1].end);
+    this.lanes.brief = (p) => p.subject !== this.chosen;
+    return this.people.list.filter((p) => firstAfter(lane(p), from) < lane(p).length).sort((a, b) => rank(b) - rank(a)).slice(0, 4);
   }
 
   showNow() {
@@ -373,10 +377,10 @@ export class Live {
     const ordered = [...this.told.latency].sort((a, b) => a - b), of = (part) => Math.round(ordered[Math.floor(part * (ordered.length - 1))]);
     const { server } = this.told, sent = this.stream?.sent ?? { pictures: 0, held: 0 };
     const rows = [];
-    if (ordered.length) rows.push(["label after", `${of(0.5)} ms (95 %: ${of(0.95)} ms)`]);
+    if (ordered.length) rows.push(["from picture to label", `${of(0.5)} ms (95 %: ${of(0.95)} ms)`]);
     if (this.camera) {
       const rate = this.lastSent === undefined ? 0 : sent.pictures - this.lastSent;
-      rows.push(["pictures", `${Math.max(0, rate)} a second`], ["dropped", `${(server?.dropped.pictures ?? 0) + sent.held}`]);
+      rows.push(["pictures", `${Math.max(0, rate)} a second`], ["dropped pictures", `${(server?.dropped.pictures ?? 0) + sent.held}`]);
       this.lastSent = sent.pictures;
     }
     if (this.microphone) rows.push(["sound", server?.dropped.seconds ? `${server.dropped.seconds.toFixed(1)} s dropped` : "complete"]);
@@ -389,13 +393,14 @@ export class Live {
   paint() {
     if (this.closed) return;
     this.painting = requestAnimationFrame(() => this.paint());
-    const now = performance.now(), passed = Math.min(0.2, (now - (this.paintedAt ?? now)) / 1000);
+    const now = performance.now(), passed = Math.min(0.2, (now - (this.paintedAt ?? 0)) / 1000);
+    if (passed < 0.025) return; // cameras give 30 pictures a second at most
     this.paintedAt = now;
     if (this.state === "running" && this.camera) paint(this.canvas, (pen, width, height) => this.drawStage(pen, width, height, passed));
     else if (this.state === "running" && this.microphone) paint(this.canvas, (pen, width, height) => this.drawVoice(pen, width, height));
     if (this.state !== "running") return;
     this.takeSpectrum();
-    if (now - (this.lanesAt ?? 0) < 80) return;
+    if (now - (this.lanesAt ?? 0) < 120) return;
     this.lanesAt = now;
     this.lanes.view = [this.time - WINDOW, this.time];
     this.lanes.draw();
@@ -475,39 +480,38 @@ export class Live {
 
   /** The spectrum of this moment into the ring of columns, on a scale like the ear's. */
   takeSpectrum() {
-    const index = Math.floor(this.time * COLUMNS);
-    if (!this.microphone || index === this.column) return;
-    this.column = index;
+    const index = Math.floor(this.time * COLUMNS), last = this.column ?? index - 1;
+    if (!this.microphone || index === last) return;
     const analyser = this.microphone.spectrum;
-    this.bytes ??= new Uint8Array(analyser.frequencyBinCount);
-    analyser.getByteFrequencyData(this.bytes);
-    const mel = (hz) => 2595 * Math.log10(1 + hz / 700), top = mel(7600), hertz = this.microphone.rate / analyser.fftSize;
+    this.levels ??= new Uint8Array(analyser.frequencyBinCount);
+    analyser.getByteFrequencyData(this.levels);
+    const mel = (hz) => 2595 * Math.log10(1 + hz / 700), hertz = this.microphone.rate / analyser.fftSize;
+    const pen = this.spectra.getContext("2d"), picture = pen.createImageData(1, BINS), ramp = this.ramp(theme());
     for (let b = 0; b < BINS; b++) {
-      const hz = 700 * (10 ** (((b + 0.5) / BINS * top) / 2595) - 1);
-      this.spectra[(index % (WINDOW * COLUMNS)) * BINS + b] = this.bytes[Math.min(this.bytes.length - 1, Math.round(hz / hertz))] / 255;
+      const hz = 700 * (10 ** ((((b + 0.5) / BINS) * mel(7600)) / 2595) - 1);
+      const level = this.levels[Math.min(this.levels.length - 1, Math.round(hz / hertz))];
+      picture.data.set(ramp[level >> 2], (BINS - 1 - b) * 4);
     }
-    this.stamps ??= new Int32Array(WINDOW * COLUMNS).fill(-1);
-    this.stamps[index % (WINDOW * COLUMNS)] = index;
+    // A slow computer skips columns: they are filled with the next.
+    const width = WINDOW * COLUMNS;
+    for (let c = Math.max(last + 1, index - width + 1); c <= index; c++) pen.putImageData(picture, c % width, 0);
+    this.column = index;
   }
 
-  drawSpectrum(pen, x, [from, to], height, colours) {
+  drawSpectrum(pen, x, view, height, colours) {
     pen.fillStyle = colours.empty;
     pen.fillRect(x.from, 0, x.to - x.from, height);
-    if (!this.stamps) return;
-    const count = WINDOW * COLUMNS;
-    this.image ??= el("canvas", { width: count, height: BINS });
-    const small = this.image.getContext("2d"), picture = small.createImageData(count, BINS), ramp = this.ramp(colours);
-    const first = Math.ceil(from * COLUMNS);
-    for (let c = 0; c < count; c++) {
-      const index = first + c, place = ((index % count) + count) % count;
-      if (this.stamps[place] !== index) continue;
-      for (let b = 0; b < BINS; b++) {
-        const v = ramp[Math.min(63, Math.floor(this.spectra[place * BINS + b] * 64))];
-        picture.data.set(v, ((BINS - 1 - b) * count + c) * 4);
-      }
-    }
-    small.putImageData(picture, 0, 0);
-    pen.drawImage(this.image, x(first / COLUMNS), 0, x(first / COLUMNS + WINDOW) - x(first / COLUMNS), height);
+    if (this.column === null) return;
+    const width = WINDOW * COLUMNS, seam = (this.column + 1) % width, end = (this.column + 1) / COLUMNS;
+    const scale = (x.to - x.from) / width;
+    pen.save();
+    pen.beginPath();
+    pen.rect(x.from, 0, x.to - x.from, height);
+    pen.clip();
+    const start = x(end - WINDOW); // where the oldest column belongs
+    if (seam < width) pen.drawImage(this.spectra, seam, 0, width - seam, BINS, start, 0, (width - seam) * scale, height);
+    if (seam > 0) pen.drawImage(this.spectra, 0, 0, seam, BINS, start + (width - seam) * scale, 0, seam * scale, height);
+    pen.restore();
   }
 
   /** From the page's grey over blue and orange to yellow. */

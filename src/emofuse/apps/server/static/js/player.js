@@ -42,7 +42,7 @@ export class Player {
    * `ontime(t)` hears the playhead, `onpick(person)` whose face was clicked.
    */
   constructor({ sources, shape, duration, people, ontime, onpick }) {
-    Object.assign(this, { sources, shape, duration, people, ontime, onpick, chosen: null, peaks: null, showBoxes: true });
+    Object.assign(this, { sources, shape, duration, people, ontime, onpick, chosen: null, peaks: null, showBoxes: true, portraits: new Map() });
     this.canvas = el("canvas", { class: "overlay" });
     this.stage = el("div", { class: "stage" });
     this.root = el("div", { class: "player" }, this.stage);
@@ -65,9 +65,11 @@ export class Player {
     if (this.medium) this.medium.addEventListener("error", () => this.giveUp(), { once: true });
     if (video) this.stage.append(this.medium);
     if (image) this.stage.append(el("img", { src: image, alt: "the picture", onload: (event) => this.sized(event.target.naturalWidth, event.target.naturalHeight) }));
+    if (video) this.medium.addEventListener("loadeddata", () => this.portray(this.shown ?? 0));
     if (video) this.medium.addEventListener("loadedmetadata", () => this.sized(this.medium.videoWidth, this.medium.videoHeight));
     if (video || image) {
       this.stage.append(this.canvas);
+      this.stage.classList.toggle("drawn", !video);
       this.stage.classList.add("pictured");
       this.stage.addEventListener("click", (event) => this.click(event));
       if (this.shape) this.sized(...this.shape);
@@ -96,6 +98,7 @@ export class Player {
     this.shape = [width, height];
     this.stage.style.setProperty("--shape", width / height);
     this.draw();
+    this.portray(this.shown ?? 0);
   }
 
   /** The browser cannot play it: say so, and let time run without it. */
@@ -179,7 +182,22 @@ export class Player {
       this.time.textContent = `${clock(t, 1)} / ${clock(this.duration, 1)}`;
     }
     this.draw();
+    this.portray(t);
     this.ontime(t);
+  }
+
+  /** Cut portraits out of the picture for those who wait for one, as soon as they are in it. */
+  portray(t) {
+    const picture = this.sources.video ? this.medium : this.stage.querySelector("img");
+    if (!this.portraits.size || !this.shape || !picture || !(picture.readyState >= 2 || picture.complete)) return;
+    for (const { person, box } of this.faces(t)) {
+      if (!this.portraits.has(person)) continue;
+      const [w, h] = this.shape, side = 1.25 * Math.max(box[2] * w, box[3] * h);
+      const canvas = el("canvas", { width: 132, height: 132 });
+      canvas.getContext("2d").drawImage(picture, (box[0] + box[2] / 2) * w - side / 2, (box[1] + box[3] / 2) * h - side / 2, side, side, 0, 0, 132, 132);
+      this.portraits.get(person)(canvas);
+      this.portraits.delete(person);
+    }
   }
 
   /** Loudness over time, as [0 … 1], to be drawn for a sound. */

@@ -18,6 +18,8 @@ export class Result {
     this.chosen = this.people.list[0] ?? null;
     const ends = timeline.estimates.map((e) => e.end);
     this.duration = ends.reduce((a, b) => Math.max(a, b), timeline.duration || 0);
+    this.kind = timeline.media.kind;
+    if (this.kind === "text") for (const person of this.people.list) person.name = "Text";
     this.still = timeline.media.kind === "image" && !job.inputs.some((input) => input.kind === "audio");
     this.aborter = new AbortController();
     this.root = el("div", { class: "result" });
@@ -36,15 +38,16 @@ export class Result {
     this.side = el("section", { class: "card side", "aria-label": "At the playhead" }, this.tabs, this.bars.root);
     const stage = this.playerPart();
     this.transcript = this.sentences();
-    const text = this.timeline.media.kind === "text";
+    const text = this.kind === "text", said = this.transcript && !text ? this.spokenPart() : null;
+    const left = text ? el("div", { class: "card readout" }, this.transcript, stage) : el("div", { class: "beside" }, stage, this.kind === "audio" ? said : null);
+    const inShort = this.peoplePart();
     this.root.append(this.facts(), ...this.notes(),
-      el("div", { class: "watch" }, text ? el("div", { class: "card readout" }, this.transcript, stage) : stage, this.side));
-    if (!this.still) this.root.append(this.timelinePart());
-    if (this.transcript && !text) this.root.append(el("section", { class: "card" }, el("h2", { textContent: "What was said" }),
-      el("p", { class: "small", textContent: `${this.wordsFrom()} The colour tells what the words express, apart from voice and face.` }), this.transcript));
-    this.root.append(this.peoplePart(), ...[this.doubts()].filter(Boolean), this.downloads(), honest(), this.provenance());
+      el("div", { class: "watch" }, left, el("div", { class: "beside" }, this.side, this.kind === "audio" ? null : said, this.still ? inShort : null)));
+    if (!this.still) this.root.append(this.timelinePart(), inShort);
+    this.root.append(...[this.doubts()].filter(Boolean), this.downloads(), honest(), this.provenance());
     this.choose(this.chosen);
-    this.player.tell(0);
+    const first = this.people.list[0].lanes.fused[0]?.start ?? 0;
+    if (first > 0 && !this.still) this.player.seek(first + 1e-3); else this.player.tell(0);
     this.sound();
   }
 
@@ -57,10 +60,11 @@ export class Result {
   // ---- parts
   facts() {
     const { media } = this.timeline, facts = [];
-    if (!this.still) facts.push(clock(this.duration, this.duration < 60 ? 1 : 0));
+    if (this.kind === "text") facts.push("times are those of reading it aloud");
+    else if (!this.still) facts.push(clock(this.duration, this.duration < 60 ? 1 : 0));
     if (media.video) facts.push(`${media.video.width} × ${media.video.height}${media.video.fps ? `, ${Number(media.video.fps.toFixed(2))} fps` : ""}`);
     if (media.audio) facts.push(`sound ${Number((media.audio.rate / 1000).toFixed(1))} kHz`);
-    facts.push(plural(this.people.faces.length, "face"));
+    if (media.video || this.kind === "image") facts.push(plural(this.people.faces.length, "face"));
     if (this.people.sentences.length) facts.push(plural(this.people.sentences.length, "sentence"));
     return el("ul", { class: "facts" }, ...facts.map((fact) => el("li", { textContent: fact })));
   }
@@ -87,6 +91,11 @@ export class Result {
     this.lanes.show(0, this.duration);
     return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
       el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom." }));
+  }
+
+  spokenPart() {
+    return el("section", { class: "card" }, el("h2", { textContent: "What was said" }),
+      el("p", { class: "small", textContent: `${this.wordsFrom()} Colours: what the words express, apart from voice and face.` }), this.transcript);
   }
 
   tabBar() {
@@ -120,7 +129,8 @@ export class Result {
       const says = this.still ? `${cell.uncertain ? "uncertain" : cell.label} ${percent(cell.confidence)}`
         : main ? `${main[1] > 0.95 ? `${main[0]} throughout` : `mostly ${main[0]} (${percent(main[1])})`}` : "uncertain";
       const from = person.bands.filter((key) => key !== "fused").map((key) => NAMES[key]).join(" + ");
-      const facts = this.still ? `from ${from}` : `${person.face ? "seen" : "heard"} for ${clock(sum.present)} of ${clock(this.duration)} · mean confidence ${percent(sum.confidence)} · from ${from}`;
+      const long = this.still || this.kind === "text" ? null : `${person.face ? "seen" : "heard"} for ${clock(sum.present)} of ${clock(this.duration)}`;
+      const facts = [long, this.still ? null : `mean confidence ${percent(sum.confidence)}`, `from ${from}`].filter(Boolean).join(" · ");
       return el("li", {}, this.portrait(person),
         el("div", {}, el("p", { class: "says" }, el("b", { textContent: `${person.name}: ` }), says), this.still ? null : shareBar(sum), el("p", { class: "small", textContent: facts })));
     });
@@ -128,7 +138,9 @@ export class Result {
   }
 
   portrait(person) {
-    return el("span", { class: "portrait" }, icon(person.face ? "face" : "audio"));
+    const frame = el("span", { class: "portrait" }, icon(person.face ? "face" : "audio"));
+    if (person.face) this.player.portraits.set(person, (canvas) => frame.replaceChildren(canvas));
+    return frame;
   }
 
   /** Stretches on which the engine does not want to say anything, with its reasons. */
@@ -191,6 +203,7 @@ export class Result {
       if (now === node.classList.contains("now")) continue;
       node.classList.toggle("now", now);
       if (now) node.setAttribute("aria-current", "true"); else node.removeAttribute("aria-current");
+      if (now) this.transcript.scrollTo({ top: node.offsetTop - this.transcript.offsetTop - 40, behavior: "smooth" });
     }
   }
 

@@ -1,8 +1,8 @@
 // One live session with the server: pictures and sound out, measurements in. See docs/api.md.
 
 const PICTURE = 1, SOUND = 2, VERSION = 1, HEADER = 16;
-const UNANSWERED = 2; // pictures under way at most
-const FORGOTTEN = 4000; // ms after which an unanswered picture is given up
+const UNANSWERED = 5; // pictures under way at most; the engine answers some only when later ones come
+const FORGOTTEN = 1500; // ms after which an unanswered picture is given up
 const CLOGGED = 512 * 1024; // bytes not yet sent
 
 export class Stream extends EventTarget {
