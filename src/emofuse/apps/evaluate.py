@@ -28,6 +28,9 @@ _RESULTS = "Results"
 FILES = ("report.html", "report.md", "results.json", "answers.csv")
 """What `--out` is filled with."""
 
+FUSION = "fusion"
+"""What stands in a model's place to measure fusion."""
+
 
 def evaluate(
     context: typer.Context,
@@ -37,18 +40,19 @@ def evaluate(
             metavar="MODEL",
             show_default=False,
             help="A model's id, a card (RUN/model/ID.toml), or a folder: of a run, or for the "
-            "protocol folds of one run a fold.",
+            "protocol folds of one run a fold. The word fusion measures all strategies of fusion.",
         ),
     ],
     corpus: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|FILE",
             show_default=False,
-            help="A corpus, or a manifest that `emofuse corpus prepare` made.",
+            help="A corpus, or a manifest that `emofuse corpus prepare` made. Not of fusion: it "
+            "takes what ROOT holds of FER2013, CREMA-D, RAVDESS and GoEmotions.",
             rich_help_panel=_WHAT,
         ),
-    ],
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +123,26 @@ def evaluate(
             rich_help_panel=_HOW,
         ),
     ] = None,
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Of fusion: folder where the models' answers are kept for the next time.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    posteriors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of fusion: ravdess_posteriors.csv, if it is not in ROOT.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    pairings: Annotated[
+        int,
+        typer.Option(min=1, help="Of fusion: so many seeds of pairing.", rich_help_panel=_HOW),
+    ] = 5,
     refit: Annotated[
         bool,
         typer.Option(
@@ -179,6 +203,11 @@ def evaluate(
     from ..evaluation.protocols import Protocol
     from ..sinks.files import OutputFolder
 
+    if model == FUSION:
+        chosen = (data, readings, posteriors, pairings, draws, threads)
+        return _fusion(*chosen, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet)
+    if corpus is None:
+        raise InputError("--corpus is missing: name a corpus, or a manifest that was prepared")
     plan = evaluation.Plan(
         protocol=Protocol.parse(protocol, split),
         cuts=_cuts(cut),
@@ -210,6 +239,70 @@ def evaluate(
     if update_card:
         _update(named[0], found)
     _show(found, as_json, quiet, out)
+
+
+def _fusion(
+    data: Path | None,
+    readings: Path | None,
+    posteriors: Path | None,
+    pairings: int,
+    draws: int,
+    threads: int,
+    *,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure all strategies of fusion; the report is written as that of a model."""
+    import json
+
+    from ..analyzer import ModelsConfig
+    from ..evaluation import document, fusion
+    from ..sinks.files import OutputFolder, ResultFile
+    from . import show
+
+    folder = None if out is None else OutputFolder(out, overwrite)
+    if folder is not None:
+        folder.claim(*FILES[:3])
+    plan = fusion.FusionPlan(
+        root=data or Path(os.environ.get("EMOFUSE_DATA") or "."),
+        readings=readings,
+        posteriors=posteriors,
+        models=ModelsConfig(threads=threads),
+        seeds=pairings,
+        draws=draws,
+        command=shlex.join(["emofuse", *sys.argv[1:]]),
+    )
+    with _bars(quiet) as bars:
+        found = fusion.evaluate(plan, bars)
+    text = json.dumps(found.to_mapping(), indent=1, ensure_ascii=False) + "\n"
+    if folder is not None:
+        pages = (document.to_html(found), document.to_markdown(found), text)
+        for name, page in zip(FILES[:3], pages, strict=True):
+            with ResultFile(folder / name, overwrite=folder.overwrite) as f:
+                f.write(page)
+    if as_json:
+        show.stdout().print_json(text)
+    elif not quiet:
+        _show_document(found, out)
+
+
+def _show_document(found: Any, out: Path | None) -> None:
+    from rich.table import Table
+
+    from . import show
+
+    screen = show.stdout()
+    first = found.sections[0].tables[0]
+    table = Table(*first.head, title=found.title)
+    for row in first.rows:
+        table.add_row(*row)
+    screen.print(table)
+    for note in found.notes:
+        screen.print(f"- {note}", soft_wrap=True)
+    if out is not None:
+        screen.print(f"{out / FILES[0]}", soft_wrap=True)
 
 
 def read_corpus(name: str, data: Path | None, labelling: str | None, model: Named) -> Manifest:

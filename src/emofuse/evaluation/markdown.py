@@ -15,23 +15,23 @@ def render(found: Evaluation) -> str:
 
 
 def _lines(found: Evaluation) -> Iterator[str]:
-    yield f"# {_safe(found.title)}"
+    yield f"# {safe(found.title)}"
     yield ""
-    yield _safe(" · ".join(wording.facts(found)))
+    yield safe(" · ".join(wording.facts(found)))
     yield ""
     yield f"> {wording.HONEST}"
     for warning in found.warnings:
-        yield f"\n**Measured despite a leak:** {_safe(warning)}"
+        yield f"\n**Measured despite a leak:** {safe(warning)}"
     yield "\n## Figures\n"
     parts = found.parts
-    table = [
+    shown = [
         [wording.title(name), *(cell(name, f) for f in figures), explain(name)]
         for name, figures in wording.rows(parts)
     ]
-    yield from _table(["figure", *(p.name for p in parts), "meaning"], table)
+    yield from table(["figure", *(p.name for p in parts), "meaning"], shown)
     yield "\nIn brackets: 95 % bootstrap interval, by speaker where there are speakers."
     for part in parts:
-        yield f"\n*{_safe(part.name)}*: {part.samples} samples; {_safe(part.protocol)}."
+        yield f"\n*{safe(part.name)}*: {part.samples} samples; {safe(part.protocol)}."
     yield from _folds(parts[0])
     for part in parts[: 2 if parts[0].multi_label else 1]:
         yield from _classes(part)
@@ -40,7 +40,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
     yield from _robustness(found)
     if cautions := wording.cautions(found):
         yield "\n## What to know\n"
-        yield from (f"- {_safe(note)}" for note in cautions)
+        yield from (f"- {safe(note)}" for note in cautions)
     yield "\n## How this was measured\n"
     for key, text in wording.provenance_rows(found):
         quoted = text.replace("`", "'")
@@ -53,11 +53,11 @@ def _folds(part: Part) -> Iterator[str]:
     yield "\n## Folds\n"
     names = ("accuracy", "uar", "macro_f1", "ece")
     rows = [[fold, *(value(n, row[n]) for n in names)] for fold, row in part.folds.items()]
-    yield from _table(["fold", *map(wording.title, names)], rows)
+    yield from table(["fold", *map(wording.title, names)], rows)
 
 
 def _classes(part: Part) -> Iterator[str]:
-    yield f"\n## Classes ({_safe(part.name)})\n"
+    yield f"\n## Classes ({safe(part.name)})\n"
     head = ["label", "precision", "recall", "F1", "samples"]
     rows = [
         [c.label, value("", c.precision), value("", c.recall), value("", c.f1), str(c.support)]
@@ -66,10 +66,10 @@ def _classes(part: Part) -> Iterator[str]:
     if part.multi_label:
         head.append("threshold")
         rows = [[*r, f"{c.threshold:.3f}"] for r, c in zip(rows, part.classes, strict=True)]
-    yield from _table(head, rows)
+    yield from table(head, rows)
     if part.confusion:
         yield "\nConfusion, actual in rows:\n"
-        yield from _table(
+        yield from table(
             ["", *part.labels],
             [
                 [label, *map(str, row)]
@@ -82,8 +82,8 @@ def _calibration(parts: Sequence[Part]) -> Iterator[str]:
     part = next((p for p in parts if p.reliability), None)
     if part is None:
         return
-    yield f"\n## Calibration ({_safe(part.name)})\n"
-    yield from _table(
+    yield f"\n## Calibration ({safe(part.name)})\n"
+    yield from table(
         ["temperature", "value", "ECE"],
         [
             [wording.TEMPERATURES[k], f"{r.temperature:g}", f"{r.ece:.3f}"]
@@ -105,7 +105,7 @@ def _people(found: Evaluation) -> Iterator[str]:
             ]
             for g in by.groups
         ]
-        yield from _table(["group", "samples", "speakers", *map(wording.title, names)], rows)
+        yield from table(["group", "samples", "speakers", *map(wording.title, names)], rows)
         if by.gap and by.between:
             yield (
                 f"\nLargest gap in UAR: {by.between[0]} over {by.between[1]} by "
@@ -119,20 +119,21 @@ def _robustness(found: Evaluation) -> Iterator[str]:
     yield "\n## Robustness\n"
     names = [n for n in ("macro_f1", "accuracy", "uar", "ece") if n in found.robustness[0].figures]
     rows = [[s.name, *(cell(n, s.figures[n]) for n in names)] for s in found.robustness]
-    yield from _table(["spoilt by", *map(wording.title, names)], rows)
+    yield from table(["spoilt by", *map(wording.title, names)], rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(map(_safe, head)) + " |"
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield a table whose first column is text and whose others are numbers."""
+    yield "| " + " | ".join(map(safe, head)) + " |"
     yield (
         "|"
         + "|".join(" --- " if i == 0 or h == "meaning" else "---:" for i, h in enumerate(head))
         + "|"
     )
-    yield from ("| " + " | ".join(map(_safe, row)) + " |" for row in rows)
+    yield from ("| " + " | ".join(map(safe, row)) + " |" for row in rows)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Keep a text in its cell, and signs that mean something to Markdown as they are."""
     for sign in ("\\", "|", "*", "_", "<", "`"):
         text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")

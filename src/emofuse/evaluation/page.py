@@ -12,7 +12,7 @@ from . import wording
 from .results import ClassRow, Evaluation, Figure, Part, Reliability, Spoilt, Subgroups, explain
 from .wording import limits, value
 
-_POLICY = (
+POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
@@ -23,7 +23,7 @@ def render(found: Evaluation) -> str:
     sinks = files("emofuse.sinks") / "assets"
     own = (files(__package__) / "assets" / "evaluation.css").read_text(encoding="utf-8")
     return Template((sinks / "page.html").read_text(encoding="utf-8")).substitute(
-        policy=_POLICY,
+        policy=POLICY,
         version=escape(found.provenance.version),
         title=escape(f"{found.title} – emofuse"),
         style=(sinks / "page.css").read_text(encoding="utf-8") + own,
@@ -114,9 +114,7 @@ def _figures(parts: Sequence[Part]) -> str:
 def _folds(part: Part) -> str:
     names = ("accuracy", "uar", "macro_f1", "ece")
     rows = [[escape(fold), *(value(n, row[n]) for n in names)] for fold, row in part.folds.items()]
-    return (
-        f'<h2>Folds</h2><div class="panel">{_table(["", *map(wording.title, names)], rows)}</div>'
-    )
+    return f'<h2>Folds</h2><div class="panel">{table(["", *map(wording.title, names)], rows)}</div>'
 
 
 def _detail(part: Part, heading: bool = True) -> str:
@@ -142,7 +140,7 @@ def _classes(part: Part) -> str:
     if part.multi_label:
         head.append("threshold")
         rows = [[*r, f"{c.threshold:.3f}"] for r, c in zip(rows, part.classes, strict=True)]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
@@ -244,8 +242,8 @@ def _people(by: Subgroups) -> str:
             f"<b>{escape(by.between[1])}</b> by {wording.points(by.gap)}. If the interval reaches "
             "below zero, these people do not show that there is a gap.</p>"
         )
-    table = _table(["", "samples", "speakers", *map(wording.title, names)], rows)
-    return f'<h2>By {escape(by.attribute)}</h2><div class="panel">{table}{gap}</div>'
+    groups = table(["", "samples", "speakers", *map(wording.title, names)], rows)
+    return f'<h2>By {escape(by.attribute)}</h2><div class="panel">{groups}{gap}</div>'
 
 
 def _robustness(spoilt: Sequence[Spoilt]) -> str:
@@ -267,7 +265,7 @@ def _robustness(spoilt: Sequence[Spoilt]) -> str:
         f'<h2>Robustness</h2><div class="panel"><h3>{wording.title(lead)} of spoilt samples</h3>'
         f"{_bars(spoilt, lead)}"
         '<p class="small">Bar: the figure; thin line: its 95 % interval; upright line: the figure '
-        f'without spoiling.</p></div><div class="panel">{_table(head, rows)}</div>'
+        f'without spoiling.</p></div><div class="panel">{table(head, rows)}</div>'
     )
 
 
@@ -295,7 +293,7 @@ def _bar(label: str, figure: Figure, name: str, clean: float) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Make a table whose first column is text and whose others are numbers; cells are HTML."""
     top = "".join(
         f"<th>{escape(h)}</th>" if i == 0 else f'<th class="num">{escape(h)}</th>'

@@ -377,7 +377,8 @@ def file_name(corpus: str, model_id: str, condition: str = "") -> str:
 
 def state_of(manifest: Manifest, recogniser: OnnxRecogniser, cut: Cut = Cut.USE) -> str:
     """Digest what readings depend on besides the weights: samples, labels, calibration, cut."""
-    digest = hashlib.sha256(f"{recogniser.card.calibration} {cut.value}".encode())
+    told = json.dumps(recogniser.card.calibration.to_mapping(), sort_keys=True)
+    digest = hashlib.sha256(f"{told} {cut.value}".encode())
     for e in manifest:
         digest.update(f"{e.id}\t{e.split.value}\t{sorted(e.labels.items())}\n".encode())
     return digest.hexdigest()[:16]
