@@ -205,7 +205,8 @@ def evaluate(
 
     if model == FUSION:
         chosen = (data, readings, posteriors, pairings, draws, threads)
-        return _fusion(*chosen, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        _fusion(*chosen, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        return
     if corpus is None:
         raise InputError("--corpus is missing: name a corpus, or a manifest that was prepared")
     plan = evaluation.Plan(
