@@ -20,7 +20,7 @@ export function bytes(n) {
   const units = ["B", "kB", "MB", "GB"];
   let i = 0;
   while (n >= 1000 && i < units.length - 1) { n /= 1024; i++; }
-  return `${i && n < 10 ? n.toFixed(1) : Math.round(n)}\u00a0${units[i]}`;
+  return `${i && n < 10 ? Number(n.toFixed(1)) : Math.round(n)}\u00a0${units[i]}`;
 }
 
 export function person(subject) {

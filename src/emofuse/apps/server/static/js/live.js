@@ -24,7 +24,7 @@ export class Live {
     this.state = "idle"; // idle, starting, running, paused
     this.wants = { video: true, audio: true, words: true, mirror: true, blur: false, talk: false };
     this.ids = { video: "", audio: "" };
-    this.root = el("div", { class: "live" });
+    this.root = el("div", { class: "live", dataset: { fresh: "yes" } });
     this.build();
     this.listDevices();
     this.onchange = () => this.devicesChanged();
@@ -68,7 +68,7 @@ export class Live {
       el("div", { class: "watch" },
         el("div", {}, el("div", { class: "player" }, this.stage, this.controls), this.recordings),
         el("section", { class: "card side", "aria-label": "Now" }, this.tabs, this.bars.root, this.saying)),
-      el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: `The last ${WINDOW} seconds` }), this.lanes.root),
+      el("section", { class: "card past", "aria-label": "Timeline" }, el("h2", { textContent: `The last ${WINDOW} seconds` }), this.lanes.root),
       el("section", { class: "card set" }, el("h2", { textContent: "Devices and voice" }),
         el("div", { class: "fields" }, this.pickers.video.root, this.pickers.audio.root,
           el("div", { class: "field" }, el("label", { for: "voice", textContent: "Listen" }), voice), this.words),
@@ -177,6 +177,7 @@ export class Live {
   set(state) {
     this.state = state;
     const running = state === "running" || state === "paused";
+    if (running) delete this.root.dataset.fresh;
     this.hello.hidden = state !== "idle" && state !== "starting";
     this.startButton.disabled = state === "starting";
     this.startButton.lastChild.textContent = state === "starting" ? "Starting …" : "Start";
