@@ -336,10 +336,11 @@ class Analyzer:
         return Modality.FACE in present and len(present) > 1
 
     def _face_branch(self, info: MediaInfo) -> Branch:
+        from .face.mouth import MouthMotion
         from .face.track import FaceTracker
 
         face = self.config.face
-        mouths = self._can_link(info) and self.config.link.method is LinkMethod.MOUTH
+        looks = self._can_link(info) and self.config.link.method is LinkMethod.MOUTH
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
         detector = self._detector
@@ -351,7 +352,7 @@ class Analyzer:
             face = replace(face, detect_every=1, confirmations=1 + every * (face.confirmations - 1))
         stage = Chain(
             Select(Track.VIDEO),
-            FaceTracker(detector, face, mouths=mouths),
+            FaceTracker(detector, face, MouthMotion() if looks else None),
             self._recognise(Modality.FACE),
         )
         return Branch("face", Track.VIDEO, stage, Modality.FACE)

@@ -23,6 +23,7 @@ from emofuse.engine.pipeline import Chain, Fork, Fuse, Select
 from emofuse.engine.smooth import ExponentialSmoother, HmmSmoother, RollingMean
 from emofuse.engine.windows import Recognise, Windower
 from emofuse.face.detect import HaarDetector
+from emofuse.face.mouth import MouthMotion
 from emofuse.face.track import FaceTracker
 from emofuse.fusion.rules import FusionConfig, make_fuser
 from emofuse.models.registry import load
@@ -84,7 +85,7 @@ STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
         lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
     ),
     "tracker-with-mouths": (
-        lambda: FaceTracker(HaarDetector(), mouths=True),
+        lambda: FaceTracker(HaarDetector(), mouths=MouthMotion()),
         lambda: [Select(Track.VIDEO)],
     ),
     "link": (Link, lambda: [*faces(), Aligner(NS // 2, [Modality.FACE])]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -32,6 +33,9 @@ _NOISE = 5.0  # grey levels: contrast of a mouth in which nothing can be seen
 _FARTHEST = SIDE / 8  # a larger shift of the face is a mistake of the registration
 
 
+Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+
+
 class MouthMotion:
     """Measures the mouth motion of each tracked face from picture to picture.
 
@@ -43,9 +47,13 @@ class MouthMotion:
 
     Of eight such measures, this one told speaking from listening heads best, better than
     dense optical flow at a tenth of its time; see `benchmarks/who_speaks.py`.
+
+    Args:
+        compare: the measure itself, given two grey crops; `mouth_motion` unless told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, compare: Compare | None = None) -> None:
+        self._compare = compare or mouth_motion
         self.reset()
 
     def reset(self) -> None:
@@ -70,7 +78,7 @@ class MouthMotion:
         while len(seen) > 1 and seen[1][0] <= at.start_ns - STEP_NS:
             seen.popleft()
         known = bool(seen) and seen[0][0] <= at.start_ns - STEP_NS
-        motion = mouth_motion(seen[0][1], grey) if known else None
+        motion = self._compare(seen[0][1], grey) if known else None
         seen.append((at.start_ns, grey))
         return motion
 

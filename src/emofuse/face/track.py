@@ -61,13 +61,16 @@ class FaceTracker:
     Args:
         detector: finds the faces.
         config: how they are followed.
-        mouths: whether to measure how much each mouth moves: ``details["mouth"]``.
+        mouths: measures how much each mouth moves: ``details["mouth"]``; None: nobody asks.
     """
 
     def __init__(
-        self, detector: Detector, config: FaceConfig | None = None, *, mouths: bool = False
+        self,
+        detector: Detector,
+        config: FaceConfig | None = None,
+        mouths: MouthMotion | None = None,
     ) -> None:
-        self._mouths = MouthMotion() if mouths else None
+        self._mouths = mouths
         self._detector = detector
         self._config = config or FaceConfig()
         self._hold_ns = to_ns(self._config.hold_seconds)

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Subject
+from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
 from .palette import colours_of
@@ -103,6 +103,12 @@ def _lane(modality: Modality, rows: Sequence[Estimate], index: Mapping[str, int]
             ]
             for m in PARTS
         }
+        lane["link"] = [
+            round(100 * e.details["link"])
+            if e.subject.kind is SubjectKind.FACE and "link" in e.details
+            else None
+            for e in rows
+        ]
     if modality is Modality.WORDS:
         lane["text"] = [str(e.details.get("text", "")) for e in rows]
     return lane

@@ -263,7 +263,7 @@ def _person(p: Person, summary: Summary, portrait: str, timed: bool) -> str:
     if timed and summary.duration_ns and summary.kind is not MediaKind.TEXT:
         verb = "seen" if p.subject.kind is SubjectKind.FACE else "heard"
         if verb == "heard" and len(summary.people) > 1:
-            verb = "heard apart from a single face"
+            verb = "heard apart from any face"
         present, total = short_clock(p.present_ns), short_clock(summary.duration_ns)
         facts.insert(0, f"{verb} for {present} of {total} ({p.coverage:.0%})")
     facts.append("from " + " + ".join(_NAMES[m] for m in p.modalities))
@@ -330,7 +330,7 @@ def _charts(
 def _chart_name(p: Person, summary: Summary) -> str:
     name = person_name(p.subject, summary.kind)
     alone = len(summary.people) == 1 or p.subject.kind is not SubjectKind.SPEAKER
-    return name if alone else f"{name}, while it is not tied to a single face"
+    return name if alone else f"{name}, while it is not given to a face"
 
 
 def _legend(colours: Mapping[str, str]) -> str:
@@ -408,8 +408,9 @@ def _how_to_read(timeline: Timeline) -> str:
         "result, and how far they contradict each other: 0 % if all say the same, 100 % if they "
         "exclude each other. A sarcastic “great” is a typical disagreement.</dd>"
         "<dt>Who is who</dt><dd>“Face 2” is a face followed through the picture, not a known "
-        "person. Who leaves and comes back may get a new number. A voice belongs to a face while "
-        "exactly one face is seen; otherwise it stands by itself.</dd></dl></details>"
+        "person. Who leaves and comes back may get a new number. A voice is given to the face whose "
+        "mouth moves while it is heard, and stands by itself where that is not clear or nobody "
+        "seen seems to speak.</dd></dl></details>"
         "<details><summary>What made this page</summary>"
         f"<table><tbody><tr><td>emofuse</td><td>{escape(p.version)}</td></tr>{models}{parts}"
         f"<tr><td>file</td><td>{escape(timeline.media.path or timeline.media.name)}</td></tr>"
