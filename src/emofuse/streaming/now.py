@@ -10,22 +10,41 @@ from ..core.estimates import SPEAKER, Estimate, Modality, Subject
 from ..core.protocols import Fuser, Slot
 from ..core.time import Span, to_ns
 from ..engine.align import VOICE, sole_face
+from ..engine.pipeline import Chain
 from ..engine.smooth import ExponentialSmoother
+from ..fusion.abstain import Abstain
 from .config import LiveConfig
 
 
 @dataclass(slots=True)
 class Now:
-    """Fuses the latest evidence about everybody, for a display."""
+    """Fuses the latest evidence about everybody, for a display.
+
+    A voice belongs to the face that is alone, or to the one among several that the
+    timeline gave the voice to last.
+
+    Args:
+        fuser: joins a person's modalities.
+        config: how long evidence counts.
+        abstain: marks what is uncertain.
+    """
 
     fuser: Fuser
     config: LiveConfig
+    abstain: Abstain
     _latest: dict[tuple[Subject, Modality], tuple[int, Estimate]] = field(default_factory=dict)
     _ends: dict[Subject, int] = field(default_factory=dict)
-    _smoother: ExponentialSmoother = field(init=False)
+    _speaker: tuple[int, Subject] | None = None
+    _stages: Chain = field(init=False)
 
     def __post_init__(self) -> None:
-        self._smoother = ExponentialSmoother(to_ns(self.config.smoothing_seconds))
+        smoother = ExponentialSmoother(to_ns(self.config.smoothing_seconds))
+        self._stages = Chain(smoother, self.abstain)
+
+    def learn(self, e: Estimate) -> None:
+        """Take an estimate of the timeline: it may tell who speaks."""
+        if e.modality is Modality.FUSED and "link" in e.details:
+            self._speaker = time.monotonic_ns(), e.subject
 
     def feed(self, e: Estimate) -> Iterator[Estimate]:
         """Take one modality's estimate; yield what it changes."""
@@ -33,27 +52,28 @@ class Now:
         self._latest[e.subject, e.modality] = now_ns, e
         self._forget(now_ns)
         faces = {subject for subject, modality in self._latest if modality is Modality.FACE}
-        owner = sole_face(faces) if e.modality in VOICE else e.subject
+        speaker = self._owner_of_voice(faces, now_ns)
+        owner = speaker if e.modality in VOICE else e.subject
         if e.modality in VOICE and owner in faces:
             return  # it shows with the next picture of that face
         end_ns = max(e.span.end_ns, self._ends.get(owner, 0))
         self._ends[owner] = end_ns
-        slot = Slot(owner, Span(e.span.start_ns, end_ns), self._evidence(owner, faces))
-        fused = self.fuser.fuse(slot)
-        if fused is not None:
-            for smooth in self._smoother.feed(fused):
-                assert isinstance(smooth, Estimate)
-                yield replace(smooth, embedding=None)
-
-    def _evidence(self, owner: Subject, faces: set[Subject]) -> dict[Modality, Estimate]:
-        voice_of = sole_face(faces)
-        return {
-            modality: estimate
-            for (subject, modality), (_, estimate) in sorted(
-                self._latest.items(), key=lambda known: known[1][0]
-            )
-            if subject == owner or (modality in VOICE and owner in (voice_of, subject))
+        evidence = {
+            modality: latest
+            for (subject, modality), (_, latest) in self._latest.items()
+            if (speaker if modality in VOICE else subject) == owner
         }
+        fused = self.fuser.fuse(Slot(owner, Span(e.span.start_ns, end_ns), evidence))
+        if fused is not None:
+            for now in self._stages.feed(fused):
+                yield replace(now, embedding=None)
+
+    def _owner_of_voice(self, faces: set[Subject], now_ns: int) -> Subject:
+        if len(faces) > 1 and self._speaker is not None:
+            known_ns, subject = self._speaker
+            if subject in faces and now_ns - known_ns <= to_ns(self.config.voice_seconds):
+                return subject
+        return sole_face(faces)
 
     def _forget(self, now_ns: int) -> None:
         memory = {m: to_ns(self.config.voice_seconds) for m in VOICE}

@@ -17,6 +17,7 @@ from ..core.estimates import Estimate, Modality
 from ..core.media import AudioChunk, Frame, MediaInfo, Note, Packet, Progress, Track, Utterance
 from ..core.time import NS, Span, ns_to_samples, to_ns
 from ..engine.pipeline import Chain
+from ..fusion.abstain import Abstain
 from .config import LiveConfig
 from .events import Counters, Event, Measurement, MeasurementKind, delay
 from .now import Now
@@ -66,11 +67,12 @@ class LiveSession:
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._roots = [Worker(b, config, self._results.put) for b in analyzer.branches(info)]
         self._workers = [worker for root in self._roots for worker in root]
-        self._now = Now(analyzer.fuser(info), config)
         self._joint = Chain(*analyzer.joint(info))
         leaves = [w.branch for w in self._workers if w.branch.modality is not None]
         self._progress = {b.modality: 0 for b in leaves if b.modality is not None}
         self._tracks = {b.modality: b.track for b in leaves}
+        abstain = Abstain(analyzer.config.abstain, tuple(self._progress))
+        self._now = Now(analyzer.fuser(info), config, abstain)
         self._latency: dict[Modality, deque[int]] = {m: deque(maxlen=KEPT) for m in Modality}
         self._late = self._unread = self._dropped_told_ns = 0
         self._complaints: dict[str, int] = {}
@@ -224,6 +226,7 @@ class LiveSession:
     def _tell(self, step: Callable[..., Iterator[Any]], *item: Any) -> None:
         for out in self._fused(step, *item):
             if isinstance(out, Estimate):
+                self._now.learn(out)
                 self._measured(MeasurementKind.TIMELINE, out, self._tracks.get(out.modality))
             else:
                 self._say(out)
