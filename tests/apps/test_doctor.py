@@ -1,10 +1,11 @@
 import json
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 import emofuse
-from emofuse.apps.doctor import Check, Status, examine, healthy
+from emofuse.apps.doctor import Check, Status, _optional, examine, healthy
 from emofuse.models.store import WEIGHTS, Store
 
 Run = Any  # see conftest.py
@@ -36,7 +37,21 @@ def test_what_was_tried_is_named(checks: dict[str, Check]) -> None:
     assert "found 0 faces" in checks["face detector (compact)"].detail
     assert "found 0 voices" in checks["voice activity"].detail
     assert "writable" in checks["cache folder"].detail
-    assert checks["camera, microphone"].status is Status.ABSENT
+    for name, package in (("moonshine-voice", "moonshine_voice"), ("pocketsphinx", "pocketsphinx")):
+        assert ("hiss" in checks[name].detail) == (find_spec(package) is not None)
+    for name, package in (("web", "fastapi"), ("live", "pygame")):
+        if find_spec(package) is None:
+            assert f"emofuse[{name}]" in checks[name].detail
+
+
+def test_what_only_optional_parts_lack_is_no_failure() -> None:
+    def fail() -> str:
+        raise OSError("PortAudio library not found")
+
+    check = _optional("extras", "live", fail)
+    assert check.status is Status.ABSENT
+    assert "PortAudio" in check.detail
+    assert healthy([check])
 
 
 def test_doctor_prints_and_exits_0(run: Run) -> None:

@@ -11,13 +11,13 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import EmofuseError
@@ -26,6 +26,7 @@ from ..models.store import Store, Whereabouts, megabytes
 
 if TYPE_CHECKING:
     from ..face.detect import Detector
+    from ..text.transcribe import TranscribeConfig
 
 
 class Status(str, Enum):
@@ -108,6 +109,12 @@ def _try(area: str, name: str, attempt: Callable[[], str]) -> Check:
         return Check(area, name, Status.FAILS, f"{type(e).__name__}: {' '.join(str(e).split())}")
 
 
+def _optional(area: str, name: str, attempt: Callable[[], str]) -> Check:
+    """Run an attempt whose failure leaves the main job untouched."""
+    check = _try(area, name, attempt)
+    return replace(check, status=Status.ABSENT) if check.status is Status.FAILS else check
+
+
 def _packages() -> Iterator[Check]:
     for module, (package, purpose) in PACKAGES.items():
         yield _try("packages", package, partial(_import, module, package, purpose))
@@ -161,9 +168,18 @@ def _answer(card: Card, store: Store) -> str:
 
     store.verify(card)
     what = f"{store.whereabouts(card).value}, {megabytes(card.bytes)}, checksum right"
-    if card.recogniser not in recognisers():
+    if card.fusion is not None:
+        from ..fusion.config import FusionConfig, Strategy
+        from ..fusion.rules import make_fuser
+
+        strategy = Strategy(card.fusion.strategy)
+        recogniser: Any = make_fuser(FusionConfig(strategy, model=card.id), store=store)
+        if not card.files:
+            return "all in its card, loads"
+    elif card.recogniser not in recognisers():
         return what  # a detector, say: it has a check of its own
-    recogniser = load(card.id, store)
+    else:
+        recogniser = load(card.id, store)
     golden = golden_path(card, store.home(card))
     if not golden.exists():
         return f"{what}, loads"
@@ -222,16 +238,51 @@ def _voice() -> str:
 
 
 def _words() -> Iterator[Check]:
-    purpose = "recognises words where there is no transcript"
-    for module, package, extra in (
-        ("faster_whisper", "faster-whisper", "whisper"),
-        ("pocketsphinx", "pocketsphinx", "asr"),
+    for module, package, extra, purpose, listen in (
+        ("faster_whisper", "faster-whisper", "whisper", "hears many languages", _whisper),
+        ("moonshine_voice", "moonshine-voice", "asr", "hears English", _moonshine),
+        ("pocketsphinx", "pocketsphinx", "sphinx", "hears English, less well", _pocketsphinx),
     ):
         if find_spec(module) is None:
-            hint = f"optional: {purpose}; pip install 'emofuse[{extra}]'"
-            yield Check("words", package, Status.ABSENT, hint)
+            hint = f"optional: {purpose} where there is no transcript; pip install "
+            yield Check("words", package, Status.ABSENT, f"{hint}'emofuse[{extra}]'")
         else:
-            yield _try("words", package, partial(_import, module, package, purpose))
+            yield _optional("words", package, partial(_hear, package, purpose, listen))
+
+
+def _hear(package: str, purpose: str, listen: Callable[[], str]) -> str:
+    return f"{version(package)}: {purpose}; {listen()}"
+
+
+def _whisper() -> str:
+    from ..text.transcribe import find_whisper
+
+    folder = find_whisper()
+    return f"its model is in {folder}" if folder else "no model of it on this machine"
+
+
+def _moonshine() -> str:
+    from ..text.transcribe import TranscribeConfig, TranscriberName
+
+    return _silence(TranscribeConfig(TranscriberName.MOONSHINE))
+
+
+def _pocketsphinx() -> str:
+    from ..text.transcribe import TranscribeConfig, TranscriberName
+
+    return _silence(TranscribeConfig(TranscriberName.POCKETSPHINX))
+
+
+def _silence(config: TranscribeConfig) -> str:
+    import numpy as np
+
+    from ..text.transcribe import make_transcriber
+
+    engine = make_transcriber(config)
+    assert engine is not None
+    noise = np.random.default_rng(0).normal(0, 0.01, 16_000).astype(np.float32)
+    engine.transcribe(noise, 0)
+    return "loads, and listened to a second of hiss"
 
 
 def _providers() -> Check:
@@ -269,4 +320,24 @@ def _extras() -> Iterator[Check]:
         yield Check("extras", "torch", Status.ABSENT, hint)
     else:
         yield Check("extras", "torch", Status.WORKS, f"{version('torch')}: trains models")
-    yield Check("extras", "camera, microphone", Status.ABSENT, "not part of this version")
+    for name, modules, purpose in (
+        ("web", ("fastapi", "uvicorn", "websockets", "python_multipart"), "serves pages"),
+        ("live", ("pygame", "sounddevice"), "opens a window, listens to a microphone"),
+    ):
+        missing = [module for module in modules if find_spec(module) is None]
+        if missing:
+            hint = f"optional: {purpose}; without {', '.join(missing)}; "
+            yield Check("extras", name, Status.ABSENT, f"{hint}pip install 'emofuse[{name}]'")
+        else:
+            yield _optional("extras", name, partial(_load, modules, purpose))
+
+
+def _load(modules: tuple[str, ...], purpose: str) -> str:
+    for module in modules:
+        try:
+            import_module(module)
+        except OSError as e:  # sounddevice's way to say that PortAudio is missing
+            raise EmofuseError(
+                f"{module}: {e}; on Debian and Ubuntu  apt install libportaudio2"
+            ) from e
+    return purpose
