@@ -19,7 +19,7 @@ from ..core.media import MediaKind
 from ..core.time import NS
 from ..models.card import Card
 from ..models.store import Store, megabytes
-from ..sinks.summary import Person, Summary, describe, person_name, short_clock
+from ..sinks.summary import Person, Summary, describe, describe_doubt, person_name, short_clock
 from .doctor import Check, Status
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def people(summary: Summary) -> Table:
         sure = f"{person.confidence:.0%}"
         table.add_row(
             Text(person_name(person.subject, summary.kind)),
-            Text(describe(person, timed=timed)),
+            Text("; ".join(filter(None, (describe(person, timed=timed), describe_doubt(person))))),
             *((_presence(person), sure) if timed else ()),
             " + ".join(_SOURCES.get(m, m.value) for m in person.modalities),
         )
@@ -389,6 +389,7 @@ def _person_mapping(person: Person) -> dict[str, Any]:
         "shares": {label: round(share, 4) for label, share in person.shares.items()},
         "confidence": round(person.confidence, 4),
         "quality": round(person.quality, 4),
+        "uncertain": {reason.value: round(part, 4) for reason, part in person.doubts.items()},
         "present": person.present_ns / NS,
         "coverage": round(person.coverage, 4),
         "modalities": [m.value for m in person.modalities],

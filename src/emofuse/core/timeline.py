@@ -77,7 +77,8 @@ class Timeline:
 
         Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
         per label of the union of the taxonomies in use, ``confidence, quality,
-        model``. A label that a model does not know is None, not 0.
+        model, uncertain`` (the reason, or None). A label that a model does not know
+        is None, not 0.
         """
         labels = self.labels
         for e in self.estimates:
@@ -93,6 +94,7 @@ class Timeline:
                 "confidence": e.confidence,
                 "quality": e.quality,
                 "model": e.model_id,
+                "uncertain": e.uncertain.reason.value if e.uncertain else None,
             }
 
     @property
@@ -115,7 +117,7 @@ class Timeline:
         import pandas as pd  # only who asks for a frame pays for pandas
 
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
-        columns += ["confidence", "quality", "model"]
+        columns += ["confidence", "quality", "model", "uncertain"]
         frame = pd.DataFrame(list(self.records()), columns=columns)
         for edge in ("start", "end"):
             frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind
+from ..core.estimates import SPEAKER, Estimate, Modality, Reason, Subject, SubjectKind
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
 from .palette import colours_of
@@ -45,6 +45,7 @@ def chart_data(
         "duration": end_ns / NS,
         "labels": [{"name": label, "colour": c} for label, c in colours_of(labels).items()],
         "people": people,
+        "reasons": {reason.value: reason.sentence for reason in Reason},
         "thumbnails": [
             {"time": t.at.start, "image": data_uri(t.jpeg), "aspect": _aspect(t.jpeg)}
             for t in thumbnails
@@ -109,6 +110,8 @@ def _lane(modality: Modality, rows: Sequence[Estimate], index: Mapping[str, int]
             else None
             for e in rows
         ]
+    if modality is Modality.FUSED:
+        lane["uncertain"] = [e.uncertain.reason.value if e.uncertain else None for e in rows]
     if modality is Modality.WORDS:
         lane["text"] = [str(e.details.get("text", "")) for e in rows]
     return lane

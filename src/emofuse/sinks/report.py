@@ -26,7 +26,7 @@ from ..core.timeline import Timeline
 from .chartdata import by_subject, chart_data, data_uri
 from .files import ResultFile
 from .palette import colours_of
-from .summary import Person, Summary, describe, person_name, short_clock, summarise
+from .summary import Person, Summary, describe, describe_doubt, person_name, short_clock, summarise
 from .thumbnails import Thumbnail, best_face
 
 _LISTED = 5
@@ -266,6 +266,8 @@ def _person(p: Person, summary: Summary, portrait: str, timed: bool) -> str:
             verb = "heard apart from any face"
         present, total = short_clock(p.present_ns), short_clock(summary.duration_ns)
         facts.insert(0, f"{verb} for {present} of {total} ({p.coverage:.0%})")
+    if doubt := describe_doubt(p):
+        facts.append(doubt)
     facts.append("from " + " + ".join(_NAMES[m] for m in p.modalities))
     name = person_name(p.subject, summary.kind)
     text = escape(_spaced(describe(p, timed=timed)))
@@ -294,6 +296,8 @@ def _charts(
     labels: Sequence[Mapping[str, str]],
     pictured: bool,
 ) -> str:
+    doubted = any(p.doubts for p in summary.people)
+    colours = {x["name"]: x["colour"] for x in labels}
     charts = [
         f'<article class="chart"><header>{portraits[p.subject]}'
         f"<h3>{escape(_chart_name(p, summary))}</h3>"
@@ -314,7 +318,7 @@ def _charts(
     )
     strip = '<div class="track strip" id="strip"></div>' if pictured else ""
     return (
-        f'<h2 id="timeline">Timeline</h2>{_legend({x["name"]: x["colour"] for x in labels})}'
+        f'<h2 id="timeline">Timeline</h2>{_legend(colours, doubted)}'
         '<div class="sticky"><div><div class="tools"><output id="where"></output>'
         f'<button type="button" id="watch" title="Play the file beside its timeline; '
         f'it stays on this machine">▶ watch along</button>{buttons}'
@@ -333,11 +337,12 @@ def _chart_name(p: Person, summary: Summary) -> str:
     return name if alone else f"{name}, while it is not given to a face"
 
 
-def _legend(colours: Mapping[str, str]) -> str:
+def _legend(colours: Mapping[str, str], uncertain: bool = False) -> str:
     items = "".join(
         f'<li><i style="background:{colour}"></i>{escape(label)}</li>'
         for label, colour in colours.items()
     )
+    items += '<li><i class="hatch"></i>uncertain</li>' if uncertain else ""
     return f'<ul class="legend" aria-label="colours">{items}</ul>'
 
 
@@ -354,7 +359,10 @@ def _still(timeline: Timeline, summary: Summary, thumbnails: Sequence[Thumbnail]
             f"<td class='num'>{_spaced(f'{value:.0%}')}</td></tr>"
             for label, value in sorted(e.scores.items(), key=lambda item: -item[1])
         )
-        tables += f"<h3>{escape(person_name(p.subject))}</h3><table><tbody>{rows}</tbody></table>"
+        doubt = f"<p>Uncertain. {escape(e.uncertain.reason.sentence)}</p>" if e.uncertain else ""
+        tables += (
+            f"<h3>{escape(person_name(p.subject))}</h3>{doubt}<table><tbody>{rows}</tbody></table>"
+        )
     return f'<h2>In the picture</h2><div class="still">{picture}<div>{tables}</div></div>'
 
 
@@ -402,15 +410,18 @@ def _how_to_read(timeline: Timeline) -> str:
         "<dt>Confidence</dt><dd>The probability that the model gives its top label, adjusted so "
         "that on its test data “70 %” was right about 70 times in 100. On other material it is "
         "less reliable, and a person asked to name the expression may well disagree.</dd>"
+        "<dt>Uncertain</dt><dd>Hatched stretches: the evidence is too poor, or the most probable "
+        "label not probable enough, to rely on it. The pointer shows the reason. The label that "
+        "stands there is the best guess, and often wrong.</dd>"
         "<dt>Quality</dt><dd>How good the evidence was: size, sharpness and light of the face; "
         "noise and length of the speech; how sure the words are. It is not about the person.</dd>"
         "<dt>Share and disagreement</dt><dd>How much face, voice and words each counted in the "
         "result, and how far they contradict each other: 0 % if all say the same, 100 % if they "
         "exclude each other. A sarcastic “great” is a typical disagreement.</dd>"
         "<dt>Who is who</dt><dd>“Face 2” is a face followed through the picture, not a known "
-        "person. Who leaves and comes back may get a new number. A voice is given to the face whose "
-        "mouth moves while it is heard, and stands by itself where that is not clear or nobody "
-        "seen seems to speak.</dd></dl></details>"
+        "person. Who leaves and comes back may get a new number. A voice is given to the face "
+        "whose mouth moves while it is heard, and stands by itself where that is not clear or "
+        "nobody seen seems to speak.</dd></dl></details>"
         "<details><summary>What made this page</summary>"
         f"<table><tbody><tr><td>emofuse</td><td>{escape(p.version)}</td></tr>{models}{parts}"
         f"<tr><td>file</td><td>{escape(timeline.media.path or timeline.media.name)}</td></tr>"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..core.estimates import Estimate, Modality, Subject, SubjectKind
+from ..core.estimates import Estimate, Modality, Reason, Subject, SubjectKind
 from ..core.media import MediaKind, Note
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
@@ -35,6 +35,8 @@ class Person:
         quality: mean quality of the evidence, by time.
         present_ns: how long there was any evidence.
         coverage: `present_ns` as a part of the medium's length, in [0, 1].
+        doubts: reason → part of the subject's time that is uncertain for it, largest
+            first; empty if nothing is.
     """
 
     subject: Subject
@@ -46,11 +48,17 @@ class Person:
     quality: float
     present_ns: int
     coverage: float
+    doubts: Mapping[Reason, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The label with the largest share."""
         return next(iter(self.shares))
+
+    @property
+    def uncertain(self) -> float:
+        """Part of the subject's time that is uncertain, in [0, 1]."""
+        return sum(self.doubts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,17 @@ def describe(person: Person, *, timed: bool = True, most: int = 4) -> str:
     return ", ".join([main, *moments])
 
 
+def describe_doubt(person: Person) -> str:
+    """Say how much is uncertain and why, e.g. ``12 % uncertain: mostly face too small``; or ""."""
+    if not person.doubts:
+        return ""
+    reason, most = next(iter(person.doubts.items()))
+    named = reason.value.replace("-", " ")
+    if len(person.doubts) > 1:
+        named = f"mostly {named}" if most > person.uncertain / 2 else f"{named} and other reasons"
+    return f"{max(1, round(100 * person.uncertain))} % uncertain: {named}"
+
+
 def short_clock(time_ns: int) -> str:
     """Write a time as ``m:ss`` or ``h:mm:ss``, to the nearest second."""
     minutes, seconds = divmod(round(time_ns / NS), 60)
@@ -169,6 +188,11 @@ def _person(
     shares: dict[str, float] = {}
     for e, weight in zip(estimates, weights, strict=True):
         shares[e.label] = shares.get(e.label, 0.0) + weight / total
+    doubts: dict[Reason, float] = {}
+    for e, weight in zip(estimates, weights, strict=True):
+        if e.uncertain:
+            reason = e.uncertain.reason
+            doubts[reason] = doubts.get(reason, 0.0) + weight / total
     parts = {m for e in estimates for m in (e.blend.shares if e.blend else (e.modality,))}
     present_ns = _covered_ns(e.span for e in estimates)
     return Person(
@@ -181,6 +205,7 @@ def _person(
         quality=sum(e.quality * w for e, w in zip(estimates, weights, strict=True)) / total,
         present_ns=present_ns,
         coverage=min(1.0, present_ns / duration_ns) if duration_ns else 1.0,
+        doubts=dict(sorted(doubts.items(), key=lambda item: -item[1])),
     )
 
 

@@ -18,7 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Affect, Blend, Estimate, Modality, Scores, Subject, SubjectKind
+from ..core.estimates import (
+    Affect,
+    Blend,
+    Estimate,
+    Modality,
+    Reason,
+    Scores,
+    Subject,
+    SubjectKind,
+    Uncertain,
+)
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.media import AudioInfo, Frame, MediaInfo, MediaKind, Note, VideoInfo
 from ..core.time import NS, Span, to_ns
@@ -127,6 +137,8 @@ def _estimate(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
             "disagreement": e.blend.disagreement,
             "scores": {m.value: _scores(s, keys) for m, s in e.blend.scores.items()},
         }
+    if e.uncertain is not None:
+        out["uncertain"] = e.uncertain.reason.value
     if e.details:
         out["details"] = _plain(e.details)
     if e.embedding is not None:
@@ -283,7 +295,16 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
             {Modality(m): _read_scores(s, taxonomies) for m, s in blend["scores"].items()},
         ),
         details=_frozen(raw.get("details", {})),
+        uncertain=_read_uncertain(raw.get("uncertain")),
     )
+
+
+def _read_uncertain(name: str | None) -> Uncertain | None:
+    """Read a reason; one of a later emofuse is still a doubt."""
+    if name is None:
+        return None
+    known = {reason.value for reason in Reason}
+    return Uncertain(Reason(name) if name in known else Reason.LOW_CONFIDENCE)
 
 
 def _read_scores(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -> Scores:
@@ -323,7 +344,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
         *labels,
         *("confidence", "quality", "model"),
         *(f"share_{m.value}" for m in PARTS),
-        *("disagreement", "text"),
+        *("disagreement", "uncertain", "text"),
     )
 
 
@@ -423,6 +444,7 @@ class CsvSink:
             e.model_id,
             *(_number(shares.get(m)) for m in PARTS),
             _number(e.blend.disagreement if e.blend else None),
+            e.uncertain.reason.value if e.uncertain else "",
             _cell(" ".join(text.split())),
         ]
 

@@ -57,7 +57,9 @@ function cells(lane) {
   let i = firstEndingAfter(lane, from), last = i;
   while (last < lane.start.length && lane.start[last] < to) last++;
   if (last - i <= MOST) {
-    for (; i < last; i++) out.push({ start: lane.start[i], end: lane.end[i], p: lane.rows[i] });
+    for (; i < last; i++) {
+      out.push({ start: lane.start[i], end: lane.end[i], p: lane.rows[i], doubt: lane.uncertain?.[i] ? 1 : 0 });
+    }
     return out;
   }
   const width = (to - from) / MOST;
@@ -65,14 +67,15 @@ function cells(lane) {
     const start = from + b * width, end = start + width;
     while (i < last && lane.end[i] <= start) i++;
     const sum = new Array(lane.labels.length).fill(0);
-    let weight = 0;
+    let weight = 0, doubt = 0;
     for (let j = i; j < last && lane.start[j] < end; j++) {
       const overlap = Math.min(end, lane.end[j]) - Math.max(start, lane.start[j]);
       if (overlap <= 0) continue;
       weight += overlap;
+      if (lane.uncertain?.[j]) doubt += overlap;
       lane.rows[j].forEach((v, k) => { sum[k] += overlap * v; });
     }
-    if (weight > 0) out.push({ start, end, p: sum.map((v) => v / weight) });
+    if (weight > 0) out.push({ start, end, p: sum.map((v) => v / weight), doubt: doubt / weight });
   }
   out.width = width;
   return out;
@@ -101,6 +104,21 @@ function ribbon(lane, drawn, axis, paper) {
   return {
     type: "heatmap", x: x.length ? x : [0, 1e-3], y: [0, 1], z: [z.length ? z : [null]], yaxis: axis,
     zmin: 0, zmax: data.labels.length, colorscale: scale(paper), showscale: false, hoverinfo: "skip",
+  };
+}
+// Hatching over what is uncertain: one outline a stretch, a gap between them.
+function hatching(drawn, axis, ink) {
+  const runs = [];
+  for (const { start, end, doubt } of drawn) {
+    if (doubt < 0.5) continue;
+    const last = runs[runs.length - 1];
+    if (last && start <= last[1] + 1e-6) last[1] = end; else runs.push([start, end]);
+  }
+  return {
+    type: "scatter", mode: "lines", yaxis: axis, hoverinfo: "skip", line: { width: 0 }, fill: "toself",
+    x: runs.flatMap(([a, b]) => [a, a, b, b, null]), y: runs.flatMap(() => [0, 1, 1, 0, null]),
+    fillcolor: "rgba(0,0,0,0)",
+    fillpattern: { shape: "/", size: 7, solidity: 0.22, fgcolor: ink, bgcolor: "rgba(0,0,0,0)", fillmode: "replace" },
   };
 }
 // Label names on stretches that are wide enough to hold them.
@@ -193,7 +211,9 @@ function figure(chart) {
     thinned = Math.max(thinned, drawn.width || 0);
     if (kind === "ribbon") {
       const size = lane.key === "fused" ? 12 : 10.5;
-      traces.push(ribbon(lane, drawn, name, paper), words(lane, drawn, name, paper, perSecond, size));
+      traces.push(ribbon(lane, drawn, name, paper));
+      if (drawn.some((cell) => cell.doubt >= 0.5)) traces.push(hatching(drawn, name, ink));
+      traces.push(words(lane, drawn, name, paper, perSecond, size));
     } else traces.push(...areas(lane, drawn, name));
     annotations.push({
       xref: "paper", x: 0, xanchor: "right", xshift: -7, yref: "paper", y: (y - height / 2) / plot,
@@ -326,6 +346,8 @@ function tipContent(person, t) {
     if (fused.disagreement[f] !== null) facts.push(`disagreement ${percent(fused.disagreement[f] / 100)}`);
     if (fused.link[f] !== null) facts.push(`the voice is theirs: ${percent(fused.link[f] / 100)} sure`);
     parts.push(element("span", { className: "why", textContent: facts.join(" · ") }));
+    const reason = fused.uncertain[f];
+    if (reason) parts.push(element("p", { textContent: `Uncertain. ${data.reasons[reason] || reason}` }));
   }
   for (const lane of person.lanes) {
     if (lane.key === "fused") continue;
