@@ -43,7 +43,8 @@ class Experts:
         p: probabilities, (samples, modalities, labels); nan: the label is unknown to the
             model, a row of nan: the modality is missing.
         quality: of the evidence, (samples, modalities), in [0, 1]; 1 by default.
-        priors: of the models, (modalities, labels); uniform by default.
+        priors: of the models, (modalities, labels), nan where the label is unknown;
+            uniform by default.
 
     Raises:
         InputError: if probabilities are not in [0, 1], do not sum to 1, or shapes differ.
@@ -287,8 +288,7 @@ def _fit_form(form: _Form, experts: Experts, actual: NDArray[np.int64]) -> Pool:
     evidence *= experts._quality[:, :, None]
     target = np.eye(labels)[actual]
     # A learned prior is drawn towards the mean of the models' priors.
-    heard = np.where(known.any(axis=0), experts._priors, np.nan)
-    base = known_mean(np.log(np.maximum(heard, form.floor)), np.ones(modalities))
+    base = known_mean(np.log(np.maximum(experts._priors, form.floor)), np.ones(modalities))
     mute = ~known.any(axis=1)
 
     def unpack(theta: Array) -> tuple[Array, Array, Array]:

@@ -1,6 +1,6 @@
 """Fusion by small nets, run by ONNX Runtime: feature, attention, hybrid, transformer.
 
-All of them take the same inputs, each with a batch axis and a time axis (one slot, or
+All take the same inputs, in this order, each with a batch axis and a time axis (one slot, or
 as many as the card's ``slots``):
 
 ``evidence``    log pₘ(c) − log πₘ(c), (batch, slots, modalities, labels); 0 where a
@@ -130,11 +130,12 @@ class GraphFuser:
         self._slots = card.fusion.slots
         self._session = Session(files["weights"], gpu=False)  # far too small to be worth the way
         self._priors = priors
-        names = set(self.layout.shapes)
-        if set(self._session.inputs) != names or self._session.outputs != ("logits", "shares"):
+        names = tuple(self.layout.shapes)
+        many = len(self._session.inputs) == len(names)
+        if not many or self._session.outputs != ("logits", "shares"):
             raise ModelError(
                 f"the graph of {card.id!r} takes {', '.join(self._session.inputs)} and gives "
-                f"{', '.join(self._session.outputs)}; expected {', '.join(sorted(names))} and "
+                f"{', '.join(self._session.outputs)}; expected {', '.join(names)} and "
                 "logits, shares: train the fuser again"
             )
         self.reset()
@@ -171,17 +172,16 @@ class GraphFuser:
 
     def logits(self, rows: Sequence[Floats]) -> Floats:
         """Answer rows of `prepare`: float32, shape (rows, labels), uncalibrated."""
-        batch, at, feeds = np.stack(rows), 0, {}
-        for name, shape in self.layout.shapes.items():
+        batch, at, inputs = np.stack(rows), 0, []
+        for shape in self.layout.shapes.values():
             size = self._slots * int(np.prod(shape))
-            feeds[name] = batch[:, at : at + size].reshape(len(rows), self._slots, *shape)
+            inputs.append(batch[:, at : at + size].reshape(len(rows), self._slots, *shape))
             at += size
-        out: Floats = self._session.run(feeds)[0]
-        return out
+        return self._session.logits(*inputs)
 
     def _answer(self, moments: Sequence[Mapping[str, Floats]]) -> tuple[Floats, Floats]:
-        feeds = {name: np.stack([m[name] for m in moments])[None] for name in self.layout.shapes}
-        logits, shares = self._session.run(feeds)
+        inputs = (np.stack([m[name] for m in moments])[None] for name in self.layout.shapes)
+        logits, shares = self._session.answer(*inputs)
         return logits, shares
 
     def _moments(self, slot: Slot) -> Sequence[Mapping[str, Floats]]:

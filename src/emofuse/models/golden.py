@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.protocols import Recogniser
 from ..errors import ModelError
 from .card import Card
-from .recogniser import OnnxRecogniser
 from .store import WEIGHTS
 
 TOLERANCE = 2e-2
@@ -59,14 +57,33 @@ def read_golden(path: Path) -> Golden:
     return Golden(inputs, logits)
 
 
-def replay(recogniser: Recogniser, golden: Golden) -> float:
-    """Let a model answer its golden inputs; return the largest difference of logits.
+@runtime_checkable
+class Answers(Protocol):
+    """What has a golden pair: a model that can be asked for its logits, e.g. a recogniser."""
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model."""
+        ...
+
+    def prepare(self, sample: Any) -> NDArray[Any]:
+        """Turn a raw input into a row."""
+        ...
+
+    def logits(self, rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """Answer rows."""
+        ...
+
+
+def replay(recogniser: Any, golden: Golden) -> float:
+    """Let a model (see `Answers`) answer its golden inputs; return the largest difference.
 
     Raises:
         ModelError: if it answers otherwise than when it was exported.
     """
-    if not isinstance(recogniser, OnnxRecogniser):
-        raise ModelError(f"{recogniser.model_id!r} has no logits to compare with a golden pair")
+    if not isinstance(recogniser, Answers):
+        name = getattr(recogniser, "model_id", recogniser)
+        raise ModelError(f"{name!r} has no logits to compare with a golden pair")
     rows = [recogniser.prepare(raw) for raw in golden.inputs]
     logits = recogniser.logits(rows)
     if logits.shape != golden.logits.shape:

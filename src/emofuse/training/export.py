@@ -256,8 +256,11 @@ def embed(card_path: Path, models: Path) -> Path:
     store = Store(folders=[card_path.parent])
     store.verify(store.card(card.id))
     golden = card_path.with_name(f"{card.id}.golden.npz")
-    read_golden(golden)
-    for path in (golden, *(card_path.with_name(f.name) for f in card.files.values())):
+    files = [card_path.with_name(f.name) for f in card.files.values()]
+    if files:  # a fuser of weights alone is all in its card
+        read_golden(golden)
+        files.append(golden)
+    for path in files:
         shutil.copyfile(path, weights / path.name)
     shutil.copyfile(card_path, zoo / card_path.name)  # last: a card promises its files
     return zoo / card_path.name

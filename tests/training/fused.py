@@ -1,0 +1,122 @@
+"""A face, a voice and a text model that do not exist, and what they would have said."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from tests.evaluation.made import made
+
+from emofuse.analyzer import ModelsConfig
+from emofuse.core.estimates import Modality
+from emofuse.core.protocols import Fuser
+from emofuse.evaluation.readings import Readings
+from emofuse.fusion.config import FusionConfig, Strategy
+from emofuse.fusion.rules import make_fuser
+from emofuse.models.card import Card
+from emofuse.models.store import Store
+from emofuse.training.export import write_card
+from emofuse.training.fusion import FusionTraining, train
+
+LABELS = ("neutral", "happy", "sad", "angry")
+PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
+WIDTHS = {Modality.FACE: 3, Modality.SPEECH: None, Modality.WORDS: None}
+
+
+def name(modality: Modality) -> str:
+    return f"{modality.value}-made"
+
+
+def write_cards(folder: Path) -> dict[Modality, Card]:
+    """Write a folder of three cards for `EMOFUSE_MODELS`; the weights are no graphs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {modality: _card(folder, modality) for modality in PARTS}
+
+
+def _card(folder: Path, modality: Modality) -> Card:
+    weights = folder / f"{name(modality)}.onnx"
+    weights.write_bytes(modality.value.encode())
+    fields = {
+        "id": name(modality),
+        "modality": modality.value,
+        "recogniser": "made",
+        "summary": "made up",
+        "labels": list(LABELS),
+        "embedding": WIDTHS[modality],
+        "prior": [0.4, 0.3, 0.2, 0.1],
+    }
+    return write_card(fields, folder, {"weights": weights})
+
+
+def readings(card: Card, n: int, split: str = "validation") -> Readings:
+    """What the model of a card would have said: it is as sure as it is right.
+
+    The embedding holds the face's logits, turned: a net can find them there.
+    """
+    found = made(card.modality, n, seed=3, corpus="crema-d", split=split)
+    turn = np.random.default_rng(0).normal(size=(len(LABELS), 3))
+    return replace(
+        found,
+        model_id=card.id,
+        sha256=card.files["weights"].sha256,
+        embeddings=(found.logits @ turn).astype(np.float32) if card.embedding else None,
+        corpus={"face": "fer2013", "speech": "crema-d", "words": "goemotions"}[card.modality.value],
+    )
+
+
+def write_readings(folder: Path, cards: dict[Modality, Card], n: int = 240) -> None:
+    for card in cards.values():
+        found = readings(card, n)
+        found.save(folder / f"{found.name}.parquet")
+
+
+@cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """A folder that lives as long as the process: nets are trained once."""
+    home = tempfile.TemporaryDirectory()
+    write_readings(Path(home.name) / "readings", write_cards(Path(home.name) / "models"))
+    return home
+
+
+def home() -> Path:
+    """The folder with ``models/`` and ``readings/``."""
+    return Path(_kept().name)
+
+
+def config(strategy: Strategy, run: Path, **more: object) -> FusionTraining:
+    """A training that takes seconds."""
+    return FusionTraining(
+        strategy,
+        readings=home() / "readings",
+        run=run,
+        models=ModelsConfig(*map(name, PARTS)),
+        epochs=12,
+        batch=32,
+        lr=1e-2,
+        width=16,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@cache
+def trained(strategy: Strategy) -> tuple[Path, tuple[str, ...]]:
+    """Train a strategy; return its card's path and what was told."""
+    said: list[str] = []
+    run = home() / f"run-{strategy.value}"
+    path = train(config(strategy, run), said.append, Store(folders=[home() / "models"]))
+    return path, tuple(said)
+
+
+def store(*strategies: Strategy) -> Store:
+    """A store with the three models and some trained fusers."""
+    return Store(folders=[home() / "models", *(trained(s)[0].parent for s in strategies)])
+
+
+def fuser(strategy: Strategy, **more: object) -> Fuser:
+    """A trained fuser, ready."""
+    wanted = FusionConfig(strategy, model=f"fusion-{strategy.value}-v1", **more)  # type: ignore[arg-type]
+    models = {m: store().card(name(m)) for m in PARTS}
+    return make_fuser(wanted, models=models, store=store(strategy))
