@@ -29,6 +29,9 @@ REPOSITORY = Path(__file__).parents[2]
         ("text", "data: missing", "missing"),
         ("speech", "data: missing", "missing"),
         ("face", "data: missing", "missing"),
+        ("detector", "stpes: 3", "unknown key 'stpes': did you mean 'steps'?"),
+        ("detector", "steps: 0", "must be >= 1"),
+        ("detector", "faces: [{table: missing.csv, folder: missing}]", "missing"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told_in_a_line(
@@ -45,6 +48,15 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(
     assert says in message
     assert len(message.splitlines()) == 1
     assert not (tmp_path / "run").exists(), "nothing is begun"
+
+
+def test_the_detector_knows_neither_nets_nor_tuning(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "x.yaml"
+    config.write_text("steps: 1")
+    message = run("train", "detector", "--config", config, "--net", "compact").failed_cleanly()
+    assert "--net has no use in `emofuse train detector`" in message
+    message = run("tune", "detector", "--config", config).failed_cleanly()
+    assert "no search for settings of detector" in message
 
 
 def test_tuning_needs_a_space(run: Run, tmp_path: Path) -> None:

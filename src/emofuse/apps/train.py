@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import MissingExtra
+from ..errors import InputError, MissingExtra
 
 
 class Modality(str, Enum):
@@ -22,6 +22,8 @@ class Modality(str, Enum):
     FACE = "face"
     SPEECH = "speech"
     TEXT = "text"
+    FUSION = "fusion"
+    DETECTOR = "detector"
 
 
 _CLASSES = {
@@ -30,7 +32,12 @@ _CLASSES = {
     Modality.TEXT: ("text", "TextTraining", "TextTrainer"),
 }
 
-Which = Annotated[Modality, typer.Argument(help="What the model looks at or listens to.")]
+Which = Annotated[
+    Modality,
+    typer.Argument(
+        help="What the model looks at or listens to; fusion of the three; the face detector."
+    ),
+]
 File = Annotated[Path, typer.Option(metavar="FILE", help="Settings as YAML or TOML.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the corpora.")]
 Run = Annotated[
@@ -58,6 +65,18 @@ def train(
     seed: Seed = None,
     threads: Threads = None,
     device: Device = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fusion: weighted, confidence, logpool, feature, attention, hybrid or "
+            "transformer.",
+        ),
+    ] = None,
+    readings: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Fusion: folder of what the recognisers said (Parquet)."),
+    ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +85,18 @@ def train(
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was interrupted (needs the extra `train`)."""
+    if which is Modality.FUSION:
+        unused = {"--net": net, "--device": device}
+        given = {"data": data, "run": out, "epochs": epochs, "seed": seed, "threads": threads}
+        fusion = {"strategy": strategy, "readings": readings}
+        _train_fusion(config, {**given, **fusion}, unused, into)
+        return
+    if strategy is not None or readings is not None:
+        raise InputError("--strategy and --readings are for `emofuse train fusion`")
+    if which is Modality.DETECTOR:
+        unused = {"--data": data, "--net": net, "--epochs": epochs, "--device": device}
+        _train_detector(config, out, seed, threads, {**unused, "--into": into})
+        return
     flags = _flags(data, out, epochs, seed, threads, device)
     if net is not None:
         flags["net"] = ("--net", {"name": net})
@@ -140,6 +171,73 @@ def embed(
     typer.echo(copy(card, into))
 
 
+def _train_fusion(
+    config: Path, given: Mapping[str, Any], unused: Mapping[str, Any], into: Path | None
+) -> None:
+    """Train a fuser: see `training.fusion`.
+
+    Raises:
+        InputError: if the file is missing or wrong, or a flag has no use here.
+        MissingExtra: if torch is not installed.
+    """
+    from .config import Flag, read, read_file
+
+    _refuse(unused, Modality.FUSION)
+    read_file(config)  # a misspelt path is told before torch is loaded
+    try:
+        from ..training import export, fusion
+    except ImportError as e:
+        raise _missing(e) from e
+    names = {"run": "--out"}
+    flags = {
+        key: Flag(names.get(key, f"--{key}"), str(value) if isinstance(value, Path) else value)
+        for key, value in given.items()
+        if value is not None
+    }
+    card = fusion.train(
+        read(fusion.FusionTraining, config, flags), lambda text: typer.echo(text, err=True)
+    )
+    typer.echo(export.embed(card, into) if into is not None else card)
+
+
+def _train_detector(
+    config: Path,
+    out: Path | None,
+    seed: int | None,
+    threads: int | None,
+    unused: Mapping[str, Any],
+) -> None:
+    """Train the face detector: see `training.detector`.
+
+    Raises:
+        InputError: if the file is missing or wrong, or a flag has no use here.
+        MissingExtra: if torch is not installed.
+    """
+    from .config import Flag, read, read_file
+
+    _refuse(unused, Modality.DETECTOR)
+    read_file(config)
+    try:
+        from ..training import detector
+    except ImportError as e:
+        raise _missing(e) from e
+    flags = {
+        "run": Flag("--out", out and str(out)),
+        "out": Flag("--out", out and str(out / "model")),
+        "seed": Flag("--seed", seed),
+        "threads": Flag("--threads", threads),
+    }
+    given = {key: flag for key, flag in flags.items() if flag.value is not None}
+    typer.echo(detector.train(read(detector.DetectorTraining, config, given)))
+
+
+def _refuse(unused: Mapping[str, Any], which: Modality) -> None:
+    """Raise an InputError if a flag is given that has no use."""
+    for name, value in unused.items():
+        if value is not None:
+            raise InputError(f"{name} has no use in `emofuse train {which.value}`: leave it out")
+
+
 def _flags(
     data: Path | None,
     out: Path | None,
@@ -167,14 +265,16 @@ def _trainers(which: Modality, config: Path) -> Any:
     """Return what makes a trainer from flags.
 
     Raises:
-        InputError: if the file is missing.
-        MissingExtra: if torch is.
+        InputError: if the file is missing, or the model is no recogniser.
+        MissingExtra: if torch is missing.
     """
     from importlib import import_module
 
     from .config import Flag, read, read_file
 
     read_file(config)  # a misspelt path is told before torch is loaded
+    if which not in _CLASSES:
+        raise InputError(f"there is no search for settings of {which.value}: `emofuse train` it")
     module, settings, trainer = _CLASSES[which]
     try:
         found = import_module(f"emofuse.training.{module}")

@@ -6,12 +6,11 @@ answer for a face is decided anew in each step by how well they do (task-aligned
 assignment: Feng et al., "TOOD", ICCV 2021), and a cell's score is taught to be the
 overlap that its box reaches.
 
-    python -m emofuse.training.detector --config configs/detector.yaml
+    emofuse train detector --config configs/detector.yaml
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -335,6 +334,7 @@ def learn(config: DetectorTraining) -> DetectorNet:
     torch.set_num_threads(config.threads)
     use_one_thread()  # before the first fork: OpenCV's threads do not survive one
     torch.manual_seed(config.seed)
+    photos = learning_photos(config.faces)  # before anything is begun
     config.run.mkdir(parents=True, exist_ok=True)
     net, average = (_fresh(config) for _ in range(2))
     average.load_state_dict(net.state_dict())
@@ -342,7 +342,7 @@ def learn(config: DetectorTraining) -> DetectorNet:
     done = _resume(config.run / STATE, net, average, optimiser)
     if done >= config.steps:
         return average
-    scenes = Scenes(learning_photos(config.faces), config)
+    scenes = Scenes(photos, config)
     loader = DataLoader(
         scenes,
         batch_size=None,
@@ -482,19 +482,3 @@ def _resume(
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     with safe_open(path, "pt") as f:
         return int(f.metadata()["step"])
-
-
-def main() -> None:
-    """Train with the settings of a YAML file."""
-    import yaml
-    from pydantic import TypeAdapter
-
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--config", type=Path, required=True, help="settings as YAML")
-    settings = yaml.safe_load(parser.parse_args().config.read_text(encoding="utf-8"))
-    card = train(TypeAdapter(DetectorTraining).validate_python(settings))
-    sys.stdout.write(f"{card}\n")
-
-
-if __name__ == "__main__":
-    main()
