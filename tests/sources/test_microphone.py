@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emofuse.core.media import AudioChunk
 from emofuse.core.time import NS
 from emofuse.errors import EmofuseError, InputError, MissingExtra
-from emofuse.sources.microphone import Microphone, SampleCounter, list_microphones
+from emofuse.sources.microphone import (
+    Microphone,
+    SampleCounter,
+    list_microphones,
+    load_sounddevice,
+)
 
 RATE = 16_000
 BLOCK = 480  # 30 ms
@@ -38,6 +48,59 @@ def test_it_starts_where_the_clock_says() -> None:
 def test_an_unknown_microphone_or_a_missing_library_is_an_error_that_helps() -> None:
     with pytest.raises((InputError, MissingExtra), match=r"emofuse devices|install"):
         Microphone("a microphone that nobody has")
+
+
+ALSA = Path("/usr/share/alsa/alsa.conf")
+
+VIRTUAL = """
+<{alsa}>
+pcm.!default {{ type null }}
+ctl.!default {{ type null }}
+pcm.tape {{
+    type file slave.pcm null file "/dev/null" infile "{tape}" format "raw"
+    hint {{ show on description "A tape" }}
+}}
+"""
+
+LISTEN = """
+import sys
+import numpy as np
+from emofuse.core.media import AudioChunk
+from emofuse.sources.microphone import Microphone, list_microphones
+assert "tape" in [m.name for m in list_microphones()]
+source, heard = Microphone("tape"), []
+for packet in source.packets():
+    assert isinstance(packet, AudioChunk)
+    heard.append(packet)
+    if len(heard) == 20:
+        source.close()
+assert all(a.end == b.first for a, b in zip(heard, heard[1:]))
+np.concatenate([c.samples for c in heard]).tofile(sys.argv[1])
+"""
+
+
+def test_a_virtual_microphone_is_heard_through_portaudio(tmp_path: Path) -> None:
+    """ALSA plays a file as a microphone, but faster: its clock is not tested."""
+    try:
+        load_sounddevice()
+    except EmofuseError as error:
+        pytest.skip(f"no sound library: {error}")
+    if not ALSA.is_file():
+        pytest.skip("ALSA, which makes the virtual microphone, is not on this machine")
+    tape, out = tmp_path / "tape.raw", tmp_path / "heard.raw"
+    ramp = np.linspace(-1.5, 1.5, 48_000, dtype=np.float32)  # louder than allowed at its ends
+    ramp.tofile(tape)
+    config = tmp_path / "asound.conf"
+    config.write_text(VIRTUAL.format(alsa=ALSA, tape=tape))
+    env = {**os.environ, "ALSA_CONFIG_PATH": str(config)}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTEN, str(out)], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    heard = np.fromfile(out, np.float32)
+    assert len(heard) == 20 * BLOCK
+    np.testing.assert_allclose(np.diff(heard[8_000:]), np.diff(ramp)[0], rtol=0.01)
+    assert heard.min() == -1.0
 
 
 def test_a_real_microphone_delivers_sound() -> None:

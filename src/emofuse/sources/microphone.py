@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.media import AudioChunk, AudioInfo, MediaInfo, MediaKind, Packet
 from ..core.time import NS, ns_to_samples
 from ..errors import InputError, MissingExtra
@@ -134,7 +137,7 @@ class Microphone:
 
         def take(samples: Any, frames: int, when: Any, status: Any) -> None:
             with suppress(queue.Full):  # a gap: the clock tells
-                blocks.put_nowait((samples[:, 0].copy(), time.monotonic_ns()))
+                blocks.put_nowait((_sane(samples[:, 0]), time.monotonic_ns()))
 
         sounddevice = self._sounddevice
         try:
@@ -147,11 +150,14 @@ class Microphone:
                 latency="low",
                 callback=take,
             )
+            stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
             _look_again(sounddevice)
             raise self._unusable(error) from None
-        with stream:
+        try:
             yield self._chunks(blocks, stream)
+        finally:
+            stream.close()  # at once: what is unplugged would never finish
 
     def _chunks(self, blocks: queue.Queue[tuple[Any, int]], stream: Any) -> Iterator[AudioChunk]:
         assert self.origin_ns is not None
@@ -164,6 +170,12 @@ class Microphone:
             yield AudioChunk(samples, self._rate, counter.place(len(samples), now_ns))
             if not stream.active and blocks.empty():
                 raise DeviceLost("its stream has ended")
+
+
+def _sane(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a copy in [-1, 1]: a driver's garbage must not reach the models."""
+    clipped: NDArray[np.float32] = np.clip(np.nan_to_num(samples), -1.0, 1.0)
+    return clipped
 
 
 class SampleCounter:

@@ -46,8 +46,9 @@ class Feeder(threading.Thread):
         try:
             for packet in self.source.packets():
                 self._push(packet)
-        except EmofuseError as error:
-            self._push(Note("source-failed", f"{self.source.info.name}: {error}"))
+        except Exception as error:  # whatever it is, the other device goes on
+            message = f"{self.source.info.name} has failed: {error or type(error).__name__}"
+            self._push(Note("source-failed", message))
         finally:
             self.source.close()
             if self._ended is not None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,8 +146,9 @@ class LiveWindow:
                 for source in self._sources:
                     stack.enter_context(closing(source))
                 self._start(stack, screen, painter)
-                while self._running and self.session is not None and not self.session.ended:
-                    self._step(painter)
+                with suppress(KeyboardInterrupt):  # as good as the key q
+                    while self._running and self.session is not None and not self.session.ended:
+                        self._step(painter)
                 self._end(painter)
         finally:
             pygame.quit()
