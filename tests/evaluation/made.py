@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from emofuse.core.estimates import Modality
@@ -9,6 +11,22 @@ from emofuse.core.labels import Taxonomy
 from emofuse.evaluation.readings import Readings
 
 LABELS = ("neutral", "happy", "sad", "angry")
+
+
+def joined(*parts: Readings) -> Readings:
+    """Put readings of one model together, their ids made different."""
+    first = parts[0]
+    texts = {
+        name: tuple(x for part in parts for x in getattr(part, name))
+        for name in ("speakers", "splits", "labels")
+    }
+    arrays = ("folds", "quality", "probabilities", "logits", "embeddings")
+    return replace(
+        first,
+        ids=tuple(f"{n}-{x}" for n, part in enumerate(parts) for x in part.ids),
+        **texts,
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
+    )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,15 +11,14 @@ import pytest
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
-from emofuse.evaluation import document, pairs
+from emofuse.evaluation import document, fusion, pairs
 from emofuse.evaluation import fusion_posteriors as posteriors
 from emofuse.evaluation.document import Curve, Document, Section, Table
-from emofuse.evaluation.fusion import _fits
 from emofuse.evaluation.fusion_pairs import fuse, microseconds, pooled, subsets
 from emofuse.fusion.config import FusionConfig, Strategy
 from emofuse.fusion.rules import make_fuser
 
-from .made import LABELS, made, softmax
+from .made import LABELS, joined, made, softmax
 from .test_report import Tags
 
 FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.WORDS
@@ -112,9 +111,11 @@ def test_known_means() -> None:
     assert posteriors.geometric(p, nobody, nobody)(p)[0] == pytest.approx(g / g.sum(), rel=1e-3)
 
 
-def test_every_strategy_on_scores_is_measured(table: Path) -> None:
+def test_every_set_of_models_is_measured(table: Path) -> None:
     data = posteriors.load(table)
-    rows = posteriors.compare(data, _fits(), draws=50)
+    fits = fusion._fits()
+    some = {name: fits[name] for name in ("logpool", "weighted, trained")}
+    rows = posteriors.compare(data, some, draws=50)
     names = {r.name for r in rows}
     assert {
         "voice alone",
@@ -139,6 +140,65 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
     other.write_text("clip,actor\n1,2\n")
     with pytest.raises(InputError, match="lacks the columns"):
         posteriors.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def study() -> fusion._Study:
+    """A study of made readings: what the corpora's names hold is a few hundred rows."""
+    found = {}
+    for modality, corpus in fusion.TRIPLE.items():
+        halves = [
+            made(modality, 300, seed, corpus, split=split, noise=1.3)
+            for seed, split in enumerate(("validation", "test"))
+        ]
+        found[corpus] = joined(*halves)
+    pools = [s for s in Strategy if not s.learned]
+    fusers = [fusion.Named(s.value, make_fuser(FusionConfig(s))) for s in pools]
+    plan = fusion.FusionPlan(Path(), seeds=1, per_label=30)
+    return fusion._Study(plan, {}, found, fusers, lambda name, total: lambda: None)
+
+
+def test_no_subset_falls_below_its_best_part(study: fusion._Study) -> None:
+    part = fusion._subsets(study)
+    table = part.section.tables[0]
+    assert len(table.rows) == 7
+    accuracy = part.figures["subsets"]["logpool"]
+    assert accuracy["face + voice + words"] > max(accuracy[x] for x in ("face", "voice", "words"))
+
+
+def test_thresholds_come_from_validation_and_keep_nine_of_ten(study: fusion._Study) -> None:
+    for name, row in fusion._abstaining(study).figures["abstaining"].items():
+        assert row["coverage"] >= 0.85, name
+        assert row["accuracy_answered"] >= row["accuracy"] - 0.01
+        assert 0 < row["aurc"] < 1 - row["accuracy"] + 0.02
+
+
+def test_a_temperature_for_what_is_fused_comes_from_validation(study: fusion._Study) -> None:
+    _, figures, met, worst = fusion._fused_calibration(study)
+    assert set(figures) == {"weighted", "confidence", "logpool"}
+    assert worst == pytest.approx(float(met["worst ECE in domain"]["logpool"]), abs=1e-3)
+    before, after = zip(*figures["weighted"]["in_domain"].values(), strict=True)
+    assert np.mean(after) < np.mean(before)  # an average of experts is too modest
+
+
+def test_speed_is_measured(study: fusion._Study) -> None:
+    assert all(us > 0 for us in fusion._speed(study).figures["microseconds"].values())
+
+
+def test_what_is_missing_is_said_and_the_rest_measured(table: Path, tmp_path: Path) -> None:
+    found = fusion.evaluate(fusion.FusionPlan(tmp_path, seeds=1, draws=20))
+    titles = [s.title for s in found.sections]
+    assert any("RAVDESS" in t for t in titles)
+    assert not any("Speed" in t for t in titles)
+    told = " ".join(found.notes)
+    for name in ("fer2013", "crema-d", "goemotions"):
+        assert name in told
+    assert found.figures["posteriors"]
+
+
+def test_nothing_to_measure(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--posteriors"):
+        fusion.evaluate(fusion.FusionPlan(tmp_path))
 
 
 DOCUMENT = Document(

@@ -78,6 +78,7 @@ class FusionPlan:
         per_label: triples of each label.
         draws: resampled sets for intervals.
         command: how it was asked for.
+        again: how anybody can measure it again.
     """
 
     root: Path
@@ -85,9 +86,10 @@ class FusionPlan:
     posteriors: Path | None = None
     models: ModelsConfig = field(default_factory=ModelsConfig)
     seeds: int = 5
-    per_label: int = 300
+    per_label: int = 200
     draws: int = DRAWS
     command: str = ""
+    again: str = "emofuse evaluate fusion --data ROOT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def evaluate(
         try:
             parts.append(measure(study))
         except InputError as e:
-            missing.append(f"{measure.__doc__}: {e}")
+            missing.append(f"Not measured: {(measure.__doc__ or '').rstrip('.')}. Reason: {e}")
     if not parts:
         raise InputError("; ".join(missing))
     told = provenance(plan, (time.monotonic() - started) / 3600)  # type: ignore[arg-type]
