@@ -48,7 +48,6 @@ from .common import data_root, write_result
 SLOT = 0.5
 CLIP_SLOTS = 7  # RAVDESS' clips are 3.7 s long
 ROUNDS = 1  # sequences made of each speaker
-SPEAKERS = 4  # of CREMA-D, to keep it short
 
 METHODS: dict[str, SmoothConfig] = {
     "none": SmoothConfig(SmoothMethod.NONE),
@@ -90,17 +89,18 @@ def main() -> None:
     default = data / "fusion" / "ravdess_posteriors.csv" if data else None
     parser.add_argument("--posteriors", type=Path, default=default, required=default is None)
     parser.add_argument("--crema", type=Path, help="CREMA-D, as `emofuse corpus` reads it")
+    parser.add_argument("--speakers", type=int, default=24, help="most of each corpus")
     parser.add_argument("--save", action="store_true")
     args = parser.parse_args()
 
-    clips = ravdess(args.posteriors)
+    clips = ravdess(args.posteriors, args.speakers)
     kinds = {
         "held": lambda: sequences(clips, fresh=False),
         "fresh": lambda: sequences(clips, fresh=True),
     }
     if args.crema:
-        kinds["voice"] = lambda: sequences(list(crema(args.crema)), fresh=False)
-    figures: dict[str, Any] = {"slot_s": SLOT, "kinds": {}}
+        kinds["voice"] = lambda: sequences(list(crema(args.crema, args.speakers)), fresh=False)
+    figures: dict[str, Any] = {"slot_s": SLOT, "speakers": args.speakers, "kinds": {}}
     for kind, make in kinds.items():
         made = make()
         labels = [[CANONICAL.labels[i] for i in s.truth] for s in made]
@@ -116,7 +116,7 @@ def main() -> None:
         write_result("smoothing", figures)
 
 
-def ravdess(path: Path) -> list[Clip]:
+def ravdess(path: Path, most: int) -> list[Clip]:
     """Read the posteriors: geometric mean of face and voice; calm counts as neutral."""
     order = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
     ours = ("neutral", "neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -130,10 +130,10 @@ def ravdess(path: Path) -> list[Clip]:
             np.add.at(reading, [CANONICAL.index(o) for o in ours], p / p.sum())
             label = ours[order.index(row["emotion"])]
             clips.append(Clip(row["actor"], label, np.tile(reading, (CLIP_SLOTS, 1))))
-    return clips
+    return [clip for clip in clips if int(clip.speaker) <= most]
 
 
-def crema(folder: Path) -> Iterator[Clip]:
+def crema(folder: Path, most: int) -> Iterator[Clip]:
     """Read CREMA-D's first validation speakers with the embedded speech model, as in use."""
     from emofuse.analyzer import Analyzer, AnalyzerConfig
     from emofuse.core.estimates import Modality
@@ -147,7 +147,7 @@ def crema(folder: Path) -> Iterator[Clip]:
     )
     with table.open(newline="", encoding="utf-8") as f:
         rows = [r for r in csv.DictReader(f) if r["split"] == "validation"]
-    speakers = sorted({r["speaker"] for r in rows})[:SPEAKERS]
+    speakers = sorted({r["speaker"] for r in rows})[:most]
     for row in rows:
         if row["speaker"] not in speakers or row["conflicting_duplicate"] == "1":
             continue
@@ -161,7 +161,7 @@ def crema(folder: Path) -> Iterator[Clip]:
 def sequences(clips: Sequence[Clip], *, fresh: bool) -> list[Made]:
     """Make every speaker's sequences; `fresh` draws each slot from another clip."""
     made = []
-    for speaker in sorted({c.speaker for c in clips}):
+    for speaker in sorted({c.speaker for c in clips}, key=int):
         own: dict[str, list[Clip]] = {}
         for clip in clips:
             if clip.speaker == speaker:

@@ -68,7 +68,7 @@ class SmoothConfig:
     seconds: float = 0.5
     lag: float = 1.0
     dwell: float = 8.0
-    independent: float = 1.0
+    independent: float = 2.0
     prior: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -344,7 +344,7 @@ function tipContent(person, t) {
     parts.push(bars(fused, f, 4));
     const facts = [`evidence quality ${percent(fused.quality[f] / 100)}`];
     if (fused.disagreement[f] !== null) facts.push(`disagreement ${percent(fused.disagreement[f] / 100)}`);
-    if (fused.link[f] !== null) facts.push(`the voice is theirs: ${percent(fused.link[f] / 100)} sure`);
+    if (fused.link[f] !== null) facts.push(`the voice is theirs: ${percent(Math.min(0.99, fused.link[f] / 100))} sure`);
     parts.push(element("span", { className: "why", textContent: facts.join(" · ") }));
     const reason = fused.uncertain[f];
     if (reason) parts.push(element("p", { textContent: `Uncertain. ${data.reasons[reason] || reason}` }));
