@@ -16,7 +16,7 @@ from .state import WAVE_RATE, WAVE_SECONDS, Person, Picture, Snapshot, Status
 
 Colour = tuple[int, int, int]
 
-BACK, CARD, LINE = (17, 18, 22), (28, 30, 36), (46, 49, 58)
+BACK, CARD, LINE, SHADE = (17, 18, 22), (28, 30, 36), (46, 49, 58), (20, 21, 25)
 INK, SOFT, FAINT = (238, 239, 242), (168, 172, 182), (112, 117, 128)
 RED, AMBER = (235, 80, 70), (240, 180, 60)
 CLAIM = "Expressions, not feelings: what a face and a voice show, not what a person feels."
@@ -25,6 +25,7 @@ KEYS = (("space", "pause"), ("r", "record"), ("a", "talk"), ("f", "full screen")
 PANEL = 340  # width of the panel in points
 PAD = 16
 _FONTS = "segoeui,helveticaneue,inter,notosans,dejavusans,liberationsans,arial"
+_DEPTH_DB = 54.0  # below full scale: what is fainter is not drawn
 _CONTRADICTION = 0.5  # disagreement from which it is worth a word
 _NAMES = {Modality.FACE: "face", Modality.SPEECH: "voice", Modality.WORDS: "words"}
 _SHADES = {
@@ -125,7 +126,7 @@ class Painter:
         e = person.estimate
         assert e is not None
         colour = _colour(e)
-        width = max(2, self._px(2.5))
+        width = max(2, self._px(3.5))
         _corners(target, box, colour, width)
         text = _headline(e)
         tag = self._text(f"{person.subject.number}", 15, _ink_on(colour), True)
@@ -377,13 +378,20 @@ def _fit(size: tuple[int, int], room: pygame.Rect) -> pygame.Rect:
 
 
 def _corners(target: pygame.Surface, box: pygame.Rect, colour: Colour, width: int) -> None:
-    """Draw a thin frame with strong corners: it hides little of the face."""
-    pygame.draw.rect(target, colour, box, 1, border_radius=width * 2)
-    arm = max(6, min(box.w, box.h) // 6)
-    for x, dx in ((box.left, 1), (box.right - 1, -1)):
-        for y, dy in ((box.top, 1), (box.bottom - 1, -1)):
-            pygame.draw.line(target, colour, (x, y), (x + dx * arm, y), width)
-            pygame.draw.line(target, colour, (x, y), (x, y + dy * arm), width)
+    """Draw a thin frame with strong corners, edged so that it shows on any ground."""
+    pygame.draw.rect(target, SHADE, box.inflate(2, 2), 3)
+    pygame.draw.rect(target, colour, box, 1)
+    arm = max(8, min(box.w, box.h) // 5)
+    arms = [
+        pygame.Rect(x - (x == box.right) * w, y - (y == box.bottom) * h, w, h)
+        for w, h in ((arm, width), (width, arm))
+        for x in (box.left, box.right)
+        for y in (box.top, box.bottom)
+    ]
+    for part in arms:
+        pygame.draw.rect(target, SHADE, part.inflate(2, 2))
+    for part in arms:
+        pygame.draw.rect(target, colour, part)
 
 
 def _veil(
@@ -404,7 +412,9 @@ def _wave(target: pygame.Surface, area: pygame.Rect, wave: Any) -> None:
     full = np.zeros(int(WAVE_RATE * WAVE_SECONDS), np.float32)
     full[-len(wave) :] = wave
     edges = np.linspace(0, len(full), bars, endpoint=False).astype(int)
-    halves = np.minimum(1.0, np.maximum.reduceat(full, edges)) ** 0.6 * area.h / 2
+    peaks = np.maximum(np.maximum.reduceat(full, edges), 1e-6)
+    levels = np.clip(1 + 20 * np.log10(peaks) / _DEPTH_DB, 0, 1)  # ears hear by decibels
+    halves = levels**1.5 * area.h / 2
     for i, half in enumerate(halves.round().astype(int).tolist()):
         fade = 0.35 + 0.65 * i / bars
         colour = tuple(round(c * fade) for c in _SHADES[Modality.SPEECH])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...core.estimates import Estimate, Modality, Subject, SubjectKind
 from ...core.media import AudioChunk, Frame, Note, Packet, Progress
 from ...core.time import NS, to_ns
+from ...engine.align import VOICE
 from ...streaming import Event, Measurement, MeasurementKind
 
 WAVE_SECONDS = 4.0
@@ -157,7 +158,7 @@ class LiveState:
                 self._notes.popleft()
             return Snapshot(
                 self._picture,
-                tuple(self._people[s] for s in sorted(self._people)),
+                tuple(_told_apart(self._people)),
                 _recent(self._voice, now_ns),
                 _recent(self._words, now_ns),
                 np.array(self._wave, np.float32),
@@ -188,6 +189,15 @@ class LiveState:
 
     def _note(self, text: str) -> None:
         self._notes.append((time.monotonic_ns(), text))
+
+
+def _told_apart(people: Mapping[Subject, Person]) -> Iterator[Person]:
+    """Yield everybody in order, but no voice that has been given to a face meanwhile."""
+    blends = [p.now.blend for s, p in people.items() if s.kind is SubjectKind.FACE and p.now]
+    given = any(m in VOICE for blend in blends if blend for m in blend.scores)
+    for subject in sorted(people):
+        if subject.kind is SubjectKind.FACE or not given:
+            yield people[subject]
 
 
 def _memory(subject: Subject) -> int:
