@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import sys
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -59,4 +61,7 @@ def run(settings: Settings, verbose: bool = False) -> None:
         ws_max_size=limits.picture_bytes + 1024,
         ws_max_queue=8,
     )
-    Server(config, app).run()
+    # uvicorn sends itself the signal again when it has ended in good order: that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config, app).run()

@@ -298,9 +298,10 @@ class Session:
         try:
             while True:
                 message = message or asyncio.create_task(self._socket.receive())
+                loading = starting in watched
                 done, _ = await asyncio.wait(
                     {message, *watched},
-                    timeout=self._limits.session_idle,
+                    timeout=None if loading else self._limits.session_idle,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if starting in done:
@@ -613,6 +614,9 @@ def estimate_message(e: Estimate) -> dict[str, Any]:
                 for m, scores in e.blend.scores.items()
             },
         }
+    if e.uncertain is not None:
+        reason = e.uncertain.reason
+        message["uncertain"] = {"reason": reason.value, "message": reason.sentence}
     if e.details:
         message["details"] = dict(_details(e.details))
     return message
