@@ -55,7 +55,7 @@ export function button(glyph, text, onclick, props = {}) {
 export function relabel(node, glyph, title, text) {
   node.replaceChildren(icon(glyph), ...(text ? [el("span", { textContent: text })] : []));
   node.title = title;
-  if (!text) node.setAttribute("aria-label", title);
+  if (text) node.removeAttribute("aria-label"); else node.setAttribute("aria-label", title);
 }
 
 /** A switch: a checkbox with its text. */

@@ -63,7 +63,7 @@ export class Player {
     else if (audio) this.clock = this.medium = el("audio", { src: audio, preload: "auto" });
     else this.clock = new Ticker(this.duration);
     if (this.medium) this.medium.addEventListener("error", () => this.giveUp(), { once: true });
-    if (video) this.stage.append(this.medium);
+    if (this.medium) this.stage.append(this.medium);
     if (image) this.stage.append(el("img", { src: image, alt: "the picture", onload: (event) => this.sized(event.target.naturalWidth, event.target.naturalHeight) }));
     if (video) this.medium.addEventListener("loadeddata", () => this.portray(this.shown ?? 0));
     if (video) this.medium.addEventListener("loadedmetadata", () => this.sized(this.medium.videoWidth, this.medium.videoHeight));
