@@ -433,3 +433,29 @@ def test_what_shows_no_face_counts_as_neutral(run: Run, tmp_path: Path) -> None:
     results = json.loads(ran.out)
     assert results["parts"][0]["confusion"] == [[1, 0], [1, 0]]
     assert any("In 2 samples no face was found" in note for note in results["notes"])
+
+
+def test_fusion_without_anything_to_measure(run: Run, tmp_path: Path) -> None:
+    ran = run("evaluate", "fusion", "--data", str(tmp_path), "--out", str(tmp_path / "o"))
+    assert ran.code != 0
+    for told in ("fer2013", "--posteriors"):
+        assert told in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "o" / "report.html").exists()
+
+
+def test_fusion_measures_what_is_there_and_keeps_what_models_said(
+    run: Run, faces: Path, tmp_path: Path
+) -> None:
+    """Faces alone are not enough for a report, but their readings are kept."""
+    kept = tmp_path / "readings"
+    ran = run("evaluate", "fusion", "--data", str(faces), "--readings", str(kept))
+    assert ran.code != 0
+    assert "crema-d" in ran.err
+    assert [p.name for p in kept.iterdir()] == ["fer2013-face-identity-v2.parquet"]
+
+
+def test_a_model_needs_a_corpus(run: Run) -> None:
+    ran = run("evaluate", "face-identity-v2")
+    assert ran.code != 0
+    assert "--corpus" in ran.err
