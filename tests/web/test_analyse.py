@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.web.conftest import make_microphone, until
 
+from emofuse.core.estimates import Reason
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
     from tests.apps.server.serving import Running
@@ -149,7 +151,7 @@ def test_uncertain_stretches_are_hatched_and_listed(visit: Visit, server: Runnin
     p = {"neutral": 0.4, "happy": 0.3, "sad": 0.3}
     row = {"subject": "speaker-1", "modality": "fused", "label": "neutral", "confidence": 0.4}
     row |= {"quality": 0.5, "model": "logpool", "taxonomy": "t", "probabilities": p}
-    why = {"reason": "too-noisy", "message": "There is too much noise."}
+    why = Reason.TOO_NOISY
     result = {
         "media": {
             "name": "a.wav", "kind": "audio", "video": None,
@@ -159,7 +161,7 @@ def test_uncertain_stretches_are_hatched_and_listed(visit: Visit, server: Runnin
         "provenance": {"version": "x", "models": {}, "components": {}},
         "estimates": [
             row | {"start": 0.0, "end": 2.0},
-            row | {"start": 2.0, "end": 4.0, "uncertain": why},
+            row | {"start": 2.0, "end": 4.0, "uncertain": why.value},
         ],
     }  # fmt: skip
     medium = {"name": "a.wav", "kind": "audio", "type": "audio/wav", "bytes": 9, "duration": 4.0}
@@ -171,5 +173,5 @@ def test_uncertain_stretches_are_hatched_and_listed(visit: Visit, server: Runnin
     page.get_by_text("1 uncertain stretch").click()
     page.locator(".jump").click()
     assert label(page) == "uncertain"
-    assert page.locator(".why").inner_text() == "There is too much noise."
+    assert page.locator(".why").inner_text() == why.sentence
     assert "uncertain" in (page.get_by_role("slider").get_attribute("aria-valuetext") or "")

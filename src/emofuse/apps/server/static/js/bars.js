@@ -45,7 +45,7 @@ export class Bars {
     this.label.textContent = fused ? (fused.uncertain ? "uncertain" : fused.label) : "nothing here";
     this.sure.textContent = fused && !fused.uncertain ? percent(fused.confidence) : "";
     this.dot.style.background = fused ? colourOf(fused.label) : "transparent";
-    this.why.textContent = fused?.uncertain ? (fused.uncertain.message ?? fused.uncertain.reason)
+    this.why.textContent = fused?.uncertain ? (fused.uncertain.message)
       : fused && Number.isFinite(fused.quality) ? `quality of the evidence ${percent(fused.quality)}` : "";
     this.fill("fused", fused?.p, "");
     for (const key of MODALITIES) {

@@ -1,5 +1,5 @@
 // Colours of labels, and what follows from them: the same in every picture of the page.
-import { COLOURS, SPARE } from "./palette.js";
+import { COLOURS, SPARE } from "./vocabulary.js";
 
 export const INK = "#101215", PAPER = "#ffffff";
 /** How much of the paper shows through a label's colour at confidence 0. */

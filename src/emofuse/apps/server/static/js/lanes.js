@@ -324,7 +324,7 @@ export class Lanes {
     const lines = person?.bands.flatMap((key) => {
       const cell = at(person.band(key), t);
       if (!cell) return [];
-      const text = cell.uncertain ? `uncertain: ${cell.uncertain.message ?? cell.uncertain.reason}` : `${cell.label} ${percent(cell.confidence)}`;
+      const text = cell.uncertain ? `uncertain: ${cell.uncertain.message}` : `${cell.label} ${percent(cell.confidence)}`;
       return [el("p", {}, el("i", { style: { background: colourOf(cell.label) } }), el("b", { textContent: NAMES[key] }), text)];
     }) ?? [];
     this.tip.hidden = false;

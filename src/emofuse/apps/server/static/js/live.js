@@ -6,7 +6,7 @@ import { button, el, honest, icon, paint, relabel, save, toast, toggle } from ".
 import { MODALITIES, clock, person as nameOf } from "./format.js";
 import { Lanes } from "./lanes.js";
 import { drawFaces, fit, placed } from "./overlay.js";
-import { COLOURS } from "./palette.js";
+import { COLOURS } from "./vocabulary.js";
 import { People, cellOf, firstAfter, parts } from "./people.js";
 import { Recording } from "./record.js";
 import { Stream } from "./stream.js";

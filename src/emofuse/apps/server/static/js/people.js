@@ -1,6 +1,6 @@
 // Who expressed what, and when: estimates sorted into people and lanes.
 import { MODALITIES, person as nameOf } from "./format.js";
-import { COLOURS } from "./palette.js";
+import { COLOURS, REASONS } from "./vocabulary.js";
 
 /** The most probable label of a distribution. */
 export const top = (p) => Object.keys(p).reduce((best, label) => (p[label] > p[best] ? label : best));
@@ -27,10 +27,17 @@ export function ordered(labels) {
   return [...known, ...[...labels].filter((label) => !Object.hasOwn(COLOURS, label))];
 }
 
+/** Files name the reason; live messages bring its sentence, too. */
+function doubt(given) {
+  if (!given) return null;
+  const reason = given.reason ?? given;
+  return { reason, message: given.message ?? REASONS[reason] ?? reason };
+}
+
 export function cellOf(e) {
   return {
     start: e.start, end: e.end, label: e.label, confidence: e.confidence, quality: e.quality, p: e.probabilities,
-    uncertain: e.uncertain ?? null, shares: e.blend?.shares ?? {}, disagreement: e.blend?.disagreement ?? null,
+    uncertain: doubt(e.uncertain), shares: e.blend?.shares ?? {}, disagreement: e.blend?.disagreement ?? null,
     text: e.details?.text ?? null, box: e.details?.box ?? null,
   };
 }

@@ -46,8 +46,8 @@ export class Recording {
       if (!taxonomies.has(key)) taxonomies.set(key, { key: taxonomies.size ? `canonical#${taxonomies.size}` : "canonical", labels });
       return taxonomies.get(key).key;
     };
-    const estimates = this.rows().map(({ blend, probabilities, ...e }) => ({
-      ...e, taxonomy: taxonomy(probabilities), probabilities: normal(probabilities),
+    const estimates = this.rows().map(({ blend, probabilities, uncertain, ...e }) => ({
+      ...e, ...(uncertain && { uncertain: uncertain.reason }), taxonomy: taxonomy(probabilities), probabilities: normal(probabilities),
       ...(blend && { blend: { ...blend, shares: normal(blend.shares), scores: Object.fromEntries(Object.entries(blend.scores).map(([key, score]) => {
         const p = score.probabilities ?? score;
         return [key, { taxonomy: taxonomy(p), probabilities: normal(p) }];
@@ -73,10 +73,10 @@ export class Recording {
     const rows = this.rows(), labels = ordered(new Set(rows.flatMap((e) => Object.keys(e.probabilities))));
     const six = (v) => (Number.isFinite(v) ? v.toFixed(6) : "");
     const head = ["file", "start", "end", "subject", "modality", "label", ...labels, "confidence", "quality", "model",
-      ...MODALITIES.map((m) => `share_${m}`), "disagreement", "text"];
+      ...MODALITIES.map((m) => `share_${m}`), "disagreement", "uncertain", "text"];
     const lines = rows.map((e) => [
       name, e.start.toFixed(3), e.end.toFixed(3), e.subject, e.modality, e.label, ...labels.map((label) => six(e.probabilities[label])),
-      six(e.confidence), six(e.quality), e.model ?? this.models[e.modality] ?? "", ...MODALITIES.map((m) => six(e.blend?.shares[m])), six(e.blend?.disagreement),
+      six(e.confidence), six(e.quality), e.model ?? this.models[e.modality] ?? "", ...MODALITIES.map((m) => six(e.blend?.shares[m])), six(e.blend?.disagreement), e.uncertain?.reason ?? "",
       e.modality === "words" ? (e.details?.text ?? "").replace(/\s+/g, " ") : "",
     ]);
     return [head, ...lines].map((line) => line.map(cell).join(",") + "\r\n").join("");

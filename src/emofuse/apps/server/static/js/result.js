@@ -149,7 +149,7 @@ export class Result {
     for (const person of this.people.list) {
       for (const { start, end, uncertain } of person.lanes.fused) {
         if (!uncertain) continue;
-        const last = runs[runs.length - 1], why = uncertain.message ?? uncertain.reason;
+        const last = runs[runs.length - 1], why = uncertain.message;
         if (last && last.person === person && last.why === why && start - last.end < 1e-3) last.end = end;
         else runs.push({ person, start, end, why });
       }

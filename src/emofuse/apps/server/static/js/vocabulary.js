@@ -1,0 +1,22 @@
+// What the browser must say as Python does: colours (sinks/palette.py) and reasons (core/estimates.py). A test compares.
+export const COLOURS = {
+  neutral: "#b4b2a8",
+  happy: "#f6b91c",
+  sad: "#4b59b6",
+  angry: "#df5a08",
+  fear: "#b37ad5",
+  disgust: "#12967a",
+  surprise: "#33cffb",
+  contempt: "#8a4526",
+};
+export const SPARE = ["#7f9f3f", "#e78fb0", "#5b7f95", "#c9a97c", "#3f6f4f", "#a0566f", "#8f8fd0", "#6b6b6b"];
+export const REASONS = {
+  "no-face": "No face is seen, and the rest does not say enough.",
+  "face-too-small": "The face is too small to be read.",
+  "face-blurred": "The face is too blurred to be read.",
+  "no-speech": "Nobody speaks, and the rest does not say enough.",
+  "too-short": "There is too little speech to go by.",
+  "too-noisy": "The sound is too noisy.",
+  disagree: "Face, voice and words contradict each other.",
+  "low-confidence": "No expression is much more probable than the others.",
+};
