@@ -35,7 +35,7 @@ class AbstainConfig:
         InputError: if a share lies outside [0, 1].
     """
 
-    confidence: float = 0.4
+    confidence: float = 0.35
     quality: float = 0.05
     disagreement: float = 0.3
     small: float = 24.0
