@@ -59,6 +59,20 @@ def test_the_detector_knows_neither_nets_nor_tuning(run: Run, tmp_path: Path) ->
     assert "no search for settings of detector" in message
 
 
+def test_fusion_says_what_it_needs(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "x.yaml"
+    config.write_text(f"readings: {tmp_path}\nrun: {tmp_path / 'run'}\n")
+    train = ("train", "fusion", "--config", config)
+    message = run(*train, "--net", "compact").failed_cleanly()
+    assert "--net has no use in `emofuse train fusion`" in message
+    assert "--strategy: got 'x', expected" in run(*train, "--strategy", "x").failed_cleanly()
+    message = run(*train, "--strategy", "logpool").failed_cleanly()
+    assert "no validation readings of 'face-identity-v2'" in message
+    assert not (tmp_path / "run").exists(), "nothing is begun"
+    message = run("tune", "fusion", "--config", config).failed_cleanly()
+    assert "no search for settings of fusion" in message
+
+
 def test_tuning_needs_a_space(run: Run, tmp_path: Path) -> None:
     rows = [f"{i}.png,{('happy', 'sad')[i % 2]},train" for i in range(4)]
     rows += [f"{i}.png,happy,validation" for i in range(4, 6)]
