@@ -106,10 +106,11 @@ async def live_client(url: str, seconds: float, voice: bool) -> dict[str, Any]:
         async def play() -> None:
             started = time.perf_counter()
             step = 2 * 16_000 // FPS
+            to_and_fro = jpegs + jpegs[-2:0:-1]  # a jump would be a cut, where faces begin anew
             for number in range(round(seconds * FPS)):
                 at = number / FPS
                 await asyncio.sleep(max(0.0, started + at - time.perf_counter()))
-                jpeg, micros = jpegs[number % len(jpegs)], round(at * 1e6)
+                jpeg, micros = to_and_fro[number % len(to_and_fro)], round(at * 1e6)
                 sent[number] = time.perf_counter()
                 await line.send(struct.pack("<BBHIQ", 1, 1, 0, number, micros) + jpeg)
                 if voice:
@@ -130,10 +131,13 @@ async def live_client(url: str, seconds: float, voice: bool) -> dict[str, Any]:
     return {"latencies": latencies, "stats": stats}
 
 
-async def live(url: str, seconds: float, voice: bool) -> dict[str, Any]:
+async def live(url: str, process: psutil.Process, seconds: float, voice: bool) -> dict[str, Any]:
     """Several live clients at once."""
     await live_client(url, 2, voice)  # loads the models
+    before = process.cpu_times()
     results = await asyncio.gather(*(live_client(url, seconds, voice) for _ in range(CLIENTS)))
+    after = process.cpu_times()
+    busy = after.user + after.system - before.user - before.system
     latencies = [ms for result in results for ms in result["latencies"]]
     dropped = sum(result["stats"]["dropped"]["pictures"] for result in results)
     return {
@@ -145,6 +149,8 @@ async def live(url: str, seconds: float, voice: bool) -> dict[str, Any]:
         "sent": round(seconds * FPS) * CLIENTS,
         "answered": len(latencies),
         "dropped": dropped,
+        "server_cores_busy": round(busy / seconds, 2),
+        "server_cpu_ms_per_answer": round(1000 * busy / max(1, len(latencies)), 1),
         "latency_ms": percentiles(latencies),
     }
 
@@ -207,8 +213,10 @@ def main() -> None:
     with serving(EMOFUSE_WAITING_PER_CLIENT=64) as (url, process):
         figures["pictures_at_once"] = asyncio.run(pictures(url))
         figures["memory"] = memory(url, process, args.requests)
-        figures["live_pictures"] = asyncio.run(live(url, args.seconds, voice=False))
-        figures["live_pictures_and_voice"] = asyncio.run(live(url, args.seconds, voice=True))
+        figures["live_pictures"] = asyncio.run(live(url, process, args.seconds, voice=False))
+        figures["live_pictures_and_voice"] = asyncio.run(
+            live(url, process, args.seconds, voice=True)
+        )
     with serving() as (url, _):
         figures["pictures_at_once_with_usual_limits"] = asyncio.run(pictures(url))
     write_result(args.name, figures)

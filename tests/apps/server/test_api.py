@@ -180,6 +180,8 @@ def test_bombs_and_lies(client: httpx.Client, tmp_path: Path) -> None:
     texts = tmp_path / "long.txt"
     texts.write_text("word " * 10_000)
     refused(send(client, texts), 413, "too-large")
+    field = client.post("/v1/analyze", files={"text": (None, "word " * 10_000)})
+    refused(field, 413, "too-large")
 
 
 def test_video_of_too_many_pixels_or_pictures(client: httpx.Client, tmp_path: Path) -> None:

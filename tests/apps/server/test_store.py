@@ -42,7 +42,7 @@ def test_jobs_come_back_as_they_were(tmp_path: Path) -> None:
         job = put(store, "a")
     with JobStore(tmp_path) as store:
         assert store.get("a") == job
-        assert store.list(None, 10) == [job]
+        assert store.latest(None, 10) == [job]
         assert store.queue() == [("a", "me")]
         assert store.stored_bytes() == 10
 
@@ -117,7 +117,7 @@ def test_counts(tmp_path: Path) -> None:
         assert store.unfinished("me") == 1
         assert store.counts()[JobState.QUEUED] == 2
         assert store.counts()[JobState.FAILED] == 0
-        assert [job.id for job in store.list(JobState.CANCELLED, 10)] == ["b"]
+        assert [job.id for job in store.latest(JobState.CANCELLED, 10)] == ["b"]
         store.remove("a")
         assert store.ids() == {"b", "c"}
         with pytest.raises(ApiError, match="no-such-job"):

@@ -53,6 +53,7 @@ STATIC = Path(__file__).with_name("static")
 
 _SMALL = 64 * 1024  # bytes that a request without files may have
 _PROBE_TIMEOUT = 30.0
+_LISTENERS = 32  # event streams of one client
 _LOOK = 0.5  # seconds between looks at whether a client is still there
 
 _TYPES = {
@@ -91,6 +92,7 @@ class House:
     desk: JobDesk | None = None
     pool: Pool | None = None
     requests: Slots = field(init=False)
+    listeners: Slots = field(init=False)
     sessions: Slots = field(init=False)
     keeper: Keeper = field(init=False)
     _transcriber: str | None = None
@@ -98,6 +100,7 @@ class House:
     def __post_init__(self) -> None:
         limits = self.settings.limits
         self.requests = Slots(limits.waiting_per_client, limits.waiting, "busy", "requests")
+        self.listeners = Slots(_LISTENERS, 16 * _LISTENERS, "busy", "event streams")
         self.sessions = Slots(
             limits.sessions_per_client, limits.sessions, "too-many-sessions", "live sessions"
         )
@@ -146,11 +149,15 @@ class House:
 
     def _make_pool(self, name: str, size: int, loop: asyncio.AbstractEventLoop) -> Pool:
         counter = self.metrics.restarts.labels(name)
+
+        def restarted() -> None:
+            loop.call_soon_threadsafe(counter.inc)
+
         return Pool(
             size,
             self.settings.limits.waiting + size,
             Equipment(self.config, self.settings.limits, self.settings.worker_mb),
-            lambda: loop.call_soon_threadsafe(counter.inc) and None,
+            restarted,
         )
 
     def check_open(self) -> None:
@@ -422,7 +429,7 @@ def _add_jobs(app: FastAPI, house: House) -> None:
     async def list_jobs(
         state: JobState | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> Response:
-        jobs, queue = desk().store.list(state, limit), [i for i, _ in desk().store.queue()]
+        jobs, queue = desk().store.latest(state, limit), [i for i, _ in desk().store.queue()]
         return JSONResponse({"jobs": [desk().view(job, queue) for job in jobs]})
 
     @app.get(
@@ -441,9 +448,17 @@ def _add_jobs(app: FastAPI, house: House) -> None:
         responses=schemas.EVENTS,
         tags=["jobs"],
     )
-    async def events(job_id: str) -> Response:
+    async def events(request: Request, job_id: str) -> Response:
+        client = client_of(request.scope)
+        house.listeners.check(client)
         stream = await desk().events(job_id)
-        return StreamingResponse(stream, media_type="text/event-stream")
+
+        async def held() -> AsyncIterator[str]:
+            with house.listeners.hold(client):
+                async for event in stream:
+                    yield event
+
+        return StreamingResponse(held(), media_type="text/event-stream")
 
     @app.get(
         "/v1/jobs/{job_id}/result",

@@ -187,10 +187,9 @@ class Guard:
             await body.drain()
             await self.refuse(error)(scope, receive, answer)
         except Exception:
-            error = bug()
-            if begun:
+            if begun:  # too late for another answer: the connection breaks off
                 raise
-            await self.refuse(error)(scope, receive, answer)
+            await self.refuse(bug())(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, scope["method"], str(status)).inc()

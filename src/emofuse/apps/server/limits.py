@@ -31,12 +31,11 @@ class Slots:
     def __len__(self) -> int:
         return sum(self._taken.values())
 
-    @contextmanager
-    def hold(self, client: str) -> Iterator[None]:
-        """Hold one slot.
+    def check(self, client: str) -> None:
+        """Check that there is a slot left.
 
         Raises:
-            ApiError: if there is none left.
+            ApiError: if there is none.
         """
         mine = self._taken[client]
         if mine >= self._each or len(self) >= self._all:
@@ -44,6 +43,15 @@ class Slots:
             raise ApiError(
                 self._code, f"too many: {whose} are in progress; try again later", retry_after=1
             )
+
+    @contextmanager
+    def hold(self, client: str) -> Iterator[None]:
+        """Hold one slot.
+
+        Raises:
+            ApiError: if there is none left.
+        """
+        self.check(client)
         self._taken[client] += 1
         try:
             yield

@@ -18,6 +18,8 @@ from .store import JobStore
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_CONNECTIONS = 1000  # beyond that uvicorn itself answers 503
+
 
 class Server(uvicorn.Server):
     """uvicorn, but that streams and sessions are told at once when it is to end."""
@@ -60,6 +62,8 @@ def run(settings: Settings, verbose: bool = False) -> None:
         timeout_graceful_shutdown=round(settings.grace) + 5,
         ws_max_size=limits.picture_bytes + 1024,
         ws_max_queue=8,
+        ws_per_message_deflate=False,  # pictures are compressed, and bombs stay outside
+        limit_concurrency=_CONNECTIONS,
     )
     # uvicorn sends itself the signal again when it has ended in good order: that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)

@@ -168,7 +168,7 @@ class JobStore:
             raise ApiError("no-such-job", f"there is no job {job_id[:40]!r}; it may have expired")
         return self._job(rows[0])
 
-    def list(self, state: JobState | None, limit: int) -> list[Job]:
+    def latest(self, state: JobState | None, limit: int) -> list[Job]:
         """Return jobs, newest first."""
         where, values = ("WHERE state = ?", (state.value,)) if state else ("", ())
         rows = self._do(

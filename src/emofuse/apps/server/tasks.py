@@ -192,7 +192,7 @@ def _sort(probe: Probe, limits: Limits) -> _Chosen:
     words = [upload for upload, _ in by_kind.pop(MediaKind.TEXT, [])]
     words += [probe.words] if probe.words is not None else []
     together = sorted(kind.value for kind, found in by_kind.items() for _ in found)
-    allowed = ([], ["video"], ["audio"], ["image"], ["audio", "image"])
+    allowed: tuple[list[str], ...] = ([], ["video"], ["audio"], ["image"], ["audio", "image"])
     if together not in allowed or len(words) > 1 or not (together or words):
         parts = [*together, *("text" for _ in words)]
         raise ApiError(

@@ -148,6 +148,10 @@ async def _read_form(request: Request, text_bytes: int) -> FormData:
         return await parser.parse()
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         reason = getattr(error, "message", None) or str(error) or "no boundary"
+        if "exceeded maximum size" in reason:
+            raise ApiError(
+                "too-large", f"a text field has more than the {text_bytes} bytes that it may have"
+            ) from None
         raise ApiError("bad-request", f"the multipart body cannot be read: {reason}") from None
 
 

@@ -120,6 +120,7 @@ class Worker:
             elif word == "told":
                 told(*value)
             elif word == "done":
+                assert isinstance(value, Facts)
                 return value
             elif word == "failed":
                 raise value
