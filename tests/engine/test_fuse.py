@@ -6,10 +6,12 @@ import numpy as np
 
 from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores
 from emofuse.core.labels import CANONICAL, Taxonomy
-from emofuse.core.media import Progress
+from emofuse.core.media import Progress, Sample
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.engine.pipeline import Fuse
+from emofuse.engine.windows import Recognise
+from emofuse.models.registry import load
 
 SPAN = Span(0, NS)
 
@@ -66,3 +68,13 @@ def test_resetting_the_stage_resets_the_fuser() -> None:
     list(stage.feed(Slot(SPEAKER, SPAN, {})))
     stage.reset()
     assert fuser.seen == 0
+
+
+def test_estimates_carry_embeddings_only_if_asked() -> None:
+    recogniser = load("face-identity-v2")
+    sample = Sample(SPEAKER, SPAN, np.zeros((48, 48, 3), np.uint8), 1.0)
+    for wanted in (False, True):
+        stage = Recognise(recogniser, Modality.FACE, batch=1, embeddings=wanted)
+        (estimate,) = stage.feed(sample)
+        assert isinstance(estimate, Estimate)
+        assert (estimate.embedding is not None) == wanted

@@ -229,12 +229,10 @@ def spread(
     source = e.scores.taxonomy
     foreign = set(source.labels) - set(taxonomy.labels)
     if foreign or source.multi_label:
-        wrong = (
-            f"its labels {sorted(foreign)} are" if foreign else "several may hold at once, which is"
-        )
+        wrong = f"has the labels {sorted(foreign)}" if foreign else "lets several labels hold"
         raise ModelError(
-            f"cannot fuse what {e.model_id!r} says over {source.name!r}: {wrong} not among "
-            f"{', '.join(taxonomy.labels)}; map them to these first"
+            f"cannot fuse what {e.model_id!r} says: its taxonomy {source.name!r} {wrong}, fused "
+            f"results are over one of {', '.join(taxonomy.labels)}; map them to these first"
         )
     out = np.full(len(taxonomy), np.nan)
     out[[taxonomy.index(label) for label in source.labels]] = values
@@ -246,7 +244,13 @@ def prior_of(
 ) -> Array:
     """Return the prior of an estimate's model at the fused labels; uniform if it has none."""
     n = len(e.scores.taxonomy)
-    return spread(e, priors.get(e.model_id) or np.full(n, 1.0 / n), taxonomy)
+    prior = priors.get(e.model_id) or np.full(n, 1.0 / n)
+    if len(prior) != n:
+        raise ModelError(
+            f"{e.model_id!r} scores {n} labels ({e.scores.taxonomy.name!r}), and its prior has "
+            f"{len(prior)}: load the model that its card describes"
+        )
+    return spread(e, prior, taxonomy)
 
 
 def _merged_details(parts: Sequence[Estimate]) -> Mapping[str, object]:
