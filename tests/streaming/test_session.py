@@ -239,6 +239,22 @@ def test_a_microphone_that_says_nothing_holds_nobody_up(
         until(session, reached(Modality.FUSED, 2 * NS))
 
 
+def test_a_track_that_lags_is_waited_for_as_long_as_it_delivers(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    frames = [p for p in packets if isinstance(p, Frame)]
+    far = [p for p in packets if isinstance(p, AudioChunk)][-1]  # two seconds ahead of pictures
+    config = LiveConfig(frames=10_000, patience_seconds=5.0)
+    with LiveSession(analyzer, info, config) as session:
+        session.push(far)
+        for frame in frames:
+            threading.Event().wait(0.05)
+            session.push(frame)
+        assert session.counters().late == 0
+        until(session, reached(Modality.FACE, frames[-1].at.end_ns))
+
+
 def test_what_comes_late_is_cut_and_counted(analyzer: Analyzer) -> None:
     info = live_info(video=False)
     with LiveSession(analyzer, info, PATIENT) as session:

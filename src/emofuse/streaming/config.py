@@ -17,9 +17,9 @@ class LiveConfig:
         frames: pictures that may wait for the face; more, and the oldest is dropped.
         sound_seconds: sound that may wait for each who listens; more, and the
             oldest is dropped.
-        patience_seconds: a track that is this far behind the clock counts as
-            silent (muted, unplugged); what it still brings from before is dropped.
-            None: it is waited for.
+        patience_seconds: a track that has brought nothing for so long counts as silent
+            (muted, unplugged) up to then; what it still brings from before is
+            dropped. None: it is waited for.
         overdue_seconds: a modality whose results are this far behind the clock is
             not waited for in the fused timeline. None: it is.
         face_seconds: how long a face seen last counts in what is said `NOW`.

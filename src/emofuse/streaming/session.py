@@ -94,6 +94,7 @@ class LiveSession:
         if not isinstance(track, Track) or track not in self._stamps:
             return
         with self._pushing:
+            self._stamps[track].heard_ns = time.monotonic_ns()
             self._push(track, packet)
 
     def finish(self) -> None:
@@ -267,10 +268,12 @@ class LiveSession:
         """Count tracks that bring nothing as silent, and wait for no model for ever."""
         now_ns = self._now_ns()
         if self._config.patience_seconds is not None:
-            silent_ns = now_ns - to_ns(self._config.patience_seconds)
+            patience_ns = to_ns(self._config.patience_seconds)
+            silent_ns, quiet_ns = now_ns - patience_ns, time.monotonic_ns() - patience_ns
             for track, stamps in self._stamps.items():
-                # Not at every tick: progress costs the branches a step each.
-                if silent_ns - stamps.upto_ns > _TICK * NS:
+                # A track that lags and still delivers is waited for. And not at every tick:
+                # progress costs the branches a step each.
+                if stamps.heard_ns < quiet_ns and silent_ns - stamps.upto_ns > _TICK * NS:
                     with self._pushing:
                         self._push(track, Progress(track, silent_ns))
         if self._config.overdue_seconds is not None:
@@ -327,6 +330,7 @@ class Stamps:
     def __init__(self) -> None:
         self.upto_ns = 0  # nothing that starts earlier is taken any more
         self.pushed_ns = 0  # when the newest packet came, by the monotonic clock
+        self.heard_ns = 0  # when the newest came from outside
         self._ends: deque[tuple[int, int]] = deque(maxlen=KEPT)
 
     def add(self, end_ns: int) -> None:
