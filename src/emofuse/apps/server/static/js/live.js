@@ -14,7 +14,7 @@ import { Stream } from "./stream.js";
 const WINDOW = 30; // seconds on the timeline
 const PER_SECOND = 12; // pictures sent at most
 const TALK = 2; // seconds of push-to-talk
-const STALE = 1.2; // seconds after which a face that was not seen again is let go
+const STALE = 1; // seconds after which a face that was not seen again is let go
 const COLUMNS = 30; // of the spectrogram, a second
 const BINS = 64;
 
@@ -341,10 +341,14 @@ export class Live {
 
   /** People of the moment, as tabs; who is gone keeps the tab until somebody else is chosen. */
   choose(subject) {
-    const current = [...new Set([...this.now.values()].filter((e) => this.time - e.heard < 4).map((e) => e.subject))].sort();
+    // A voice speaks in stretches; a face that is not seen is gone.
+    const age = (e) => this.time - e.heard, face = (s) => s.startsWith("face");
+    const present = [...this.now.values()].filter((e) => age(e) < (face(e.subject) ? 2 : 4));
+    const current = present.map((e) => e.subject).sort(new Intl.Collator("en", { numeric: true }).compare);
     if (subject) this.picked = this.chosen = subject;
-    // Unless the user has said whom: the first face, or else the voice.
-    if (current.length && !current.includes(this.picked)) [this.chosen] = current;
+    // Unless the user has said whom: who was chosen, if a face; the first face; or else the voice.
+    const keep = current.includes(this.chosen) && (face(this.chosen) || !current.some(face));
+    if (current.length && !keep && !current.includes(this.picked)) [this.chosen] = current;
     const key = `${current.join()}/${this.chosen}`;
     if (key !== this.tabKey) {
       this.tabKey = key;
@@ -420,7 +424,8 @@ export class Live {
     pen.restore();
     const near = 1 - Math.exp(-passed / 0.07), faces = [];
     for (const [subject, face] of this.faces) {
-      const age = this.time - face.seen;
+      // Gone, if later pictures were without it; where no later one was answered, it may still be there.
+      const age = this.time - face.seen - (face.seen < this.seenAt ? 0 : 1.5);
       if (age > STALE) { this.faces.delete(subject); continue; }
       face.box = face.box.map((v, k) => v + (face.target[k] - v) * near);
       const said = this.now.get(subject);

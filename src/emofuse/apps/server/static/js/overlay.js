@@ -21,7 +21,7 @@ export function drawFaces(pen, faces, place, mirror = false) {
     const [x, y, w, h] = placed(face.box, place, mirror);
     const colour = face.label ? colourOf(face.label) : "#ffffff";
     pen.save();
-    pen.globalAlpha = face.age === undefined ? 1 : Math.max(0, Math.min(1, 1.6 - face.age));
+    pen.globalAlpha = face.age === undefined ? 1 : Math.max(0, Math.min(1, 1.4 - face.age));
     pen.lineJoin = "round";
     if (face.uncertain) pen.setLineDash([6, 5]);
     for (const [stroke, width] of [["rgb(0 0 0 / .55)", face.chosen ? 5 : 4], [colour, face.chosen ? 3 : 2]]) {

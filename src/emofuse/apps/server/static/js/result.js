@@ -95,7 +95,7 @@ export class Result {
 
   spokenPart() {
     return el("section", { class: "card" }, el("h2", { textContent: "What was said" }),
-      el("p", { class: "small", textContent: `${this.wordsFrom()} Colours: what the words express, apart from voice and face.` }), this.transcript);
+      el("p", { class: "small", textContent: this.wordsFrom() }), this.transcript);
   }
 
   tabBar() {
@@ -175,6 +175,8 @@ export class Result {
     return el("details", { class: "card" }, el("summary", { textContent: "What made this, and how to read it" }),
       el("dl", { class: "how" }, ...[
         ["Bands and mix", "The thick band is the result of all evidence together: its colour is the most probable label, and the paler, the less sure. Below it the probabilities of all labels, stacked. The thin bands are what face, voice and words say each by themselves. Hatched stretches are uncertain; grey ones are empty."],
+        ["What was said", "A sentence's colour and label are what the words express by themselves, apart from voice and face."],
+        ["Uncertain", "The engine rather says nothing than something it cannot stand for: the evidence is too poor, or no expression is much more probable than the others. The bars show what it would have said."],
         ["Share and disagreement", "How much face, voice and words each counted in the result, and how far they contradict each other: 0 % if all say the same. A sarcastic “great” is a typical disagreement."],
         ["Who is who", "“Face 2” is a face followed through the picture, not a known person. Who leaves and comes back may get a new number."],
       ].flatMap(([term, text]) => [el("dt", { textContent: term }), el("dd", { textContent: text })])),
