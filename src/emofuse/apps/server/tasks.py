@@ -371,8 +371,14 @@ class StillWithSound:
         for packet in self._picture.packets():
             if isinstance(packet, Frame):
                 yield Frame(packet.image, self._span)
-        yield Progress(Track.VIDEO, self._span.end_ns)
-        yield from self._sound.packets()
+        end_ns = self._span.end_ns
+        yield Progress(Track.VIDEO, end_ns)
+        for packet in self._sound.packets():
+            if isinstance(packet, Progress):
+                end_ns = max(end_ns, packet.upto_ns)
+            yield packet
+        for track in sorted(self.info.tracks, key=lambda t: t.value):  # they end together
+            yield Progress(track, end_ns)
 
     def close(self) -> None:
         """Let go of both."""
