@@ -20,11 +20,14 @@ from tests.apps.server.serving import LIMITS, PATIENCE, Running  # noqa: E402
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
     """Starts servers: `serve(state, EMOFUSE_PORT=…)`; all are gone at the end."""
     started: list[Running] = []
+    # Recognising speech takes most of the time, and is tested elsewhere.
+    config = tmp_path_factory.mktemp("config") / "emofuse.yaml"
+    config.write_text("transcribe:\n  engine: none\n")
 
     def start(state: Path | None = None, **variables: Any) -> Running:
         state = state or tmp_path_factory.mktemp("serve") / "state"
         state.parent.mkdir(parents=True, exist_ok=True)
-        started.append(Running(state, LIMITS | variables))
+        started.append(Running(state, LIMITS | {"EMOFUSE_CONFIG": config} | variables))
         return started[-1]
 
     yield start

@@ -246,7 +246,7 @@ def test_one_client_does_not_take_everything(client: httpx.Client, media: Path) 
     import concurrent.futures
 
     def ask(_: int) -> httpx.Response:
-        return send(client, media / "talking.mp4")
+        return send(client, media / "speech.ogg")
 
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(8)))

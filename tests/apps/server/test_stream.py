@@ -250,3 +250,9 @@ def test_a_client_has_two_sessions_at_most(server: Running) -> None:
             open_stream(server, "?audio=0")
         assert refusal.value.response.status_code == 429
         assert int(refusal.value.response.headers["Retry-After"]) >= 1
+
+
+def test_the_documented_client_is_the_one_that_is_shipped() -> None:
+    root = Path(__file__).parents[3]
+    example = (root / "examples" / "stream_client.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in (root / "docs" / "api.md").read_text(encoding="utf-8")

@@ -184,7 +184,8 @@ class Guard:
             body.check_declared(Headers(scope=scope).get("content-length"))
             await self._app(scope, body, answer)
         except ApiError as error:
-            await body.drain()
+            if error.code != "too-slow":
+                await body.drain()
             await self.refuse(error)(scope, receive, answer)
         except Exception:
             if begun:  # too late for another answer: the connection breaks off
