@@ -46,7 +46,7 @@ def test_killed_in_the_middle_of_a_job(
         jobs = {job["id"]: job for job in client.get("/v1/jobs").json()["jobs"]}
         assert set(jobs) == {running["id"], waiting["id"]}
         again = wait_for(client, running["id"])
-        assert (again["state"], again["attempts"]) == ("COMPLETED", 2)
+        assert (again["state"], again["attempts"]) == ("COMPLETED", 2), again["error"]
         timeline = client.get(again["links"]["result"]).json()
         assert {e["modality"] for e in timeline["estimates"]} >= {"face", "speech", "fused"}
         other = wait_for(client, waiting["id"])
@@ -70,7 +70,8 @@ def test_told_to_end_it_parks_the_job(
     second = serve(state).wait()
     with client_of(second) as client:
         again = wait_for(client, job["id"])
-        assert (again["state"], again["attempts"]) == ("COMPLETED", 1)  # parked: not its fault
+        # Parked, so that it does not count as its fault.
+        assert (again["state"], again["attempts"]) == ("COMPLETED", 1), again["error"]
 
 
 def test_a_second_server_has_to_have_its_own_folder(
