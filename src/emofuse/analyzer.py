@@ -70,7 +70,7 @@ class ModelsConfig:
     """
 
     face: str = "face-identity-v2"
-    speech: str = "speech-compact-v1"
+    speech: str = "speech-whisper-v2"
     words: str = "text-minilm-v1"
     threads: int = 1
 
