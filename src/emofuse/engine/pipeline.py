@@ -7,6 +7,7 @@ into packets in any way, and the estimates are the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..core.estimates import Estimate
@@ -93,7 +94,10 @@ class Fork:
 
 
 class Fuse:
-    """Replaces slots by their fused estimates; everything else passes."""
+    """Replaces slots by their fused estimates; everything else passes.
+
+    Embeddings end here: what leaves is kept for as long as a timeline is.
+    """
 
     def __init__(self, fuser: Fuser) -> None:
         self._fuser = fuser
@@ -101,6 +105,8 @@ class Fuse:
     def feed(self, item: Estimate | Slot | Progress) -> Iterator[Estimate | Progress]:
         """Take what the aligner yields."""
         if not isinstance(item, Slot):
+            if isinstance(item, Estimate) and item.embedding is not None:
+                item = replace(item, embedding=None)
             yield item
         elif (fused := self._fuser.fuse(item)) is not None:
             yield fused
@@ -110,7 +116,8 @@ class Fuse:
         return iter(())
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Let the fuser forget the stream."""
+        self._fuser.reset()
 
 
 class Pipeline:
