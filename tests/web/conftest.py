@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserType, Page
     from tests.apps.server.serving import Running
 
-PATIENCE = 60_000  # milliseconds; machines that test are busy
+PATIENCE = 90_000  # milliseconds; machines that test are busy
 
 _FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream")
 

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 Visit = Callable[..., "Page"]
 
+# How much neighbouring pixels differ in the middle of the face.
+DETAIL = """(() => {
+  const canvas = document.querySelector('.view'), [w, h] = [canvas.width, canvas.height];
+  const [wide, tall] = [Math.round(w * 0.12), Math.round(h * 0.2)];
+  const { data } = canvas.getContext('2d').getImageData(w * 0.44, h * 0.3, wide, tall);
+  let sum = 0;
+  for (let i = 4; i < data.length; i++) sum += Math.abs(data[i] - data[i - 4]);
+  return sum / data.length;
+})()"""
+
 
 def start(page: Page) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
@@ -81,6 +91,18 @@ def test_a_camera_alone(visit: Visit) -> None:
     start(page)
     page.locator(".tabs button", has_text="Face").first.wait_for()
     assert page.locator(".tabs button", has_text="Voice").count() == 0
+    sharp = min(detail(page))
+    page.get_by_label("blur faces").check()
+    page.wait_for_timeout(300)
+    assert max(detail(page)) < 0.6 * sharp  # whether the face is found just now or not
+
+
+def detail(page: Page) -> list[float]:
+    values = []
+    for _ in range(8):
+        values.append(float(page.evaluate(DETAIL)))
+        page.wait_for_timeout(250)
+    return values
 
 
 def test_a_refusal_is_explained(strict_browser: Browser, server: Running) -> None:

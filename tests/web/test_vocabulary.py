@@ -1,4 +1,4 @@
-"""The page has the colours of every other picture, and the sentences of every other sink."""
+"""The page's files: the other sinks' words and colours, and nothing that runs what it is told."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def test_same_colours() -> None:
 def test_same_reasons() -> None:
     reasons = dict(re.findall(r'"?([\w-]+)"?: "(.+)",', vocabulary().partition("REASONS")[2]))
     assert reasons == {reason.value: reason.sentence for reason in Reason}
+
+
+def test_nothing_is_parsed_as_code_or_markup() -> None:
+    static = files("emofuse.apps.server") / "static"
+    scripts = [f for f in (static / "js").iterdir() if f.name.endswith(".js")]
+    assert len(scripts) > 10
+    for script in scripts:
+        unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+        assert not re.findall(unsafe, script.read_text(encoding="utf-8")), script.name
+    page = (static / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?://", page)

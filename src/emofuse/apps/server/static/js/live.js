@@ -100,6 +100,7 @@ export class Live {
     this.faces = new Map(); // subject → where it is drawn, where it was seen last, and what is said of it
     this.now = new Map(); // subject → provisional estimate
     this.chosen = this.picked = null;
+    this.seenAt = this.answeredAt = undefined;
     this.wave = []; // {time, low, high}
     this.spectra = el("canvas", { width: WINDOW * COLUMNS, height: BINS }); // a ring of columns
     this.column = null;
@@ -330,7 +331,8 @@ export class Live {
       this.told.latency.push(performance.now() - message.taken);
       if (this.told.latency.length > 60) this.told.latency.shift();
     }
-    this.seenAt = this.time;
+    this.answeredAt = this.time;
+    if (estimates.length) this.seenAt = this.time;
     for (const e of estimates) {
       const face = this.faces.get(e.subject) ?? { box: e.details.box.slice() };
       this.faces.set(e.subject, Object.assign(face, { target: e.details.box, seen: this.time, estimate: e }));
@@ -415,8 +417,8 @@ export class Live {
     const { video } = this.camera, [w, h] = this.camera.shape;
     if (!w) return;
     const place = fit(w, h, width, height), { mirror, blur } = this.wants;
-    // Nothing seen for a while: nobody knows where faces are, so that nothing may be sharp.
-    const blind = blur && (this.seenAt === undefined || this.time - this.seenAt > 1);
+    // No face found for a while: there may be one all the same, so that nothing may be sharp.
+    const blind = blur && (this.seenAt === undefined || this.time - this.seenAt > 0.8 * STALE);
     pen.save();
     if (mirror) { pen.translate(width, 0); pen.scale(-1, 1); }
     if (blind) pen.filter = "blur(24px)";
@@ -425,7 +427,7 @@ export class Live {
     const near = 1 - Math.exp(-passed / 0.07), faces = [];
     for (const [subject, face] of this.faces) {
       // Gone, if later pictures were without it; where no later one was answered, it may still be there.
-      const age = this.time - face.seen - (face.seen < this.seenAt ? 0 : 1.5);
+      const age = this.time - face.seen - (face.seen < this.answeredAt ? 0 : 1.5);
       if (age > STALE) { this.faces.delete(subject); continue; }
       face.box = face.box.map((v, k) => v + (face.target[k] - v) * near);
       const said = this.now.get(subject);

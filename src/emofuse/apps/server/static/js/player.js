@@ -105,7 +105,7 @@ export class Player {
   giveUp() {
     const paused = new Ticker(this.duration);
     this.stage.append(el("p", { class: "unplayable" },
-      "This browser cannot play this format. The results below are complete: the playhead still moves."));
+      "This cannot be played here: the browser does not know the format, or the upload is gone. The results below are complete."));
     this.framewise = false;
     this.medium = null;
     this.clock = paused;

@@ -155,7 +155,7 @@ export class Result {
       }
     }
     if (!runs.length || this.still) return null;
-    return el("details", { class: "card" }, el("summary", { textContent: `${plural(runs.length, "uncertain stretch").replace("stretchs", "stretches")}` }),
+    return el("details", { class: "card" }, el("summary", { textContent: `${runs.length} uncertain stretch${runs.length === 1 ? "" : "es"}` }),
       el("ul", { class: "doubts" }, ...runs.map(({ person, start, end, why }) => el("li", {},
         el("button", { type: "button", class: "jump", textContent: `${clock(start, 1)} – ${clock(end, 1)}`, onclick: () => { this.choose(person); this.player.seek(start); } }),
         ` ${person.name}: ${why}`))));
