@@ -35,6 +35,21 @@ _LINEAR = MappingProxyType({Modality.FACE: 0.45, Modality.SPEECH: 0.30, Modality
 _LOG = MappingProxyType({Modality.FACE: 1.0, Modality.SPEECH: 1.0, Modality.WORDS: 1.0})
 
 
+TELLING = MappingProxyType({Modality.FACE: 0.1, Modality.SPEECH: 0.1, Modality.WORDS: 1.0})
+"""How much a modality's quality tells of what its evidence is worth: γ in `reliability`."""
+
+
+def reliability(modality: Modality, quality: float) -> float:
+    """Say what evidence of a quality in [0, 1] is worth, in [0, 1]: quality ** γ.
+
+    Blur and noise make the embedded nets unsure by themselves, so that quality tells
+    little more: by the log loss of pooled validation samples, some of them blurred or
+    noisy, any γ above 0.1 is worse. A transcript's quality is the recogniser's confidence
+    in its words, of which the words model knows nothing.
+    """
+    return float(quality ** TELLING[modality])
+
+
 @dataclass(frozen=True, slots=True)
 class FusionConfig:
     """Which strategy fuses, and how much each modality counts.

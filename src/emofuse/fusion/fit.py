@@ -42,7 +42,7 @@ class Experts:
     Args:
         p: probabilities, (samples, modalities, labels); nan: the label is unknown to the
             model, a row of nan: the modality is missing.
-        quality: of the evidence, (samples, modalities), in [0, 1]; 1 by default.
+        quality: what the evidence is worth, (samples, modalities), in [0, 1]; 1 by default.
         priors: of the models, (modalities, labels), nan where the label is unknown;
             uniform by default.
 

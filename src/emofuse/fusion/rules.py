@@ -23,7 +23,7 @@ from ..core.estimates import Blend, Estimate, Modality, Scores
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.protocols import Fuser, Slot
 from ..errors import ModelError
-from .config import FusionConfig, Strategy
+from .config import FusionConfig, Strategy, reliability
 from .pools import Array, disagreement, linear_pool, log_pool
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def make_fuser(
 class PoolingFuser(ABC):
     """What the pools share: strengths become shares, scores become one.
 
-    A modality that is alone is not outweighed by anybody: with learned weights, too, its
-    answer is reported as it is.
+    The answer of a modality that is alone is reported as it is, however poor the evidence:
+    whether to rely on it is for `fusion.abstain` to say.
 
     Args:
         config: strategy and weights.
@@ -106,11 +106,11 @@ class PoolingFuser(ABC):
         strengths = np.array([self._strength(e) for e in parts])
         if not strengths.any():  # nothing but worthless evidence: fall back on the weights
             strengths = np.array([self._weights[e.modality] for e in parts])
+        if len(parts) == 1:
+            strengths = np.ones(1)
         shares = strengths / strengths.sum()
         p = np.stack([spread(e, e.scores.probabilities, self.taxonomy) for e in parts])
         learned = self._fusion is not None and len(parts) > 1
-        if self._fusion is not None and not learned:
-            strengths = np.array([e.quality or 1.0 for e in parts])
         pooled = self._pool(p, strengths, parts, learned)
         if learned and self.card is not None:
             logits = np.log(np.maximum(pooled, 1e-12))[None]
@@ -138,25 +138,25 @@ class WeightedFuser(PoolingFuser):
 
 
 class ConfidenceFuser(WeightedFuser):
-    """Linear pool whose weights follow weight × confidence × quality, moment by moment."""
+    """Linear pool whose weights follow weight × confidence × reliability, moment by moment."""
 
     def _strength(self, e: Estimate) -> float:
-        return self._weights[e.modality] * e.confidence * e.quality
+        return self._weights[e.modality] * e.confidence * reliability(e.modality, e.quality)
 
 
 class LogPoolFuser(PoolingFuser):
     """Log-linear pool of calibrated posteriors, each relative to its own prior.
 
-    log p(c) = log π(c) + Σ αₘ bₘ(c) (log pₘ(c) − log πₘ(c)),  αₘ = weight × quality
+    log p(c) = log π(c) + Σ αₘ bₘ(c) (log pₘ(c) − log πₘ(c)),  αₘ = weight × reliability
 
     where πₘ is model m's prior and π the shares' geometric mean of them, or what was
-    learned; the bₘ(c) are 1 unless they were learned. For one modality with α = 1 the
-    result is its own posterior; independent modalities that agree strengthen each
-    other, and evidence of poor quality is flattened towards its prior.
+    learned; the bₘ(c) are 1 unless they were learned. One modality with α = 1 would keep
+    its own posterior; independent modalities that agree strengthen each other, and
+    evidence of poor quality is flattened towards its prior.
     """
 
     def _strength(self, e: Estimate) -> float:
-        return self._weights[e.modality] * e.quality
+        return self._weights[e.modality] * reliability(e.modality, e.quality)
 
     def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
         priors = np.stack([prior_of(e, self._priors, self.taxonomy) for e in parts])

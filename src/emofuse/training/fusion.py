@@ -34,7 +34,7 @@ from ..errors import InputError
 from ..evaluation import metrics
 from ..evaluation.pairs import Pairs, by_label, shared_labels
 from ..evaluation.readings import CORPORA, Readings, collect, load
-from ..fusion.config import PARTS, Strategy
+from ..fusion.config import PARTS, TELLING, Strategy
 from ..fusion.fit import Experts, fit
 from ..fusion.learned import GraphFuser, Layout
 from ..models.calibrate import fit_temperature
@@ -498,7 +498,7 @@ def _ship_pool(config: FusionTraining, material: _Material, folder: Path, tell: 
     parts = [only(material.learn, material.layout, some) for some in several]
     experts = Experts(
         np.concatenate([_experts(part, material).p for part in parts]),
-        np.concatenate([part.inputs["quality"] for part in parts]),
+        np.concatenate([_reliability(part, material) for part in parts]),
         _priors(material),
     )
     actual = np.concatenate([part.actual for part in parts])
@@ -541,7 +541,14 @@ def _experts(moments: Moments, material: _Material) -> Experts:
     known = (moments.asked[:, None] > 0) & here[:, :, None] & ~np.isnan(priors)
     p = np.where(known, p, np.nan)
     p /= np.where(here, np.nansum(p, axis=2), 1.0)[:, :, None]
-    return Experts(p, moments.inputs["quality"], priors)
+    return Experts(p, _reliability(moments, material), priors)
+
+
+def _reliability(moments: Moments, material: _Material) -> Floats:
+    """What each part's evidence is worth: (samples, modalities)."""
+    power = np.array([TELLING[m] for m in material.layout.modalities], np.float32)
+    worth: Floats = moments.inputs["quality"] ** power
+    return worth
 
 
 def _priors(material: _Material) -> NDArray[np.float64]:
