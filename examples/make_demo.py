@@ -10,7 +10,7 @@ Needs espeak-ng on the PATH, and av, opencv, scikit-image, matplotlib and soxr::
     python examples/make_demo.py
 """
 
-# ruff: noqa: T201 — it tells what it made
+
 
 from __future__ import annotations
 
