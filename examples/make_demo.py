@@ -10,8 +10,6 @@ Needs espeak-ng on the PATH, and av, opencv, scikit-image, matplotlib and soxr::
     python examples/make_demo.py
 """
 
-
-
 from __future__ import annotations
 
 import io
