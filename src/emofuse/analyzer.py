@@ -38,7 +38,7 @@ from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
-from .face.config import Between, DetectorName, FaceConfig
+from .face.config import DetectorName, FaceConfig
 from .fusion.abstain import Abstain, AbstainConfig
 from .fusion.config import FusionConfig
 from .fusion.rules import make_fuser
@@ -343,16 +343,9 @@ class Analyzer:
         looks = self._can_link(info) and self.config.link.method is LinkMethod.MOUTH
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
-        detector = self._detector
-        if face.between is Between.FLOW and face.detect_every > 1:
-            from .face.flow import FlowDetector
-
-            every = face.detect_every  # looks; the tracker sees a find in every picture
-            detector = FlowDetector(detector, every)
-            face = replace(face, detect_every=1, confirmations=1 + every * (face.confirmations - 1))
         stage = Chain(
             Select(Track.VIDEO),
-            FaceTracker(detector, face, MouthMotion() if looks else None),
+            FaceTracker(self._detector, face, MouthMotion() if looks else None),
             self._recognise(Modality.FACE),
         )
         return Branch("face", Track.VIDEO, stage, Modality.FACE)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emofuse.core.estimates import Modality, SubjectKind
 from emofuse.core.media import Frame, Progress, Sample, Track
 from emofuse.core.time import NS, Span
-from emofuse.face.config import DetectorName, FaceConfig
+from emofuse.face.config import Between, DetectorName, FaceConfig
 from emofuse.face.crop import CROP_SIDE
 from emofuse.face.detect import Detection, Detector, HaarDetector
 from emofuse.face.track import FaceTracker, layout, layout_change
@@ -269,6 +269,7 @@ def scripts(draw: st.DrawFn) -> dict[int, list[Detection]]:
 configs = st.builds(
     FaceConfig,
     detect_every=st.integers(1, 4),
+    between=st.sampled_from(Between),
     confirmations=st.integers(1, 4),
     hold_seconds=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
     max_faces=st.integers(1, 4),
@@ -315,6 +316,67 @@ def test_progress_is_kept_and_packets_do_not_matter(
         assert (one.subject, one.span, one.quality) == (other.subject, other.span, other.quality)
         assert one.details == other.details
         assert np.array_equal(one.data, other.data)
+
+
+# --- live ---------------------------------------------------------------------------------
+
+LIVE = FaceConfig(between=Between.FLOW, detect_every=3, hold_seconds=2.0)
+
+
+def at_times(times_ns: Sequence[int], length_ns: int = NS // 25) -> list[Frame]:
+    """The same scene, shown at these times; pictures are numbered as in `film`."""
+    return [
+        Frame(f.image, Span(at, at + length_ns))
+        for f, at in zip(film(len(times_ns)), times_ns, strict=True)
+    ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(script=scripts(), gaps=st.lists(st.integers(NS // 25, NS), min_size=60, max_size=60))
+def test_live_every_picture_is_answered_at_once(script: dict, gaps: list[int]) -> None:
+    """Whatever is found, lost or not yet sure: no picture waits for the next."""
+    tracker = FaceTracker(Scripted(script), LIVE)
+    for frame in at_times(list(itertools.accumulate(gaps))[: len(script)]):
+        *samples, last = tracker.feed(frame)
+        assert last == Progress(Modality.FACE, frame.at.end_ns)
+        assert all(isinstance(s, Sample) and s.span == frame.at for s in samples)
+    assert not [s for s in tracker.flush() if isinstance(s, Sample)]
+
+
+@pytest.mark.parametrize(("fps", "second"), [(25, 3), (12, 2), (5, 1), (2, 1), (1, 1)])
+def test_live_a_face_counts_from_its_second_look_on(fps: int, second: int) -> None:
+    frames = at_times([n * NS // fps for n in range(8)])
+    tracker = FaceTracker(detector := Scripted({n: [face()] for n in range(8)}), LIVE)
+    samples = by_number(run(tracker, frames))
+    assert list(samples) == [1]
+    assert [s.span for s in samples[1]] == [f.at for f in frames[second:]]
+    assert detector.looked[:2] == [0, second]
+
+
+def test_live_a_still_face_keeps_its_number_through_misses_and_pauses() -> None:
+    rng = np.random.default_rng(5)
+    times = np.cumsum(rng.uniform(0.3, 1.0, 40) * NS).astype(np.int64).tolist()
+    script = {n: [face(x=100 + rng.normal(0, 2))] for n in range(40) if n % 5 != 4}
+    samples = by_number(run(FaceTracker(Scripted(script), LIVE), at_times(times)))
+    assert list(samples) == [1]
+    assert len(samples[1]) >= 31  # every find but the first
+
+
+def test_live_a_single_unsure_or_passing_find_is_no_face() -> None:
+    frames = at_times([n * NS // 5 for n in range(12)])
+    for script in ({4: [face()]}, {n: [face(score=0.4)] for n in range(12)}):
+        assert by_number(run(FaceTracker(Scripted(script), LIVE), frames)) == {}
+
+
+def test_live_after_a_reset_the_stream_is_new() -> None:
+    frames = at_times([n * NS // 12 for n in range(9)])
+    tracker = FaceTracker(Scripted({n: [face()] for n in range(9)}), LIVE)
+    once, again = (
+        [(s.subject, s.span) for s in run(tracker, frames) if isinstance(s, Sample)]
+        for _ in range(2)
+        if not tracker.reset()  # type: ignore[func-returns-value]
+    )
+    assert once == again
 
 
 def test_in_an_empty_stretch_progress_comes_with_every_picture() -> None:

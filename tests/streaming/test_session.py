@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +111,8 @@ def gated(
 def until(session: LiveSession, done: Callable[[Any], bool]) -> list:
     """Collect events up to the first that is `done`; fail if it does not come."""
     events = []
-    for _ in range(int(LONG)):
+    deadline = time.monotonic() + LONG
+    while time.monotonic() < deadline:
         for event in session.poll(timeout=1.0):
             events.append(event)
             if done(event):
@@ -151,6 +155,57 @@ def test_without_drops_the_timeline_is_that_of_the_file(
     assert live.keys() == expected.keys()
     for key, values in expected.items():
         np.testing.assert_allclose(live[key], values, atol=1e-5, err_msg=str(key))
+
+
+@pytest.fixture(scope="module")
+def looks(analyzer: Analyzer) -> Analyzer:
+    """Looks at faces alone, with the models that are loaded."""
+    return analyzer.sharing(replace(analyzer.config, modalities=(Modality.FACE,)))
+
+
+def shown_at(clip: tuple[MediaInfo, list[Packet]], seconds: Sequence[float]) -> list[Frame]:
+    """Return the clip's pictures, there and back again, as if they came at these times."""
+    pictures = [p.image for p in clip[1] if isinstance(p, Frame)]
+    film = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    starts = [round(s * NS) for s in seconds]
+    return [Frame(image, Span(at, at + NS // 25)) for image, at in zip(film, starts, strict=False)]
+
+
+def answers(session: LiveSession, frames: Sequence[Frame]) -> list[list[Estimate]]:
+    """Push pictures one by one, each after the one before was answered; return the answers."""
+    found = []
+    for frame in frames:
+        session.push(frame)
+        events = until(session, reached(Modality.FACE, frame.at.end_ns))
+        found.append(list(measured(events, MeasurementKind.FRAME)))
+    return found
+
+
+def test_every_picture_is_answered_also_when_none_follows(
+    looks: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    """Twelve pictures, a pause, two more; then a face that goes, and one that comes."""
+    times = [n / 12 for n in range(12)] + [1.9, 1.983, 3.9, 4.9]
+    frames = shown_at(clip, times)
+    frames[-2] = Frame(np.zeros_like(frames[-2].image), frames[-2].at)
+    with LiveSession(looks, live_info(audio=False), PATIENT) as session:
+        faces = answers(session, frames)
+    assert [len(f) for f in faces[2:-2]] == [1] * 12
+    assert [len(f) for f in faces[-2:]] == [0, 0]
+    assert {e.subject.number for found in faces for e in found} == {1}
+
+
+@pytest.mark.parametrize("fps", [1.3, 2, 5])
+def test_a_still_face_keeps_its_number_however_slowly_pictures_come(
+    looks: Analyzer, clip: tuple[MediaInfo, list[Packet]], fps: float
+) -> None:
+    rng = np.random.default_rng(3)
+    gaps = np.minimum(rng.gamma(4, 1 / fps / 4, round(20 * fps)), 1.0)  # drops, and jitter
+    frames = shown_at(clip, np.cumsum(gaps).tolist())
+    with LiveSession(looks, live_info(audio=False), PATIENT) as session:
+        faces = answers(session, frames)
+    assert {e.subject.number for found in faces for e in found} == {1}
+    assert [len(found) for found in faces[1:]] == [1] * (len(frames) - 1)
 
 
 @pytest.mark.parametrize("slow", [Modality.SPEECH, Modality.WORDS])

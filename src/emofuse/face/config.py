@@ -20,7 +20,7 @@ class Between(str, Enum):
     INTERPOLATE = "interpolate"
     """Boxes lie between both looks: the nearest, but it waits for the next look."""
     FLOW = "flow"
-    """Optical flow carries boxes along at once: for live use."""
+    """Optical flow carries boxes along, and no picture waits for a later one: for live use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class FaceConfig:
         detector: what finds faces. ``compact`` is embedded and finds landmarks;
             ``haar`` needs OpenCV alone and finds frontal faces; ``yunet`` taught
             ``compact`` and fetches its weights (0.2 MB) once.
-        detect_every: detect on every n-th sampled picture.
+        detect_every: detect on every n-th sampled picture; with flow also on any a tenth of
+            a second after the last one.
         between: what happens in between, see `Between`.
         confirmations: detections in which a face must be found before it counts.
         min_score: at least one of them must be this sure, in [0, 1].

@@ -42,6 +42,8 @@ class Detection:
             nose tip, right and left corner of the mouth (right and left of the
             person, so the right eye is on the picture's left); None if the
             detector has none.
+        carried: whether it was carried here from an earlier picture instead of being
+            found in this one.
 
     Raises:
         ValueError: if width or height is not positive, or the landmarks have
@@ -51,6 +53,7 @@ class Detection:
     box: Box
     score: float
     landmarks: NDArray[np.float32] | None = None
+    carried: bool = False
 
     def __post_init__(self) -> None:
         if not (self.box[2] > 0 and self.box[3] > 0):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import DetectorName
+from ..core.time import to_ns
 from .detect import Detection, Detector, iou
 
 _SIDE = 320  # pixels of the picture's long side in which flow is searched
@@ -18,6 +18,7 @@ _ENOUGH = 6  # least corners that must agree
 _STRAY = 1.0  # pixels by which a corner may miss itself on the way there and back
 _SAME = 0.3  # least IoU of a face carried along and one found anew
 _FADE = 0.9  # factor on the score of a face that was looked for and not found
+_LONGEST_NS = to_ns(0.1)  # without a look: slow pictures are each looked at
 
 
 class FlowDetector:
@@ -26,59 +27,69 @@ class FlowDetector:
     Corners inside a face are followed by pyramidal Lucas–Kanade (Bouguet 2000) there
     and back (Kalal et al. 2010: what doesn't return is lost); the median of their
     moves and of the ratios of their distances moves and scales box and landmarks.
-    Where the detector misses a face that it found before, it is carried on for a few
-    looks. A cut loses all corners, and the detector looks at once.
+    Where the detector misses a face that it found before, it is carried on for a
+    moment. A cut loses all corners, and the detector looks at once.
 
     Unlike interpolation between two looks (see `FaceTracker`) nothing waits for the
-    next look. It is a `Detector` with a memory: one for each stream.
+    next look. It has a memory: one for each stream.
 
     Args:
         detector: finds the faces.
-        every: it looks at every n-th picture.
-        hold: how many looks in a row may miss a face that was found at least twice.
+        every: it looks at every n-th picture, and at any that comes a tenth of a second
+            after the last look.
+        hold_seconds: how long looks may miss a face that was found at least twice.
+
+    Raises:
+        ValueError: if a number is out of range.
     """
 
-    def __init__(self, detector: Detector, every: int = 3, hold: int = 3) -> None:
-        if every < 1 or hold < 0:
-            raise ValueError(f"need every >= 1 and hold >= 0, got {every} and {hold}")
-        self._detector, self._every, self._hold = detector, every, hold
+    def __init__(self, detector: Detector, every: int = 3, hold_seconds: float = 0.4) -> None:
+        if every < 1 or hold_seconds < 0:
+            raise ValueError(f"need every >= 1 and hold >= 0, got {every} and {hold_seconds}")
+        self._detector, self._every, self._hold_ns = detector, every, to_ns(hold_seconds)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
         self._faces: list[_Carried] = []
         self._before: NDArray[np.uint8] | None = None
         self._since = 0  # pictures since the last look
+        self._looked_ns = 0
 
-    @property
-    def name(self) -> DetectorName:
-        """That of the detector that looks."""
-        return self._detector.name
+    def detect(self, image: NDArray[np.uint8], at_ns: int) -> list[Detection]:
+        """Return the faces of the next picture of the stream, surest first.
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Return the faces of the next picture of the stream, RGB uint8 (H, W, 3)."""
+        Args:
+            image: RGB uint8 (H, W, 3).
+            at_ns: when it was taken; later than the picture before.
+        """
         grey, scale = _grey(image)
         known = len(self._faces)
         same_size = self._before is not None and self._before.shape == grey.shape
         self._faces = self._carry(grey, scale) if same_size else []
         self._before = grey
         lost = len(self._faces) < known
-        if lost or self._since % self._every == 0:
-            self._look(image)
-            self._since = 0
+        waited_ns = at_ns - self._looked_ns
+        if lost or self._since % self._every == 0 or waited_ns >= _LONGEST_NS:
+            self._look(image, at_ns)
+            self._since, self._looked_ns = 0, at_ns
         self._since += 1
         for face in self._faces:
             face.find_corners(grey, scale)
         return sorted((f.detection for f in self._faces), key=lambda d: -d.score)
 
-    def _look(self, image: NDArray[np.uint8]) -> None:
+    def _look(self, image: NDArray[np.uint8], at_ns: int) -> None:
         found = self._detector.detect(image)
         faces = []
         for face in self._faces:
             best = max(found, key=lambda d: iou(d.box, face.detection.box), default=None)
             if best is not None and iou(best.box, face.detection.box) >= _SAME:
                 found.remove(best)
-                faces.append(replace(face, detection=best, finds=face.finds + 1, missed=0))
-            elif face.finds > 1 and face.missed < self._hold:
+                faces.append(_Carried(best, at_ns, face.finds + 1))
+            elif face.finds > 1 and at_ns - face.found_ns <= self._hold_ns:
                 faded = replace(face.detection, score=face.detection.score * _FADE)
-                faces.append(replace(face, detection=faded, missed=face.missed + 1))
-        self._faces = faces + [_Carried(detection) for detection in found]
+                faces.append(replace(face, detection=faded))
+        self._faces = faces + [_Carried(detection, at_ns) for detection in found]
 
     def _carry(self, grey: NDArray[np.uint8], scale: float) -> list[_Carried]:
         """Return the faces where they are now; those whose corners are lost are left out."""
@@ -95,8 +106,8 @@ class FlowDetector:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Carried:
     detection: Detection
+    found_ns: int
     finds: int = 1
-    missed: int = 0  # looks in a row
     corners: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 1, 2), np.float32))
 
     def find_corners(self, grey: NDArray[np.uint8], scale: float) -> None:
@@ -148,7 +159,7 @@ def _move(
     points = d.landmarks
     if points is not None:
         points = ((points - from_) * grown + to).astype(np.float32)
-    return Detection(box, d.score, points)
+    return Detection(box, d.score, points, carried=True)
 
 
 def _grey(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:

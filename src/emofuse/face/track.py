@@ -13,9 +13,10 @@ from scipy.optimize import linear_sum_assignment
 from ..core.estimates import Modality, Subject, SubjectKind
 from ..core.media import Frame, Progress, Sample, Track
 from ..core.time import to_ns
-from .config import FaceConfig
+from .config import Between, FaceConfig
 from .crop import crop_face
 from .detect import Box, Detection, Detector, iou
+from .flow import FlowDetector
 from .mouth import MouthMotion
 from .quality import look
 
@@ -52,6 +53,10 @@ class FaceTracker:
     `hold_seconds`, or ``detect_every * (confirmations - 1)`` pictures at a birth,
     and not at all while there is no face.
 
+    With optical flow (`Between.FLOW`) nothing waits: every picture is answered before the
+    next one, with the faces that are known by then. A face has samples from the picture
+    on in which it counts, and none where it is lost.
+
     A face that turns up where another was given up less than 1.5 s ago takes over its
     number: it is most likely the same, and nobody had to wait for it.
 
@@ -72,7 +77,9 @@ class FaceTracker:
     ) -> None:
         self._mouths = mouths
         self._detector = detector
-        self._config = config or FaceConfig()
+        self._config = config = config or FaceConfig()
+        flows = config.between is Between.FLOW
+        self._flow = FlowDetector(detector, config.detect_every) if flows else None
         self._hold_ns = to_ns(self._config.hold_seconds)
         self.reset()
 
@@ -81,6 +88,8 @@ class FaceTracker:
         self._index = 0  # of the next picture; sampled pictures are counted, nothing else
         if self._mouths is not None:
             self._mouths.reset()
+        if self._flow is not None:
+            self._flow.reset()
         self._pending: list[tuple[int, Frame]] = []
         self._tracks: list[_Face] = []
         self._given_up: list[_Face] = []
@@ -111,9 +120,11 @@ class FaceTracker:
         if self._is_cut(frame.image) or gap_ns > self._hold_ns:
             self._end_all()
             self._given_up.clear()
+            if self._flow is not None:
+                self._flow.reset()
             due = True
         else:
-            due = self._index % self._config.detect_every == 0
+            due = self._flow is not None or self._index % self._config.detect_every == 0
         self._pending.append((self._index, frame))
         if due:
             self._look(frame)
@@ -129,7 +140,7 @@ class FaceTracker:
     def _look(self, frame: Frame) -> None:
         """Detect, and find out which face is which."""
         alive = [face for face in self._tracks if face.alive]
-        found = self._detector.detect(frame.image)
+        found = self._find(frame)
         for face, detection in assign(alive, found, frame.at.start_ns):
             face.add(_Sight.of(self._index, frame, detection))
             found.remove(detection)
@@ -138,6 +149,11 @@ class FaceTracker:
                 face.missed += 1
         self._bear(frame, found)
         self._confirm()
+
+    def _find(self, frame: Frame) -> list[Detection]:
+        if self._flow is not None:
+            return self._flow.detect(frame.image, frame.at.start_ns)
+        return self._detector.detect(frame.image)
 
     def _bear(self, frame: Frame, found: Sequence[Detection]) -> None:
         room = self._config.max_faces - sum(face.alive for face in self._tracks)
@@ -151,7 +167,7 @@ class FaceTracker:
         often = [
             face
             for face in self._tracks
-            if face.alive and face.number is None and len(face.sights) >= enough
+            if face.alive and face.number is None and face.finds >= enough
         ]
         for face in sorted(often, key=lambda f: (f.first.index, f.last.place[0])):
             if max(sight.score for sight in face.sights) >= self._config.min_score:
@@ -192,7 +208,8 @@ class FaceTracker:
 
     def _release(self) -> Iterator[Sample | Progress]:
         """Yield the samples of all pictures about which every track is decided."""
-        decided = min((face.decided for face in self._tracks if face.alive), default=self._index)
+        held = [face.decided for face in self._tracks if face.alive and self._flow is None]
+        decided = min(held, default=self._index)
         while self._pending and self._pending[0][0] <= decided:
             index, frame = self._pending.pop(0)
             yield from self._samples(index, frame)
@@ -278,6 +295,7 @@ class _Sight:
     end_ns: int
     place: NDArray[np.float64]
     score: float
+    carried: bool  # by optical flow
     missed: int = 0  # looks without a find since the last sight
 
     @property
@@ -289,7 +307,7 @@ class _Sight:
     def of(cls, index: int, frame: Frame, d: Detection) -> _Sight:
         points = [] if d.landmarks is None else d.landmarks.ravel().tolist()
         place = np.array([*d.box, *points], dtype=np.float64)
-        return cls(index, frame.at.start_ns, frame.at.end_ns, place, d.score)
+        return cls(index, frame.at.start_ns, frame.at.end_ns, place, d.score, d.carried)
 
 
 @dataclass(slots=True, eq=False)
@@ -311,6 +329,11 @@ class _Face:
         return self.sights[-1]
 
     @property
+    def finds(self) -> int:
+        """How often a detector found it of late: in all its sights as long as it has no number."""
+        return sum(not sight.carried for sight in self.sights)
+
+    @property
     def decided(self) -> int:
         """Index of the last picture about which nothing can change any more."""
         return self.first.index - 1 if self.number is None else self.last.index
@@ -325,11 +348,12 @@ class _Face:
         self.sights.append(sight)
 
     def restart(self, count: int) -> None:
-        """Begin anew with the last `count` sights; without any the track ends."""
+        """Begin anew with the last `count` finds; without any the track ends."""
         if count == 0:
             self.end()
         else:
-            self.sights = self.sights[-count:]
+            found = [n for n, sight in enumerate(self.sights) if not sight.carried]
+            self.sights = self.sights[found[-count] :]
             self.first = self.sights[0]
 
     def end(self, until: int | None = None) -> None:
@@ -368,7 +392,7 @@ class _Face:
 
     def forget(self, first: int) -> None:
         """Drop sights that neither pictures from `first` on nor the velocity need."""
-        while len(self.sights) > 2 and self.sights[1].index < first:
+        while self.number is not None and len(self.sights) > 2 and self.sights[1].index < first:
             del self.sights[0]
 
 

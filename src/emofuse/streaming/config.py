@@ -52,9 +52,10 @@ class LiveConfig:
 def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
     """Return settings that answer at once, made of those for files.
 
-    The quick detector that finds landmarks looks at every third picture, and optical
-    flow carries its finds along; nothing waits for a batch to fill; the voice model
-    hears nothing of the future; speech is recognised in short pieces.
+    The quick detector that finds landmarks looks at every third picture, where pictures
+    are slow at each, and optical flow carries its finds along; a still face keeps its
+    number however slowly and unevenly pictures come; nothing waits for a batch to fill;
+    the voice model hears nothing of the future; speech is recognised in short pieces.
     """
     config = config or AnalyzerConfig()
     return replace(
@@ -68,7 +69,7 @@ def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
             detector=DetectorName.COMPACT,
             detect_every=3,
             between=Between.FLOW,
-            hold_seconds=min(config.face.hold_seconds, 0.3),  # all faces wait for a lost one
+            hold_seconds=max(config.face.hold_seconds, 2.0),  # nothing waits for a lost face
         ),
         transcribe=replace(
             config.transcribe, longest_seconds=min(config.transcribe.longest_seconds, 6.0)
