@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import struct
 import threading
@@ -123,6 +124,23 @@ def test_a_clip_played_live(server: Running, clip: list[Packet]) -> None:
     assert stats["received"]["seconds"] == pytest.approx(5.0, abs=0.1)
     assert len(faces) == stats["analysed"]["pictures"]
     assert any(m["type"] == "stats" for m in said)
+
+
+def test_every_picture_is_answered_before_the_next_however_unevenly_they_come(
+    server: Running, clip: list[Packet]
+) -> None:
+    gaps = [0.2] * 5 + [0.083, 0.05, 0.9, 0.083, 1.0, 0.03, 0.03]
+    pictures = [data for kind, _, data in clip if kind == 1]
+    faces = []
+    with open_stream(server, "?audio=0") as socket:
+        created(socket)
+        for number, seconds in enumerate(itertools.accumulate(gaps)):
+            socket.send(message(1, seconds, pictures[number], number))
+            while (said := json.loads(socket.recv(PATIENCE))).get("kind") != "face":
+                assert said["type"] in ("measurement", "stats")
+            assert said["number"] == number
+            faces.append([e["subject"] for e in said["estimates"]])
+    assert faces[1:] == [["face-1"]] * (len(gaps) - 1)
 
 
 def test_pictures_alone(server: Running, clip: list[Packet]) -> None:

@@ -53,7 +53,7 @@ _SOUND_SECONDS = 1.0  # longest piece of sound
 _JITTER_NS = NS // 20  # a clock may be off by this much before a gap is taken for one
 _BACKWARDS_NS = NS  # and this much into the past
 _USUAL_PERIOD_NS = NS // 25
-_LONGEST_PERIOD_NS = NS // 5  # a picture tells about this much time at most
+_SHORTEST_PERIOD_NS, _LONGEST_PERIOD_NS = NS // 100, NS // 5  # a picture tells about so much
 _WAITING = 64  # messages that may wait to be sent
 _MISTAKES = 20  # bad messages before the session is ended
 _STATS_SECONDS = 1.0
@@ -546,10 +546,15 @@ class Session:
 
 
 class _PictureClock:
-    """Says how much time a picture tells about: about as much as lies between pictures."""
+    """Says how much time a picture tells about: about as much as lies between pictures.
+
+    Spans never overlap: where pictures come quicker than before, a picture starts where
+    the last one's span ends, and is short.
+    """
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
+        self._end_ns = 0
         self._gaps: deque[int] = deque(maxlen=5)
 
     def span(self, time_ns: int) -> Span:
@@ -565,8 +570,11 @@ class _PictureClock:
                 )
             self._gaps.append(time_ns - self._last_ns)
         self._last_ns = time_ns
-        period = min(self._gaps, default=_USUAL_PERIOD_NS)  # the least: spans must not overlap
-        return Span(time_ns, time_ns + min(period, _LONGEST_PERIOD_NS))
+        period = min(self._gaps, default=_USUAL_PERIOD_NS)  # the least: drops leave gaps
+        start_ns = max(time_ns, self._end_ns)
+        end_ns = time_ns + min(period, _LONGEST_PERIOD_NS)
+        self._end_ns = max(end_ns, start_ns + _SHORTEST_PERIOD_NS)
+        return Span(start_ns, self._end_ns)
 
 
 def decode_jpeg(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
