@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
@@ -69,7 +70,7 @@ def test_spoilt_faces_are_worse_evidence(faces: Manifest, face: OnnxRecogniser) 
 
 
 def test_a_clip_is_read_as_an_analysis_hears_it(media: Path) -> None:
-    voice = load("speech-compact-v1")
+    voice = load(AnalyzerConfig().models.speech)
     assert isinstance(voice, OnnxRecogniser)
     entry = Entry("speech", media / "speech.ogg", {"neutral": 1.0}, Split.TEST)
     found = readings.read(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
@@ -83,11 +84,9 @@ def test_a_clip_is_read_as_an_analysis_hears_it(media: Path) -> None:
 
 
 def test_silence_gives_no_reading(tmp_path: Path) -> None:
-    import soundfile
-
     voice = load("speech-compact-v1")
     assert isinstance(voice, OnnxRecogniser)
-    soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
+    wavfile.write(tmp_path / "silence.wav", 16000, np.zeros(16000, np.int16))
     entry = Entry("silence", tmp_path / "silence.wav", {"neutral": 1.0}, Split.TEST)
     found = readings.read(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
     assert found.quality[0] == 0

@@ -60,8 +60,15 @@ def test_confidence_shifts_the_weight() -> None:
     unsure, sure = say(FACE, "happy", p=0.3), say(SPEECH, "sad", p=0.95)
     shares = fuse(Strategy.CONFIDENCE, unsure, sure).blend.shares
     assert shares[SPEECH] > 0.6
-    spoiled = say(SPEECH, "sad", p=0.95, quality=0.05)
-    assert fuse(Strategy.CONFIDENCE, unsure, spoiled).blend.shares[SPEECH] < 0.2
+
+
+def test_quality_shifts_the_weight() -> None:
+    face = say(FACE, "happy")
+    for strategy in (Strategy.CONFIDENCE, Strategy.LOGPOOL):
+        clear, misheard = (fuse(strategy, face, say(WORDS, "sad", quality=q)) for q in (1, 0.2))
+        assert misheard.blend.shares[WORDS] < clear.blend.shares[WORDS] / 1.5
+        clear, noisy = (fuse(strategy, face, say(SPEECH, "sad", quality=q)) for q in (1, 0.2))
+        assert noisy.blend.shares[SPEECH] < clear.blend.shares[SPEECH]
 
 
 def test_independent_agreement_strengthens_the_log_pool_but_not_the_linear() -> None:
@@ -89,7 +96,7 @@ def test_poor_evidence_is_flattened_and_counts_less() -> None:
 
 
 def test_one_sure_but_wrong_modality_has_no_veto() -> None:
-    wrong = say(SPEECH, "sad", p=1.0, quality=0.3)
+    wrong = say(WORDS, "sad", p=1.0, quality=0.3)
     assert fuse(Strategy.LOGPOOL, say(FACE, "happy", p=0.9), wrong).label == "happy"
 
 

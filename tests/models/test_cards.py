@@ -42,7 +42,7 @@ class TestCard:
             assert metric.seeds >= 1
 
     def test_files_are_pinned(self, card: Card) -> None:
-        assert card.files
+        assert card.files or card.fusion, "only the weights of a pool stand in the card itself"
         for file in card.files.values():
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
             assert file.bytes > 0
@@ -69,7 +69,7 @@ class TestCard:
 def test_embedded_graphs_do_not_tell_where_they_were_made() -> None:
     store = Store(offline=True)
     for card in store.cards():
-        if not card.downloads:
+        if not card.downloads and card.files:
             graph = store.files(card)["weights"].read_bytes()
             assert b"site-packages" not in graph, card.id
             assert b"stack_trace" not in graph, card.id

@@ -571,7 +571,7 @@ def _fields(
     names = [card.id for card in material.cards.values()]
     found = sorted({r.corpus for rs in material.readings.values() for r in rs})
     data = [_data(corpus, material) for corpus in found]
-    measured = list(_metrics(material, probabilities))
+    measured = list(_metrics(config.strategy, material, probabilities))
     report = {"metrics": measured, "learnt": len(material.learn), "chosen": len(material.choose)}
     save_text(json.dumps(report, indent=1) + "\n", config.run / "metrics.json")
     return {
@@ -607,7 +607,7 @@ def _data(corpus: str, material: _Material) -> dict[str, Any]:
 
 
 def _metrics(
-    material: _Material, probabilities: Callable[[Moments], Floats]
+    strategy: Strategy, material: _Material, probabilities: Callable[[Moments], Floats]
 ) -> Iterator[dict[str, Any]]:
     for some in subsets(material.layout.modalities):
         moments = only(material.choose, material.layout, some)
@@ -628,4 +628,6 @@ def _metrics(
                 "value": round(value, 4),
                 "protocol": f"{len(moments)} pairs by label of people that were not learnt from; "
                 "the epoch and the temperature were chosen on the same, so it is a little too good",
+                "command": "emofuse train fusion --config configs/fusion.yaml --strategy "
+                f"{strategy.value} --data ROOT --readings DIR --out RUN",
             }
