@@ -61,3 +61,18 @@ def test_it_says_once_that_a_device_is_lost_and_goes_on_when_it_is_back() -> Non
     assert plug.opened == plug.closed == 3
     device.stop()
     assert list(device.packets()) == []
+
+
+def test_a_device_that_is_missing_at_the_start_is_looked_for() -> None:
+    plug = Plug("away", "away", "pulled", "works")
+    device = Reconnecting("camera 3", "camera", plug.open, retry_seconds=0.01)
+    notes = []
+    for packet in device.packets():
+        if isinstance(packet, Note):
+            notes.append(packet)
+        if len(notes) == 4:
+            device.stop()
+    codes = ["camera-missing", "camera-back", "camera-lost", "camera-back"]
+    assert [n.code for n in notes] == codes
+    assert "not there" in notes[0].message
+    assert notes[1].message == "camera 3 is there"

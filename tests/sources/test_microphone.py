@@ -18,6 +18,7 @@ from emofuse.errors import EmofuseError, InputError, MissingExtra
 from emofuse.sources.microphone import (
     Microphone,
     SampleCounter,
+    converter,
     list_microphones,
     load_sounddevice,
 )
@@ -101,6 +102,54 @@ def test_a_virtual_microphone_is_heard_through_portaudio(tmp_path: Path) -> None
     assert len(heard) == 20 * BLOCK
     np.testing.assert_allclose(np.diff(heard[8_000:]), np.diff(ramp)[0], rtol=0.01)
     assert heard.min() == -1.0
+
+
+WAIT = """
+import os, sys
+from emofuse.core.media import Note
+from emofuse.sources.microphone import Microphone
+source, seen = Microphone("tape", wait=True, retry_seconds=0.01), []
+for packet in source.packets():
+    seen.append(packet.code if isinstance(packet, Note) else packet.rate)
+    if len(seen) == 1:
+        os.replace(sys.argv[1], os.environ["ALSA_CONFIG_PATH"])
+    if len(seen) == 4:
+        source.close()
+print(*seen)
+"""
+
+
+def test_a_virtual_microphone_that_comes_later_is_waited_for(tmp_path: Path) -> None:
+    try:
+        load_sounddevice()
+    except EmofuseError as error:
+        pytest.skip(f"no sound library: {error}")
+    if not ALSA.is_file():
+        pytest.skip("ALSA, which makes the virtual microphone, is not on this machine")
+    tape = tmp_path / "tape.raw"
+    np.zeros(48_000, np.float32).tofile(tape)
+    without, with_it = tmp_path / "asound.conf", tmp_path / "later.conf"
+    without.write_text(f"<{ALSA}>\n")
+    with_it.write_text(VIRTUAL.format(alsa=ALSA, tape=tape))
+    env = {**os.environ, "ALSA_CONFIG_PATH": str(without)}
+    done = subprocess.run(
+        [sys.executable, "-c", WAIT, str(with_it)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["microphone-missing", "microphone-back", "16000", "16000"]
+
+
+def test_what_another_device_hears_is_delivered_at_the_declared_rate() -> None:
+    tone = np.sin(np.arange(44_100) * 2 * np.pi * 440 / 44_100).astype(np.float32)
+    convert = converter(44_100, RATE)
+    heard = np.concatenate([convert(block) for block in np.array_split(tone, 33)])
+    assert len(heard) == pytest.approx(RATE, abs=RATE * 0.03)  # the filter holds the rest
+    assert np.argmax(np.abs(np.fft.rfft(heard))) * RATE / len(heard) == pytest.approx(440, abs=2)
+    assert converter(RATE, RATE)(tone) is tone
 
 
 def test_a_real_microphone_delivers_sound() -> None:

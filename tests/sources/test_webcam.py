@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_a_camera_that_ends_is_opened_again(media: Path) -> None:
             if len(notes) == 2:
                 camera.close()
     assert notes == ["camera-lost", "camera-back"]
+
+
+def test_a_camera_that_comes_later_is_waited_for_if_wanted(media: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.mp4"
+    camera = Webcam(later, size=(320, 240), wait=True, retry_seconds=0.01)
+    assert camera.info.video is not None
+    assert (camera.info.video.width, camera.info.video.height) == (320, 240)
+    seen = []
+    for packet in camera.packets():
+        seen.append(packet)
+        if len(seen) == 1:
+            shutil.copy(media / "talking.mp4", later)
+        if len(seen) == 3:
+            camera.close()
+    assert [p.code if isinstance(p, Note) else type(p) for p in seen] == [
+        *("camera-missing", "camera-back", Frame)
+    ]
 
 
 def test_it_can_be_closed_without_being_read(media: Path) -> None:

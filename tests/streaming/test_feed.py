@@ -12,8 +12,9 @@ from emofuse.analyzer import AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
 from emofuse.core.media import MediaKind, Note
 from emofuse.errors import EmofuseError, InputError
+from emofuse.sources.webcam import Webcam
 from emofuse.streaming import live_config
-from emofuse.streaming.feed import joined_info, open_devices
+from emofuse.streaming.feed import joined_info, open_devices, opened
 from emofuse.text.transcribe import TranscribeConfig, TranscriberName
 
 CONFIG = live_config(AnalyzerConfig(transcribe=TranscribeConfig(engine=TranscriberName.NONE)))
@@ -47,6 +48,21 @@ def test_one_device_goes_on_where_the_other_is_missing(media: Path) -> None:
     stream.close()  # type: ignore[attr-defined]
     assert estimate.modality is Modality.FACE
     assert [n.code for n in notes] == ["device-missing"]
+
+
+def test_a_device_that_is_missing_beside_another_is_waited_for(media: Path, tmp_path: Path) -> None:
+    """Two cameras' openers stand for a camera and a microphone, which a test cannot plug in."""
+    there = f"file:{media / 'talking.mp4'}"  # OpenCV opens it as it would a device
+    sources, notes = opened([lambda wait: Webcam(there), lambda wait: Webcam(93, wait=wait)])
+    assert [source.info.name for source in sources] == [f"camera {there}", "camera 93"]
+    assert not notes
+    packets = sources[1].packets()
+    first = next(packets)
+    assert isinstance(first, Note)
+    assert first.code == "camera-missing"
+    for source in sources:
+        source.close()
+    assert not list(packets)
 
 
 def test_without_any_device_it_is_an_error() -> None:

@@ -39,11 +39,13 @@ Raises an `EmofuseError` if the device cannot be opened.
 class Reconnecting:
     """Reads a device, and opens it again for as long as it takes when it is lost.
 
-    Says so in a `Note` when it is lost and when it is back.
+    Says so in a `Note` when it is lost and when it is back; likewise when it is missing
+    at the start, and when it is there.
 
     Args:
         name: of the device, for people: ``"camera 0"``.
-        code: what its notes' codes start with: ``"camera"``.
+        code: what its notes' codes start with: ``"camera"`` makes ``camera-missing``,
+            ``camera-lost`` and ``camera-back``.
         opener: opens it.
         retry_seconds: how often it is tried again.
     """
@@ -57,14 +59,15 @@ class Reconnecting:
 
     def packets(self) -> Iterator[Packet]:
         """Yield packets until `stop` is called."""
-        lost = False
+        lost = seen = False
         while not self._stop.is_set():
             try:
                 with self._open() as packets:
                     for packet in packets:
                         if lost:
-                            yield Note(f"{self._code}-back", f"{self._name} is back")
-                            lost = False
+                            how = "back" if seen else "there"
+                            yield Note(f"{self._code}-back", f"{self._name} is {how}")
+                        lost, seen = False, True
                         yield packet
                         if self._stop.is_set():
                             return
@@ -74,9 +77,15 @@ class Reconnecting:
                     return
                 if not lost:
                     lost = True
-                    why = f"{self._name} is lost ({error}); trying again until it is back"
-                    yield Note(f"{self._code}-lost", why)
+                    yield self._complaint(error, seen)
             self._stop.wait(self._retry_seconds)
+
+    def _complaint(self, error: EmofuseError, seen: bool) -> Note:
+        if seen:
+            why = f"{self._name} is lost ({error}); trying again until it is back"
+            return Note(f"{self._code}-lost", why)
+        why = f"{self._name} is missing ({error}); trying again until it is there"
+        return Note(f"{self._code}-missing", why)
 
     def stop(self) -> None:
         """End `packets` soon; harmless when called twice."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -82,10 +82,12 @@ class Microphone:
 
     Args:
         device: its number or a part of its name; by default the system's choice.
+        wait: a microphone that is not there now is looked for until it is.
         retry_seconds: how often a lost microphone is looked for.
 
     Raises:
-        InputError: if there is no such microphone, or PortAudio is missing.
+        InputError: if there is no such microphone and it is not waited for, or PortAudio
+            is missing.
         MissingExtra: if sounddevice is not installed.
     """
 
@@ -93,13 +95,16 @@ class Microphone:
         self,
         device: int | str | None = None,
         *,
+        wait: bool = False,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._sounddevice = load_sounddevice()
         self._device = device
         self.origin_ns: int | None = None
         self._name = "microphone" if device is None else f"microphone {device}"
-        self._rate = self._choose_rate()
+        self._rate = RATE
+        with suppress(*(InputError,) if wait else ()):
+            self._rate = self._choose_rate()
         self._reader = Reconnecting(self._name, "microphone", self._session, retry_seconds)
         self.info = MediaInfo(self._name, MediaKind.AUDIO, audio=AudioInfo(self._rate, 1, "pcm"))
 
@@ -137,13 +142,15 @@ class Microphone:
 
         def take(samples: Any, frames: int, when: Any, status: Any) -> None:
             with suppress(queue.Full):  # a gap: the clock tells
-                blocks.put_nowait((_sane(samples[:, 0]), time.monotonic_ns()))
+                blocks.put_nowait((_sane(convert(samples[:, 0])), time.monotonic_ns()))
 
         sounddevice = self._sounddevice
         try:
+            rate = self._choose_rate()
+            convert = converter(rate, self._rate)
             stream = sounddevice.InputStream(
-                samplerate=self._rate,
-                blocksize=round(BLOCK_SECONDS * self._rate),
+                samplerate=rate,
+                blocksize=round(BLOCK_SECONDS * rate),
                 device=self._device,
                 channels=1,
                 dtype="float32",
@@ -154,6 +161,9 @@ class Microphone:
         except (sounddevice.PortAudioError, ValueError) as error:
             _look_again(sounddevice)
             raise self._unusable(error) from None
+        except InputError:
+            _look_again(sounddevice)
+            raise
         try:
             yield self._chunks(blocks, stream)
         finally:
@@ -167,7 +177,8 @@ class Microphone:
                 samples, now_ns = blocks.get(timeout=QUIET_SECONDS)
             except queue.Empty:
                 raise DeviceLost("it delivers no sound") from None
-            yield AudioChunk(samples, self._rate, counter.place(len(samples), now_ns))
+            if len(samples):
+                yield AudioChunk(samples, self._rate, counter.place(len(samples), now_ns))
             if not stream.active and blocks.empty():
                 raise DeviceLost("its stream has ended")
 
@@ -176,6 +187,19 @@ def _sane(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a copy in [-1, 1]: a driver's garbage must not reach the models."""
     clipped: NDArray[np.float32] = np.clip(np.nan_to_num(samples), -1.0, 1.0)
     return clipped
+
+
+def converter(rate: int, wanted: int) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return what turns blocks of sound at one rate into blocks at another, with a memory.
+
+    The declared rate stays, whichever device is plugged in.
+    """
+    if rate == wanted:
+        return lambda samples: samples
+    import soxr
+
+    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32")
+    return lambda samples: stream.resample_chunk(np.ascontiguousarray(samples))
 
 
 class SampleCounter:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,11 @@ class Webcam:
         camera: its number, or what else OpenCV opens (``/dev/video2``, a file).
         size: width and height that are asked for; the camera may choose others.
         fps: pictures per second that are asked for.
+        wait: a camera that cannot be opened now is looked for until it can.
         retry_seconds: how often a lost camera is looked for.
 
     Raises:
-        InputError: if the camera cannot be opened now.
+        InputError: if the camera cannot be opened now and is not waited for.
     """
 
     def __init__(
@@ -88,25 +89,23 @@ class Webcam:
         *,
         size: tuple[int, int] = (640, 480),
         fps: float = 25.0,
+        wait: bool = False,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._camera, self._size, self._fps = camera, size, fps
         self.origin_ns: int | None = None
         self._name = f"camera {camera}"
-        self._opened: Any = self._open()  # now, so that a wrong number is told at once
+        self._opened: Any = None
+        width, height = size
+        with suppress(*(InputError,) if wait else ()):
+            self._opened = self._open()  # now, so that a wrong number is told at once
+            width = int(self._opened.get(cv2.CAP_PROP_FRAME_WIDTH))
+            height = int(self._opened.get(cv2.CAP_PROP_FRAME_HEIGHT))
+            fps = self._rate(self._opened)
         self._opening = threading.Lock()
         self._device = Reconnecting(self._name, "camera", self._session, retry_seconds)
-        get = self._opened.get
-        self.info = MediaInfo(
-            self._name,
-            MediaKind.VIDEO,
-            video=VideoInfo(
-                int(get(cv2.CAP_PROP_FRAME_WIDTH)),
-                int(get(cv2.CAP_PROP_FRAME_HEIGHT)),
-                self._rate(self._opened),
-                "raw",
-            ),
-        )
+        video = VideoInfo(width, height, fps, "raw")
+        self.info = MediaInfo(self._name, MediaKind.VIDEO, video=video)
 
     def packets(self) -> Iterator[Packet]:
         """Yield pictures, and notes about a lost camera, until `close`."""

@@ -21,6 +21,9 @@ from .config import live_config
 from .events import Measurement, MeasurementKind
 from .session import LiveSession
 
+Opener = Callable[[bool], Device]
+"""Opens a device; if it is told to wait, one that is missing now may come later."""
+
 
 class Feeder(threading.Thread):
     """Reads a source in a thread of its own and hands on its packets.
@@ -67,6 +70,7 @@ def open_camera(
     size: tuple[int, int] = (640, 480),
     fps: float = 25.0,
     loop: bool = False,
+    wait: bool = False,
 ) -> Device:
     """Open a camera by number, or a file that is played as if it were one.
 
@@ -75,6 +79,7 @@ def open_camera(
         size: asked of a camera; of a file the longer of both is the most.
         fps: pictures per second.
         loop: play a file again and again.
+        wait: a camera that is missing is looked for until it is there.
 
     Raises:
         InputError: if it cannot be opened.
@@ -84,15 +89,18 @@ def open_camera(
     from ..sources.webcam import Webcam
 
     number = int(camera) if isinstance(camera, str) and camera.isdigit() else camera
-    return Webcam(number, size=size, fps=fps)
+    return Webcam(number, size=size, fps=fps, wait=wait)
 
 
-def open_microphone(microphone: int | str | Path | None, *, loop: bool = False) -> Device:
+def open_microphone(
+    microphone: int | str | Path | None, *, loop: bool = False, wait: bool = False
+) -> Device:
     """Open a microphone by number or name, or a file that is played as if it were one.
 
     Args:
         microphone: number or name; a sound or video file; None: the system's choice.
         loop: play a file again and again.
+        wait: a microphone that is missing is looked for until it is there.
 
     Raises:
         InputError: if it cannot be opened.
@@ -106,7 +114,7 @@ def open_microphone(microphone: int | str | Path | None, *, loop: bool = False) 
         raise InputError(f"there is no file {microphone}")
     number = isinstance(microphone, str) and microphone.isdigit()
     device = int(microphone) if number else microphone  # type: ignore[arg-type]
-    return Microphone(device)
+    return Microphone(device, wait=wait)
 
 
 def _file(device: int | str | Path | None) -> Path | None:
@@ -135,7 +143,9 @@ def joined_info(infos: Sequence[MediaInfo]) -> MediaInfo:
 def open_devices(
     camera: int | str | Path | bool, microphone: int | str | Path | bool, *, loop: bool = False
 ) -> tuple[list[Device], list[Note]]:
-    """Open a camera and a microphone; one is enough.
+    """Open a camera and a microphone; one is enough, the other is looked for until it is there.
+
+    Beside a file that is played, which has an end, nothing is looked for.
 
     Args:
         camera: see `open_camera`; False: none.
@@ -143,29 +153,48 @@ def open_devices(
         loop: play files again and again.
 
     Returns:
-        What could be opened, and a note about what could not.
+        What could be opened or is looked for, and a note about what is neither.
 
     Raises:
         EmofuseError: if nothing that is wanted can be opened.
     """
-    wanted: list[Callable[[], Device]] = []
+    wanted: list[Opener] = []
     if camera is not False:
         number: int | str | Path = 0 if camera is True else camera
-        wanted.append(lambda: open_camera(number, loop=loop))
+        wanted.append(lambda wait: open_camera(number, loop=loop, wait=wait))
     if microphone is not False:
         chosen = None if microphone is True else microphone
-        wanted.append(lambda: open_microphone(chosen, loop=loop))
+        wanted.append(lambda wait: open_microphone(chosen, loop=loop, wait=wait))
     if not wanted:
         raise InputError("neither a camera nor a microphone is wanted; leave one of them on")
-    sources, errors = [], []
+    return opened(wanted)
+
+
+def opened(wanted: Sequence[Opener]) -> tuple[list[Device], list[Note]]:
+    """Open devices; see `open_devices`.
+
+    Raises:
+        EmofuseError: if none can be opened; why the first cannot.
+    """
+    sources, missing = _try(wanted, wait=False)
+    if not sources:
+        raise missing[0][1]
+    if not any(isinstance(source, Paced) for source in sources):
+        later, missing = _try([opener for opener, _ in missing], wait=True)
+        sources += later
+    return sources, [Note("device-missing", str(error)) for _, error in missing]
+
+
+def _try(
+    wanted: Sequence[Opener], *, wait: bool
+) -> tuple[list[Device], list[tuple[Opener, EmofuseError]]]:
+    sources, missing = [], []
     for opener in wanted:
         try:
-            sources.append(opener())
+            sources.append(opener(wait))
         except EmofuseError as error:
-            errors.append(error)
-    if not sources:
-        raise errors[0]
-    return sources, [Note("device-missing", str(error)) for error in errors]
+            missing.append((opener, error))
+    return sources, missing
 
 
 def live(
@@ -182,8 +211,8 @@ def live(
             print(estimate.subject, estimate.label, estimate.confidence)
 
     Leaving the loop lets go of the devices. If only one of both is there, it goes
-    on with that one. A file in place of a device is played in real time; when all
-    files have ended, so does the loop.
+    on with that one, and looks for the other. A file in place of a device is played in
+    real time; when all files have ended, so does the loop.
 
     Args:
         camera: number of the camera, or a video file; False: none.

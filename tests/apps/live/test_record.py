@@ -81,8 +81,9 @@ def test_video_sound_and_timeline_start_together(tmp_path: Path) -> None:
     assert (tmp_path / "r" / "timeline.csv").is_file()
 
 
-def test_sound_alone_can_be_recorded(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "r", live_info(video=False), PROVENANCE, 0)
+@pytest.mark.parametrize("camera", [False, True], ids=["none wanted", "missing"])
+def test_sound_alone_can_be_recorded(tmp_path: Path, camera: bool) -> None:
+    recorder = Recorder(tmp_path / "r", live_info(video=camera), PROVENANCE, 0)
     recorder.sound(tone(0, 1.0))
     recorder.stop(NS)
     recorder.event(Progress(Modality.FUSED, NS))

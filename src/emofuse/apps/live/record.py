@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -159,24 +160,29 @@ class Recorder:
                 if isinstance(item, Frame):
                     self._thumbnails.write(item)
                 if tracks:
-                    tracks[type(item)].write(item)
-                elif isinstance(item, Frame) or self._info.video is None:
-                    tracks = self._open_tracks(container, item)
-                    for waiting in (*early, item):
-                        tracks[type(waiting)].write(waiting)
+                    if type(item) in tracks:  # no pictures came when the file was begun
+                        tracks[type(item)].write(item)
+                elif isinstance(item, Frame) or self._info.video is None or len(early) == _EARLY:
+                    tracks = self._begin(container, (*early, item))
                 else:  # all tracks are made at once, and the picture's size isn't known yet
                     early.append(item)
+            if early and not tracks:
+                tracks = self._begin(container, early)
             for track in tracks.values():
                 track.close()
 
-    def _open_tracks(
-        self, container: av.container.OutputContainer, first: Frame | AudioChunk
+    def _begin(
+        self, container: av.container.OutputContainer, first: Sequence[Frame | AudioChunk]
     ) -> dict[type, Any]:
+        """Make the tracks and write what has come; the last of it may be a picture."""
+        newest = first[-1]
         tracks: dict[type, Any] = {}
-        if isinstance(first, Frame):
-            tracks[Frame] = _Pictures(container, first.image.shape)
+        if isinstance(newest, Frame):
+            tracks[Frame] = _Pictures(container, newest.image.shape)
         if self._info.audio is not None:
             tracks[AudioChunk] = _Sound(container, self._info.audio.rate, self.start_ns)
+        for item in first:
+            tracks[type(item)].write(item)
         return tracks
 
 
