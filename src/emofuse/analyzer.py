@@ -326,7 +326,7 @@ class Analyzer:
             Modality.FACE: info.video is not None,
             Modality.SPEECH: info.audio is not None,
             Modality.WORDS: info.text is not None
-            or (info.audio is not None and self._transcriber is not None),
+            or (info.audio is not None and self._transcriber_name != "none"),
         }
         return tuple(m for m in self.config.modalities if can[m])
 
@@ -420,9 +420,11 @@ class Analyzer:
 
         return make_transcriber(self.config.transcribe)
 
-    @property
+    @cached_property
     def _transcriber_name(self) -> str:
-        return "none" if self._transcriber is None else self._transcriber.name
+        from .text.transcribe import transcriber_name
+
+        return transcriber_name(self.config.transcribe)
 
     def _remarks(self, info: MediaInfo) -> Iterator[Note]:
         """Tell about modalities that were wanted and cannot be had from this medium."""

@@ -220,6 +220,7 @@ def test_faces_do_not_wait_for_a_slow_voice_or_words(
         mine, _ = gated(analyzer, Modality.FACE, opened := threading.Event())
         mine._recognisers[Modality.FACE] = analyzer._recogniser(Modality.FACE)
         gate = mine.__dict__["_transcriber"] = Scribe(opened)  # type: ignore[assignment]
+        mine.__dict__["_transcriber_name"] = gate.name
     with LiveSession(mine, info, PATIENT) as session:
         for packet in packets:
             session.push(packet)

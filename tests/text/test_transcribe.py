@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
@@ -27,6 +29,7 @@ from emofuse.text.transcribe import (
     TranscriberName,
     find_whisper,
     make_transcriber,
+    transcriber_name,
 )
 
 HAS_SPHINX = find_spec("pocketsphinx") is not None
@@ -63,6 +66,32 @@ def moonshine() -> Transcriber:
 
 def test_none_means_none() -> None:
     assert make_transcriber(TranscribeConfig(TranscriberName.NONE)) is None
+    assert transcriber_name(TranscribeConfig(TranscriberName.NONE)) == "none"
+
+
+@pytest.mark.parametrize("engine", list(TranscriberName))
+def test_a_recogniser_is_named_without_being_loaded(engine: TranscriberName) -> None:
+    """What would be made, or the same error as where it is made; and no weights are read."""
+    config = TranscribeConfig(engine)
+    expected: str | type[Exception]
+    try:
+        made = make_transcriber(config)
+        expected = "none" if made is None else made.name
+    except (MissingExtra, ModelError) as error:
+        expected = type(error)
+    script = (
+        "import sys\n"
+        "from emofuse.errors import EmofuseError\n"
+        "from emofuse.text.transcribe import TranscribeConfig, transcriber_name\n"
+        "try: print(transcriber_name(TranscribeConfig(sys.argv[1])))\n"
+        "except EmofuseError as error: print(type(error).__name__)\n"
+        "print({'onnxruntime', 'pocketsphinx'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, engine.value], capture_output=True, text=True, check=True
+    )
+    name = expected if isinstance(expected, str) else expected.__name__
+    assert done.stdout.splitlines() == [name, "set()"]
 
 
 @pytest.mark.skipif(HAS_SPHINX, reason="pocketsphinx is installed")

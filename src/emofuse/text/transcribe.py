@@ -108,20 +108,84 @@ def make_transcriber(config: TranscribeConfig = TranscribeConfig()) -> Transcrib
         ModelError: if Whisper is asked for by name and its model is not on this machine,
             or Moonshine and its package came without the net.
     """
-    if config.engine is TranscriberName.WHISPER:
+    engine = _chosen(config)
+    if engine is TranscriberName.WHISPER:
         return Whisper(config)
-    if config.engine is TranscriberName.MOONSHINE:
+    if engine is TranscriberName.MOONSHINE:
         return Moonshine(config)
-    if config.engine is TranscriberName.POCKETSPHINX:
+    if engine is TranscriberName.POCKETSPHINX:
         return PocketSphinx()
-    if config.engine is TranscriberName.AUTO:
-        if _is_installed("faster_whisper") and find_whisper(config.model) is not None:
-            return Whisper(config)
-        if find_moonshine() is not None:
-            return Moonshine(config)
-        if _is_installed("pocketsphinx"):
-            return PocketSphinx()
     return None
+
+
+def transcriber_name(config: TranscribeConfig = TranscribeConfig()) -> str:
+    """Return the name of what `make_transcriber` would make, without loading it.
+
+    Returns:
+        A `Transcriber.name`, or ``"none"``.
+
+    Raises:
+        MissingExtra: as `make_transcriber` does.
+        ModelError: likewise, but for weights that cannot be loaded.
+    """
+    engine = _chosen(config)
+    if engine is TranscriberName.WHISPER:
+        return _whisper_name(config, _whisper_folder(config))
+    if engine is TranscriberName.MOONSHINE:
+        _moonshine_folder()
+    if engine is TranscriberName.POCKETSPHINX:
+        _need_pocketsphinx()
+    return engine.value
+
+
+def _chosen(config: TranscribeConfig) -> TranscriberName:
+    """Return which engine it is to be: the best at hand if none is named."""
+    if config.engine is not TranscriberName.AUTO:
+        return config.engine
+    if _is_installed("faster_whisper") and find_whisper(config.model) is not None:
+        return TranscriberName.WHISPER
+    if find_moonshine() is not None:
+        return TranscriberName.MOONSHINE
+    if _is_installed("pocketsphinx"):
+        return TranscriberName.POCKETSPHINX
+    return TranscriberName.NONE
+
+
+def _moonshine_folder() -> Path:
+    folder = find_moonshine()
+    if folder is not None:
+        return folder
+    if not _is_installed("moonshine_voice"):
+        raise MissingExtra("asr", "speech recognition with Moonshine")
+    raise ModelError(
+        "this moonshine-voice came without a model (versions after 0.1.0 do): run  "
+        "pip install 'emofuse[asr]'"
+    )
+
+
+def _need_pocketsphinx() -> None:
+    if not _is_installed("pocketsphinx"):
+        raise MissingExtra("asr", "speech recognition with pocketsphinx")
+
+
+def _whisper_folder(config: TranscribeConfig) -> Path:
+    if not _is_installed("faster_whisper"):
+        raise MissingExtra("whisper", "speech recognition with Whisper")
+    folder = find_whisper(config.model)
+    if folder is not None:
+        return folder
+    wanted = config.model or "base"
+    raise ModelError(
+        f"no Whisper model {wanted!r} on this machine: fetch it once with  python -c "
+        f"\"import faster_whisper; faster_whisper.download_model('{wanted}')\"  or set "
+        "transcribe.model to the folder of one"
+    )
+
+
+def _whisper_name(config: TranscribeConfig, folder: Path) -> str:
+    # In Hugging Face's cache: models--Systran--faster-whisper-base/snapshots/REVISION
+    size = config.model or folder.parents[1].name.split("whisper-")[-1]
+    return f"whisper ({Path(size).name})"
 
 
 def _is_installed(module: str) -> bool:
@@ -146,15 +210,7 @@ class Moonshine:
     name = "moonshine"
 
     def __init__(self, config: TranscribeConfig) -> None:
-        folder = find_moonshine()
-        if folder is None:
-            if not _is_installed("moonshine_voice"):
-                raise MissingExtra("asr", "speech recognition with Moonshine")
-            raise ModelError(
-                "this moonshine-voice came without a model (versions after 0.1.0 do): run  "
-                "pip install 'emofuse[asr]'"
-            )
-        self._net = MoonshineNet(folder, config.threads)
+        self._net = MoonshineNet(_moonshine_folder(), config.threads)
 
     def transcribe(self, samples: Waveform, start: int) -> list[Utterance]:
         """Recognise English speech; see `Transcriber`."""
@@ -186,8 +242,7 @@ class PocketSphinx:
     name = "pocketsphinx"
 
     def __init__(self) -> None:
-        if not _is_installed("pocketsphinx"):
-            raise MissingExtra("asr", "speech recognition with pocketsphinx")
+        _need_pocketsphinx()
         from pocketsphinx import Decoder  # loads a model of 30 MB: only who listens pays
 
         self._decoder = Decoder(
@@ -248,16 +303,7 @@ class Whisper:
     """
 
     def __init__(self, config: TranscribeConfig) -> None:
-        if not _is_installed("faster_whisper"):
-            raise MissingExtra("whisper", "speech recognition with Whisper")
-        folder = find_whisper(config.model)
-        if folder is None:
-            wanted = config.model or "base"
-            raise ModelError(
-                f"no Whisper model {wanted!r} on this machine: fetch it once with  python -c "
-                f"\"import faster_whisper; faster_whisper.download_model('{wanted}')\"  or set "
-                "transcribe.model to the folder of one"
-            )
+        folder = _whisper_folder(config)
         from faster_whisper import WhisperModel
 
         try:
@@ -271,9 +317,7 @@ class Whisper:
         except Exception as e:  # CTranslate2 and huggingface-hub raise families of their own
             raise ModelError(f"cannot load the Whisper model in {folder}: {e}") from e
         self._language = config.language
-        # In Hugging Face's cache: models--Systran--faster-whisper-base/snapshots/REVISION
-        size = config.model or folder.parents[1].name.split("whisper-")[-1]
-        self._name = f"whisper ({Path(size).name})"
+        self._name = _whisper_name(config, folder)
 
     @property
     def name(self) -> str:

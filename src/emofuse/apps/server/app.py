@@ -95,7 +95,6 @@ class House:
     listeners: Slots = field(init=False)
     sessions: Slots = field(init=False)
     keeper: Keeper = field(init=False)
-    _transcriber: str | None = None
 
     def __post_init__(self) -> None:
         limits = self.settings.limits
@@ -109,12 +108,9 @@ class House:
     @property
     def transcriber(self) -> str:
         """What recognises speech, or ``none``."""
-        from ...text.transcribe import make_transcriber
+        from ...text.transcribe import transcriber_name
 
-        if self._transcriber is None:  # finding out loads it
-            found = make_transcriber(self.config.transcribe)
-            self._transcriber = "none" if found is None else found.name
-        return self._transcriber
+        return transcriber_name(self.config.transcribe)
 
     @property
     def incoming(self) -> Path:

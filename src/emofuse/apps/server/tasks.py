@@ -120,7 +120,7 @@ class Bench:
             video=VideoInfo(64, 64, 25.0, "none"),
             audio=AudioInfo(16000, 1, "none"),
         )
-        self._main.provenance(everything)
+        self._main.pipeline(everything)
 
     def do(self, task: Task, told: Told) -> Facts:
         """Do a task.
