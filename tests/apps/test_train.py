@@ -93,17 +93,19 @@ def test_embedding_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     assert not list((tmp_path / "zoo").iterdir())
 
 
-@pytest.mark.parametrize("name", ["face", "face-identity", "speech", "ravdess", "text"])
-def test_the_configurations_in_the_repository_can_be_read(name: str) -> None:
-    from emofuse.apps.config import read
-    from emofuse.training.build import NetPlan
-    from emofuse.training.face import FaceTrainer, FaceTraining
-    from emofuse.training.speech import SpeechTrainer, SpeechTraining
-    from emofuse.training.text import TextTrainer, TextTraining
-    from emofuse.training.tune import read_space
-
-    kinds = {"face": (FaceTraining, FaceTrainer), "text": (TextTraining, TextTrainer)}
-    settings, trainer = kinds.get(name.split("-")[0], (SpeechTraining, SpeechTrainer))
-    config = read(settings, REPOSITORY / "configs" / f"{name}.yaml")
-    NetPlan.of(trainer.modality, config.net).config({"labels": 7})
-    assert read_space(config.tune)
+def test_any_setting_can_be_given_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("loop: {lr: 1.0}")
+    train = ("train", "face", "--config", tmp_path / "x.yaml", "--data", tmp_path)
+    says = {
+        "loop.lr=quick": "--set loop.lr: got 'quick', expected",
+        "loop.rl=3": "unknown key 'loop.rl'",
+        "net.widths=[1, 2": "--set net.widths: '[1, 2' is no YAML",
+        "net.name=vgg99": "no net 'vgg99' for face",
+        "loop.lr": "expected KEY=VALUE such as loop.lr=1e-3",
+        "=3": "expected KEY=VALUE",
+    }
+    for given, message in says.items():
+        assert message in run(*train, "--net", "vgg16", "--set", given).failed_cleanly()
+    for which in ("fusion", "detector"):
+        message = run("train", which, *train[2:4], "--set", "seed=x").failed_cleanly()
+        assert "--set seed: got 'x', expected" in message

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -81,6 +81,24 @@ def read(
     except EmofuseError as e:  # a component refused its values in its own words
         raise InputError(f"{source}{e}") from e
     return cast(Config, config)
+
+
+def settings(texts: Iterable[str]) -> dict[str, Flag]:
+    """Read what ``--set KEY=VALUE`` was given; values are YAML, keys dotted.
+
+    Raises:
+        InputError: if one has no key, or its value is no YAML.
+    """
+    found: dict[str, Flag] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not all(key.split(".")):
+            raise InputError(f"--set: got {text!r}, expected KEY=VALUE such as loop.lr=1e-3")
+        try:
+            found[key] = Flag(f"--set {key}", _yaml(value))
+        except ValueError as e:
+            raise InputError(f"--set {key}: {value!r} is no YAML: {_one_line(e)}") from e
+    return found
 
 
 def to_mapping(config: Any) -> dict[str, Any]:

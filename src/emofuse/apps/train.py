@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError, MissingExtra
+from .config import Flag, read, read_file, settings
 
 
 class Modality(str, Enum):
@@ -47,6 +48,12 @@ Run = Annotated[
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training data.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any setting of the file, e.g. loop.lr=1e-3; repeatable."
+    ),
+]
 Device = Annotated[
     str | None, typer.Option(metavar="NAME", help="cpu, cuda, or auto: a GPU if there is one.")
 ]
@@ -65,6 +72,7 @@ def train(
     seed: Seed = None,
     threads: Threads = None,
     device: Device = None,
+    set_: Set = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -89,17 +97,19 @@ def train(
         unused = {"--net": net, "--device": device}
         given = {"data": data, "run": out, "epochs": epochs, "seed": seed, "threads": threads}
         fusion = {"strategy": strategy, "readings": readings}
-        _train_fusion(config, {**given, **fusion}, unused, into)
+        _train_fusion(config, {**given, **fusion}, settings(set_ or ()), unused, into)
         return
     if strategy is not None or readings is not None:
         raise InputError("--strategy and --readings are for `emofuse train fusion`")
     if which is Modality.DETECTOR:
         unused = {"--data": data, "--net": net, "--epochs": epochs, "--device": device}
-        _train_detector(config, out, seed, threads, {**unused, "--into": into})
+        given = {"seed": seed, "threads": threads}
+        _train_detector(config, out, given, settings(set_ or ()), {**unused, "--into": into})
         return
     flags = _flags(data, out, epochs, seed, threads, device)
     if net is not None:
-        flags["net"] = ("--net", {"name": net})
+        flags["net"] = Flag("--net", {"name": net})
+    flags |= settings(set_ or ())  # after --net, so that they may size it
     trainer_of = _trainers(which, config)
     trainer = trainer_of(flags)
     from ..training.export import embed
@@ -132,9 +142,10 @@ def tune(
     seed: Seed = None,
     threads: Threads = None,
     device: Device = None,
+    set_: Set = None,
 ) -> None:
     """Search for better settings, within the space that the file names under `tune`."""
-    flags = _flags(data, None, epochs, seed, threads, device)
+    flags = {**_flags(data, None, epochs, seed, threads, device), **settings(set_ or ())}
     trainer_of = _trainers(which, config)
     folder = out or Path("runs") / f"tune-{config.stem}"
     try:
@@ -143,8 +154,9 @@ def tune(
         raise _missing(e) from e
 
     def make(values: Mapping[str, Any], run: Path) -> Any:
-        tuned = {key: (f"tune: {key}", value) for key, value in values.items()}
-        return trainer_of({**flags, **tuned, "run": ("--out", str(run)), "out": ("--out", None)})
+        tuned = {key: Flag(f"tune: {key}", value) for key, value in values.items()}
+        place = {"run": Flag("--out", str(run)), "out": Flag("--out", None)}
+        return trainer_of({**flags, **tuned, **place})
 
     try:
         best = search(make, folder, trials, minutes)
@@ -172,7 +184,11 @@ def embed(
 
 
 def _train_fusion(
-    config: Path, given: Mapping[str, Any], unused: Mapping[str, Any], into: Path | None
+    config: Path,
+    given: Mapping[str, Any],
+    more: Mapping[str, Flag],
+    unused: Mapping[str, Any],
+    into: Path | None,
 ) -> None:
     """Train a fuser: see `training.fusion`.
 
@@ -180,8 +196,6 @@ def _train_fusion(
         InputError: if the file is missing or wrong, or a flag has no use here.
         MissingExtra: if torch is not installed.
     """
-    from .config import Flag, read, read_file
-
     _refuse(unused, Modality.FUSION)
     read_file(config)  # a misspelt path is told before torch is loaded
     try:
@@ -195,7 +209,8 @@ def _train_fusion(
         if value is not None
     }
     card = fusion.train(
-        read(fusion.FusionTraining, config, flags), lambda text: typer.echo(text, err=True)
+        read(fusion.FusionTraining, config, {**flags, **more}),
+        lambda text: typer.echo(text, err=True),
     )
     typer.echo(export.embed(card, into) if into is not None else card)
 
@@ -203,8 +218,8 @@ def _train_fusion(
 def _train_detector(
     config: Path,
     out: Path | None,
-    seed: int | None,
-    threads: int | None,
+    given: Mapping[str, Any],
+    more: Mapping[str, Flag],
     unused: Mapping[str, Any],
 ) -> None:
     """Train the face detector: see `training.detector`.
@@ -213,8 +228,6 @@ def _train_detector(
         InputError: if the file is missing or wrong, or a flag has no use here.
         MissingExtra: if torch is not installed.
     """
-    from .config import Flag, read, read_file
-
     _refuse(unused, Modality.DETECTOR)
     read_file(config)
     try:
@@ -224,11 +237,10 @@ def _train_detector(
     flags = {
         "run": Flag("--out", out and str(out)),
         "out": Flag("--out", out and str(out / "model")),
-        "seed": Flag("--seed", seed),
-        "threads": Flag("--threads", threads),
+        **{key: Flag(f"--{key}", value) for key, value in given.items()},
     }
-    given = {key: flag for key, flag in flags.items() if flag.value is not None}
-    typer.echo(detector.train(read(detector.DetectorTraining, config, given)))
+    flags = {key: flag for key, flag in flags.items() if flag.value is not None}
+    typer.echo(detector.train(read(detector.DetectorTraining, config, {**flags, **more})))
 
 
 def _refuse(unused: Mapping[str, Any], which: Modality) -> None:
@@ -245,19 +257,19 @@ def _flags(
     seed: int | None,
     threads: int | None,
     device: str | None,
-) -> dict[str, tuple[str, Any]]:
-    """Return what was given on the command line: key → flag and value."""
+) -> dict[str, Flag]:
+    """Return what was given on the command line by its key."""
     flags = {
-        "data": ("--data", data and str(data)),
-        "run": ("--out", out and str(out)),
-        "loop.epochs": ("--epochs", epochs),
-        "loop.seed": ("--seed", seed),
-        "loop.threads": ("--threads", threads),
-        "loop.device": ("--device", device),
+        "data": Flag("--data", data and str(data)),
+        "run": Flag("--out", out and str(out)),
+        "loop.epochs": Flag("--epochs", epochs),
+        "loop.seed": Flag("--seed", seed),
+        "loop.threads": Flag("--threads", threads),
+        "loop.device": Flag("--device", device),
     }
-    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    given = {key: flag for key, flag in flags.items() if flag.value is not None}
     if "run" in given:
-        given["out"] = ("--out", None)  # the model goes into the run's folder
+        given["out"] = Flag("--out", None)  # the model goes into the run's folder
     return given
 
 
@@ -270,20 +282,17 @@ def _trainers(which: Modality, config: Path) -> Any:
     """
     from importlib import import_module
 
-    from .config import Flag, read, read_file
-
     read_file(config)  # a misspelt path is told before torch is loaded
     if which not in _CLASSES:
         raise InputError(f"there is no search for settings of {which.value}: `emofuse train` it")
-    module, settings, trainer = _CLASSES[which]
+    module, config_class, trainer = _CLASSES[which]
     try:
         found = import_module(f"emofuse.training.{module}")
     except ImportError as e:
         raise _missing(e) from e
 
-    def make(flags: Mapping[str, tuple[str, Any]]) -> Any:
-        named = {key: Flag(*flag) for key, flag in flags.items()}
-        return getattr(found, trainer)(read(getattr(found, settings), config, named))
+    def make(flags: Mapping[str, Flag]) -> Any:
+        return getattr(found, trainer)(read(getattr(found, config_class), config, flags))
 
     return make
 
