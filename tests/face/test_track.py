@@ -368,6 +368,17 @@ def test_live_a_single_unsure_or_passing_find_is_no_face() -> None:
         assert by_number(run(FaceTracker(Scripted(script), LIVE), frames)) == {}
 
 
+def test_live_two_looks_at_once_are_no_proof() -> None:
+    """Where there is nothing for the flow to follow the detector looks at every picture."""
+    frames = at_times([n * NS // 25 for n in range(12)])
+    for frame in frames:
+        frame.image[1:] = 128
+        frame.image[0, 1:] = 128
+    tracker = FaceTracker(detector := Scripted({3: [face()], 4: [face()]}), LIVE)
+    assert by_number(run(tracker, frames)) == {}
+    assert {3, 4} <= set(detector.looked)
+
+
 def test_live_after_a_reset_the_stream_is_new() -> None:
     frames = at_times([n * NS // 12 for n in range(9)])
     tracker = FaceTracker(Scripted({n: [face()] for n in range(9)}), LIVE)

@@ -18,7 +18,7 @@ _ENOUGH = 6  # least corners that must agree
 _STRAY = 1.0  # pixels by which a corner may miss itself on the way there and back
 _SAME = 0.3  # least IoU of a face carried along and one found anew
 _FADE = 0.9  # factor on the score of a face that was looked for and not found
-_LONGEST_NS = to_ns(0.1)  # without a look: slow pictures are each looked at
+_LONGEST_NS = to_ns(0.09)  # without a look: slow pictures are each looked at
 
 
 class FlowDetector:

@@ -30,6 +30,9 @@ In our clips cuts have 0.74 to 1.1; a film of a stage with a swinging camera rea
 REJOIN_NS = to_ns(1.5)
 """How long after a track was given up a face in its place takes over its number."""
 
+APART_NS = to_ns(0.09)
+"""With optical flow a face counts once it was seen for this long: successive looks err alike."""
+
 LOST_QUALITY = 0.5
 """Factor on the quality of a face where the detector looked and did not find it."""
 
@@ -167,13 +170,18 @@ class FaceTracker:
         often = [
             face
             for face in self._tracks
-            if face.alive and face.number is None and face.finds >= enough
+            if face.alive and face.number is None and self._is_often_found(face, enough)
         ]
         for face in sorted(often, key=lambda f: (f.first.index, f.last.place[0])):
             if max(sight.score for sight in face.sights) >= self._config.min_score:
                 face.number = self._known(face) or self._next_number()
             else:  # never sure: go on with the latest finds, or nobody would know for ever
                 face.restart(enough - 1)
+
+    def _is_often_found(self, face: _Face, enough: int) -> bool:
+        lasted_ns = face.last.at_ns - face.first.at_ns
+        apart = self._flow is None or enough == 1 or lasted_ns >= APART_NS
+        return face.finds >= enough and apart
 
     def _next_number(self) -> int:
         self._numbers += 1
