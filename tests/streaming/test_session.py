@@ -324,6 +324,18 @@ def test_what_comes_late_is_cut_and_counted(analyzer: Analyzer) -> None:
         assert max(e.upto_ns for e in session if isinstance(e, Progress)) == 3 * NS // 2
 
 
+def test_a_picture_that_comes_late_is_answered_too(
+    looks: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    with LiveSession(looks, live_info(audio=False), PATIENT) as session:
+        session.push(Progress(Track.VIDEO, 5 * NS))
+        until(session, reached(Modality.FACE, 5 * NS))
+        for frame in shown_at(clip, [2.0, 3.0]):
+            session.push(frame)
+            until(session, reached(Modality.FACE, frame.at.end_ns))
+        assert session.counters().late == 2
+
+
 def test_sound_beyond_the_room_is_dropped_and_told(
     analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
 ) -> None:

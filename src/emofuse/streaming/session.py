@@ -170,6 +170,8 @@ class LiveSession:
         if kept is not packet and not isinstance(packet, Utterance):
             self._late += not isinstance(packet, Progress)
         if kept is None:
+            if isinstance(packet, Frame) and Modality.FACE in self._progress:  # an answer, too
+                self._results.put(Progress(Modality.FACE, self._progress[Modality.FACE]))
             return
         stamps.add(end_of(kept) if not isinstance(kept, Utterance) else kept.span.start_ns)
         for root in self._roots:
