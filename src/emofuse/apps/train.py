@@ -93,6 +93,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was interrupted (needs the extra `train`)."""
+    unused: dict[str, Any]
+    given: dict[str, Any]
     if which is Modality.FUSION:
         unused = {"--net": net, "--device": device}
         given = {"data": data, "run": out, "epochs": epochs, "seed": seed, "threads": threads}
