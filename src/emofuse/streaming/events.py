@@ -43,8 +43,8 @@ Event = Measurement | Progress | Note
 """What a session says.
 
 `Progress(Modality.FACE, …)` follows the `FRAME` measurements of every picture, also of
-one without a face or one that came too late; voice and words likewise. `Progress(Modality.FUSED, …)`: the
-timeline is complete so far.
+one without a face or one that came too late; voice and words likewise.
+`Progress(Modality.FUSED, …)`: the timeline is complete so far.
 """
 
 
