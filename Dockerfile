@@ -10,7 +10,7 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src ./src
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-compile ".[web]"
