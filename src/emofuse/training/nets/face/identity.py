@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ....errors import InputError
 from .. import NetKind
+from .settle import settle_norms
 
 _STEM = 32
 _WIDTHS, _BLOCKS = (32, 64, 128, 256), (3, 4, 3, 3)
@@ -86,7 +87,7 @@ class IdentityNet(nn.Module):
 
     def prime(self, faces: Tensor) -> None:
         """Make a net with dlib's weights trainable, from some prepared training faces."""
-        settle_norms(self, faces)
+        settle_norms(self, _layers(self), faces)
 
 
 class _Block(nn.Module):
@@ -147,40 +148,6 @@ def load_dlib(net: IdentityNet, path: Path) -> IdentityNet:
     return net
 
 
-@torch.no_grad()
-def settle_norms(net: IdentityNet, faces: Tensor) -> IdentityNet:
-    """Give the batch norms the statistics of these faces, without changing what the net answers.
-
-    dlib's net has scales and shifts in place of norms, and kernels a tenth of the
-    usual size. Under a norm that size only sets how fast a kernel turns, so that a
-    usual learning rate would erase it within an epoch: kernels are brought to the
-    deviation of fresh ones (He et al. 2015), the norms to what then reaches them.
-
-    Args:
-        net: as loaded by `load_dlib`.
-        faces: some hundred prepared faces, (n, 1, side, side).
-    """
-    for convolution, norm in _layers(net):
-        _enlarge(convolution, norm)
-
-    def settle(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d)
-        mean = inputs[0].mean(dim=(0, 2, 3))
-        deviation = (inputs[0].var(dim=(0, 2, 3)) + norm.eps).sqrt()
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        shift = norm.bias - norm.running_mean * scale
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(deviation**2 - norm.eps)
-        norm.weight.copy_(scale * deviation)
-        norm.bias.copy_(shift + scale * mean)
-
-    hooks = [norm.register_forward_pre_hook(settle) for _, norm in _layers(net)]
-    net.eval()(faces)
-    for hook in hooks:
-        hook.remove()
-    return net
-
-
 def _layers(net: IdentityNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Return each convolution with the norm behind it, as dlib's file has them."""
     layers = [(net.stem, net.norm)]
@@ -188,17 +155,6 @@ def _layers(net: IdentityNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         assert isinstance(block, _Block)
         layers += [(block.first, block.first_norm), (block.second, block.second_norm)]
     return layers
-
-
-def _enlarge(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Bring kernels to the deviation of fresh ones; the norm takes it back."""
-    inputs = convolution.weight[0].numel()
-    factor = float((2 / inputs) ** 0.5 / convolution.weight.std())
-    convolution.weight *= factor
-    if convolution.bias is not None:
-        convolution.bias *= factor
-    norm.running_mean *= factor
-    norm.running_var.add_(norm.eps).mul_(factor**2).sub_(norm.eps)
 
 
 def _copy(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel: Tensor, affine: Tensor) -> None:
