@@ -31,6 +31,8 @@ from emofuse.training.sound import (  # noqa: E402
     Clip,
     SoundAugmentation,
     add_noise,
+    equalised,
+    narrowed,
     reverberate,
 )
 from emofuse.training.speech import SpeechTrainer, SpeechTraining, train  # noqa: E402
@@ -171,7 +173,7 @@ def test_a_blend_of_two_corpora_teaches_no_absence(config: SpeechTraining) -> No
 
 
 def test_every_change_leaves_a_picture() -> None:
-    always = SoundAugmentation(trim=1, crop=1, speed=1, noise=1, tilt=1)
+    always = SoundAugmentation(trim=1, crop=1, speed=1, noise=1, tilt=1, equalise=1, narrow=1)
     x = voice(200, 1, 4.0)
     clip = Clip(x.astype(np.float16), voiced_range(x, RATE))
     augment = Augment(always, Preparation())
@@ -185,6 +187,30 @@ def test_noise_has_the_ratio_asked_for() -> None:
     x, noise = voice(200, 1), np.random.default_rng(0).normal(size=19_200).astype(np.float32)
     added = add_noise(x, noise, 7.0) - x
     assert 10 * np.log10((x**2).mean() / (added**2).mean()) == pytest.approx(7.0, abs=0.01)
+
+
+def level_db(sound: np.ndarray, hz: float) -> float:
+    spectrum = np.abs(np.fft.rfft(sound)) ** 2
+    near = np.abs(np.fft.rfftfreq(len(sound), 1 / RATE) - hz) < hz / 10
+    return float(10 * np.log10(spectrum[near].mean()))
+
+
+def test_the_equaliser_gives_each_frequency_its_gain() -> None:
+    hiss = np.random.default_rng(0).normal(size=2 * RATE).astype(np.float32)
+    np.testing.assert_allclose(equalised(hiss, np.zeros(5), RATE), hiss, atol=1e-5)
+    gains = np.array([-12.0, 0.0, 6.0])  # at 60 Hz, their geometric mean, and 8 kHz
+    heard = equalised(hiss, gains, RATE)
+    for hz, gain in ((60, -12.0), (np.sqrt(60 * 8000), 0.0), (7900, 6.0)):
+        assert level_db(heard, hz) - level_db(hiss, hz) == pytest.approx(gain, abs=1.0)
+
+
+def test_a_narrow_band_keeps_its_middle() -> None:
+    hiss = np.random.default_rng(0).normal(size=2 * RATE).astype(np.float32)
+    heard = narrowed(hiss, 300, 3400, RATE)
+    lost = {hz: level_db(hiss, hz) - level_db(heard, hz) for hz in (150, 1000, 6800)}
+    assert lost[1000] == pytest.approx(0, abs=0.1)
+    assert lost[150] == pytest.approx(24, abs=3)
+    assert lost[6800] == pytest.approx(24, abs=3)
 
 
 def test_a_room_without_echo_changes_nothing() -> None:

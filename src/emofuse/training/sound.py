@@ -15,6 +15,10 @@ from ..speech.recognise import Features, Level, Preparation, prepare
 
 Waveform = NDArray[np.float32]
 
+_LOWEST = 60.0  # Hz; what lies below is treated alike
+_BANDS = 7
+_LOW_CUT, _HIGH_CUT = (20.0, 300.0), (3000.0, 8000.0)  # Hz
+
 
 @dataclass(frozen=True, slots=True)
 class SoundAugmentation:
@@ -33,6 +37,10 @@ class SoundAugmentation:
         reverb: put the voice into a room.
         tilt: raise treble or bass by a first-order filter of coefficient up to `tilt_range`.
         tilt_range: largest coefficient of that filter.
+        equalise: let another microphone and room colour the voice, see `equalised`.
+        equalise_db: largest gain or loss of a band in dB.
+        narrow: cut the lowest and highest frequencies away, as telephones, codecs and
+            small microphones do, see `narrowed`.
         bands: widest stripe of mel bands blanked in a picture (SpecAugment, Park et
             al. 2019), twice.
         frames: widest stripe of frames blanked, twice.
@@ -51,13 +59,19 @@ class SoundAugmentation:
     reverb: float = 0.15
     tilt: float = 0.3
     tilt_range: float = 0.4
+    equalise: float = 0.0
+    equalise_db: float = 12.0
+    narrow: float = 0.0
     bands: int = 10
     frames: int = 24
     mixup: float = 0.5
     mixup_alpha: float = 0.3
 
     def __post_init__(self) -> None:
-        chances = (self.trim, self.crop, self.speed, self.noise, self.reverb, self.tilt, self.mixup)
+        chances = (
+            *(self.trim, self.crop, self.speed, self.noise, self.reverb, self.tilt),
+            *(self.equalise, self.narrow, self.mixup),
+        )
         if not all(0 <= p <= 1 for p in chances):
             raise ValueError(f"probabilities must lie in [0, 1], got {self}")
         for name in ("trim_db", "snr_db"):
@@ -131,15 +145,19 @@ class Augment:
         return np.interp(at, np.arange(taken), sound).astype(np.float32)
 
     def _change(self, sound: Waveform, rng: np.random.Generator) -> Waveform:
-        c = self._config
+        c, rate = self._config, self._preparation.rate
         if rng.random() < c.tilt:
             sound = sound - np.float32(rng.uniform(-c.tilt_range, c.tilt_range)) * np.concatenate(
                 (sound[:1], sound[:-1])
             )
+        if c.equalise and rng.random() < c.equalise:
+            sound = equalised(sound, rng.uniform(-c.equalise_db, c.equalise_db, _BANDS), rate)
         if self._rooms and rng.random() < c.reverb:
             sound = reverberate(sound, self._rooms[rng.integers(len(self._rooms))])
         if rng.random() < c.noise:
             sound = add_noise(sound, self._noise(len(sound), rng), rng.uniform(*c.snr_db))
+        if c.narrow and rng.random() < c.narrow:
+            sound = narrowed(sound, rng.uniform(*_LOW_CUT), rng.uniform(*_HIGH_CUT), rate)
         return sound
 
     def _noise(self, size: int, rng: np.random.Generator) -> Waveform:
@@ -171,6 +189,29 @@ def add_noise(sound: Waveform, noise: Waveform, snr_db: float) -> Waveform:
     """Add noise of the same length at a signal-to-noise ratio in dB."""
     ratio = float((sound**2).mean()) / max(float((noise**2).mean()), 1e-12)
     return sound + noise * np.float32(np.sqrt(ratio * 10 ** (-snr_db / 10)))
+
+
+def equalised(sound: Waveform, gains_db: NDArray[np.float64], rate: int) -> Waveform:
+    """Raise and lower frequencies by a curve through the given gains.
+
+    Args:
+        sound: shape (n,).
+        gains_db: at points spaced evenly in octaves from 60 Hz to half the rate.
+        rate: samples per second.
+    """
+    points = np.geomspace(_LOWEST, rate / 2, len(gains_db))
+    spectrum = np.fft.rfft(sound)
+    hz = np.maximum(np.fft.rfftfreq(len(sound), 1 / rate), _LOWEST)
+    gains = np.interp(np.log(hz), np.log(points), gains_db)
+    return np.fft.irfft(spectrum * 10 ** (gains / 20), len(sound)).astype(np.float32)
+
+
+def narrowed(sound: Waveform, low: float, high: float, rate: int) -> Waveform:
+    """Leave the band from `low` to `high` Hz, its edges falling by 24 dB an octave."""
+    spectrum = np.fft.rfft(sound)
+    hz = np.maximum(np.fft.rfftfreq(len(sound), 1 / rate), 1.0)
+    edges = 1 / np.sqrt((1 + (low / hz) ** 8) * (1 + (hz / high) ** 8))
+    return np.fft.irfft(spectrum * edges, len(sound)).astype(np.float32)
 
 
 def reverberate(sound: Waveform, room: Waveform) -> Waveform:
