@@ -71,6 +71,15 @@ def test_shrinking_averages() -> None:
     assert crop.mean() == pytest.approx(127.5, abs=3)
 
 
+def test_fewer_samples_see_the_same_face(portrait: np.ndarray) -> None:
+    side = min(portrait.shape[:2])
+    detection = Detection((0.0, 0.0, side, side), 1.0)
+    exact, quick = (crop_face(portrait, detection, finest=n) for n in (None, 2))
+    assert side > 4 * CROP_SIDE  # else both would average alike
+    assert np.abs(exact.astype(float) - quick).mean() < 3
+    np.testing.assert_array_equal(exact, crop_face(portrait, detection, finest=1000))
+
+
 def test_beyond_the_edge_the_border_goes_on() -> None:
     picture = np.full((100, 100, 3), (200, 10, 90), np.uint8)
     crop = crop_face(picture, Detection((-40, 60, 90, 90), 1.0))

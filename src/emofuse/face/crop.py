@@ -63,17 +63,27 @@ def crop_face(
     detection: Detection,
     geometry: CropGeometry = FER2013,
     side: int = CROP_SIDE,
+    finest: int | None = None,
 ) -> NDArray[np.uint8]:
     """Cut a face out of an RGB picture: uint8 (H, W, 3) → uint8 (side, side, 3).
 
     With landmarks the face is turned upright, scaled and moved so that they lie
     as near as possible (least squares) to the geometry's; without, the crop is
     a square around the box. Beyond the picture's edge its border is repeated.
+
+    Args:
+        image: the whole picture.
+        detection: where the face is in it.
+        geometry: where the face shall lie in the crop.
+        side: of the crop, in pixels.
+        finest: average at most so many samples along a side of a pixel; None: as many
+            as the picture has pixels there. Time grows with its square.
     """
     matrix = crop_matrix(detection, geometry)
     # A crop pixel stands for the mean of the pixels that it covers: cut out at
     # full resolution, then average. Sampling single points would alias.
-    fine = side * max(1, round(crop_side(detection, geometry) / side))
+    samples = max(1, round(crop_side(detection, geometry) / side))
+    fine = side * (samples if finest is None else min(samples, finest))
     to_pixels = matrix * fine
     to_pixels[:, 2] += to_pixels[:, :2].sum(axis=1) / 2 - 0.5  # pixel i's centre is at i + ½
     crop = cv2.warpAffine(

@@ -72,7 +72,7 @@ class MouthMotion:
             at: when; pictures come in order.
         """
         self._forget(at.start_ns - LONGEST_NS)
-        crop = crop_face(image, detection, side=SIDE)
+        crop = crop_face(image, detection, side=SIDE, finest=2)
         grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
         seen = self._seen.setdefault(number, deque())
         while len(seen) > 1 and seen[1][0] <= at.start_ns - STEP_NS:
