@@ -9,10 +9,10 @@ from enum import Enum
 import numpy as np
 
 from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind
+from ..core.intervals import Interval, check_within
 from ..core.media import Progress
 from ..core.protocols import Slot
 from ..core.time import Span, to_ns
-from ..errors import InputError
 from .align import VOICE, sole_face
 
 MIDDLE = 0.14
@@ -69,13 +69,10 @@ class LinkConfig:
     lag: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("least", "sole", "away"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"link.{name} must lie between 0 and 1, got {getattr(self, name)}")
-        if not 0 < self.turn <= 600:
-            raise InputError(f"link.turn must lie in (0, 600] s, got {self.turn}")
-        if not 0 <= self.lag <= 10:
-            raise InputError(f"link.lag must lie in [0, 10] s, got {self.lag}")
+        probability = Interval(0, 1, above=True, below=True)
+        check_within(self, "link", ("least", "sole", "away"), probability)
+        check_within(self, "link", ("turn",), Interval(0, 600, "s", above=True))
+        check_within(self, "link", ("lag",), Interval(0, 10, "s"))
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Estimate, Modality, Scores, Subject, SubjectKind
+from ..core.intervals import Interval, check_within
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.media import Progress
 from ..core.time import NS, Span, to_ns
@@ -72,16 +73,9 @@ class SmoothConfig:
     prior: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "lag"):
-            if not 0 <= getattr(self, name) <= 60:
-                raise InputError(
-                    f"smoothing.{name} must lie in [0, 60] s, got {getattr(self, name)}"
-                )
-        for name in ("dwell", "independent"):
-            if not 0 < getattr(self, name) <= 3600:
-                raise InputError(
-                    f"smoothing.{name} must lie in (0, 3600] s, got {getattr(self, name)}"
-                )
+        check_within(self, "smoothing", ("seconds", "lag"), Interval(0, 60, "s"))
+        hour = Interval(0, 3600, "s", above=True)
+        check_within(self, "smoothing", ("dwell", "independent"), hour)
         if any(not 0 < p < float("inf") for p in self.prior.values()):
             raise InputError(f"smoothing.prior needs values > 0, got {dict(self.prior)}")
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from ..core.estimates import Estimate, Modality, Reason, Uncertain
+from ..core.intervals import Interval, check_within
 from ..core.media import Progress
-from ..errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ class AbstainConfig:
     noisy: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("confidence", "quality", "disagreement", "blurred"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"abstain.{name} must lie in [0, 1], got {getattr(self, name)}")
+        shares = ("confidence", "quality", "disagreement", "blurred")
+        check_within(self, "abstain", shares, Interval(0, 1))
 
 
 class Abstain:
