@@ -22,6 +22,7 @@ from . import corpus
 from . import evaluate as evaluation
 from . import train as training
 from .live import command as live
+from .options import AsJson, Overwrite, Quiet, panel, result
 from .server import command as server
 
 if TYPE_CHECKING:
@@ -101,9 +102,8 @@ def _root(
     pass
 
 
-_MODALITIES = "What is analysed"
-_RESULTS = "Results"
-_SETTINGS = "Settings (they override --config)"
+_part = panel("What is analysed")
+_setting = panel("Settings (they override --config)")
 
 
 @app.command(
@@ -122,113 +122,63 @@ def analyze(
             help="Video, sound, picture or text files; folders of video, sound and pictures.",
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results.", rich_help_panel=_RESULTS),
-    ] = None,
+    out: Annotated[Path | None, result(metavar="DIR", help="Folder for the results.")] = None,
     formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="LIST",
-            help="Which files: json, csv, html.",
-            rich_help_panel=_RESULTS,
-        ),
+        str, result("--format", metavar="LIST", help="Which files: json, csv, html.")
     ] = "json,csv,html",
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing results.", rich_help_panel=_RESULTS),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=_RESULTS),
-    ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RESULTS),
-    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Annotated[bool, result("--json", help="Print the summary as JSON.")] = False,
+    quiet: Quiet = False,
     transcript: Annotated[
         str,
-        typer.Option(
+        _part(
             metavar="FILE|auto|none",
             help="What is said, as srt, vtt or txt. auto: clip.srt or clip.vtt beside clip.mp4.",
-            rich_help_panel=_MODALITIES,
         ),
     ] = "auto",
     words: Annotated[
         str | None,
-        typer.Option(
+        _part(
             metavar="ENGINE",
             help="Speech recogniser where there is neither transcript nor subtitles: "
             "auto, whisper, moonshine, pocketsphinx or none.",
-            rich_help_panel=_MODALITIES,
         ),
     ] = None,
-    no_face: Annotated[
-        bool,
-        typer.Option("--no-face", help="Leave out faces.", rich_help_panel=_MODALITIES),
-    ] = False,
-    no_speech: Annotated[
-        bool,
-        typer.Option("--no-speech", help="Leave out the voice.", rich_help_panel=_MODALITIES),
-    ] = False,
-    no_words: Annotated[
-        bool,
-        typer.Option("--no-words", help="Leave out what is said.", rich_help_panel=_MODALITIES),
-    ] = False,
+    no_face: Annotated[bool, _part("--no-face", help="Leave out faces.")] = False,
+    no_speech: Annotated[bool, _part("--no-speech", help="Leave out the voice.")] = False,
+    no_words: Annotated[bool, _part("--no-words", help="Leave out what is said.")] = False,
     config: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Settings as YAML or TOML; `emofuse config` prints them all.",
-            rich_help_panel=_SETTINGS,
+        _setting(
+            metavar="FILE", help="Settings as YAML or TOML; `emofuse config` prints them all."
         ),
     ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(help="Pictures per second to look at (8).", rich_help_panel=_SETTINGS),
-    ] = None,
+    fps: Annotated[float | None, _setting(help="Pictures per second to look at (8).")] = None,
     slot: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", help="Length of the fused steps (0.5).", rich_help_panel=_SETTINGS
-        ),
+        float | None, _setting(metavar="SECONDS", help="Length of the fused steps (0.5).")
     ] = None,
     detector: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Face detector: compact, haar or yunet.", rich_help_panel=_SETTINGS
-        ),
+        str | None, _setting(metavar="NAME", help="Face detector: compact, haar or yunet.")
     ] = None,
     fusion: Annotated[
         str | None,
-        typer.Option(
+        _setting(
             metavar="NAME",
             help="Fusion: logpool, confidence, weighted, feature, attention, hybrid or "
             "transformer.",
-            rich_help_panel=_SETTINGS,
         ),
     ] = None,
     fuser: Annotated[
         str | None,
-        typer.Option(
-            metavar="ID",
-            help="A trained fuser of that strategy (see `emofuse train fusion`).",
-            rich_help_panel=_SETTINGS,
+        _setting(
+            metavar="ID", help="A trained fuser of that strategy (see `emofuse train fusion`)."
         ),
     ] = None,
     smoothing: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Smoothing along time: none, mean, exponential or hmm.",
-            rich_help_panel=_SETTINGS,
-        ),
+        _setting(metavar="NAME", help="Smoothing along time: none, mean, exponential or hmm."),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads per model (1).", rich_help_panel=_SETTINGS),
-    ] = None,
+    threads: Annotated[int | None, _setting(min=1, help="Threads per model (1).")] = None,
 ) -> None:
     """Analyse media: who expressed what and when."""
     from .config import Flag
@@ -350,7 +300,7 @@ def show_config(
 @models_app.callback(invoke_without_command=True)
 def list_models(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List all models: labels, size, licence, where they are, how good they are."""
     if context.invoked_subcommand is not None:
@@ -368,7 +318,7 @@ def list_models(
 @models_app.command("show")
 def show_model(
     model_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a model's card: labels, data, licences, measured figures, files."""
     from ..models.store import Store
@@ -398,9 +348,7 @@ def get_models(
 
 
 @app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Say what works on this machine, and why not what does not."""
     from ..models.store import Store
     from . import show

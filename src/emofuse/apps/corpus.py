@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
+from .options import AsJson
 
 if TYPE_CHECKING:
     from ..core.labels import LabelMap
@@ -40,9 +41,7 @@ _Map = Annotated[
 
 
 @app.command("list")
-def list_corpora(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def list_corpora(as_json: AsJson = False) -> None:
     """List the corpora that emofuse knows: what they hold, their licence, how to get them."""
     from ..corpora import recipes
     from . import corpus_view, show
@@ -130,7 +129,7 @@ def show_corpus(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing picture.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a corpus holds: labels, splits, durations, speakers, problems.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from .options import Overwrite, Quiet, panel, result
 
 if TYPE_CHECKING:
     from ..corpora.manifest import Manifest
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from ..evaluation.loading import Named
     from ..evaluation.results import Evaluation
 
-_WHAT = "What is measured"
-_HOW = "How"
-_RESULTS = "Results"
+_what = panel("What is measured")
+_how = panel("How")
 
 FILES = ("report.html", "report.md", "results.json", "answers.csv")
 """What `--out` is filled with."""
@@ -45,157 +45,100 @@ def evaluate(
     ],
     corpus: Annotated[
         str | None,
-        typer.Option(
+        _what(
             metavar="NAME|FILE",
             show_default=False,
             help="A corpus, or a manifest that `emofuse corpus prepare` made. Not of fusion: it "
             "takes what ROOT holds of FER2013, CREMA-D, RAVDESS and GoEmotions.",
-            rich_help_panel=_WHAT,
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
+        _what(
             "--data",
             "--root",
             metavar="ROOT",
             help="Folder of the corpus; default: EMOFUSE_DATA, else this folder.",
-            rich_help_panel=_WHAT,
         ),
     ] = None,
     protocol: Annotated[
-        str,
-        typer.Option(
-            help="split, fold:K, folds (a model a fold) or cross-corpus.", rich_help_panel=_WHAT
-        ),
+        str, _what(help="split, fold:K, folds (a model a fold) or cross-corpus.")
     ] = "split",
     split: Annotated[
         str | None,
-        typer.Option(
+        _what(
             metavar="test|validation|…",
             help="Which split (test); of cross-corpus: only this one (all).",
-            rich_help_panel=_WHAT,
         ),
     ] = None,
     labelling: Annotated[
-        str | None,
-        typer.Option(help="Which of the corpus' labellings (its first).", rich_help_panel=_WHAT),
+        str | None, _what(help="Which of the corpus' labellings (its first).")
     ] = None,
     label_map: Annotated[
         Path | None,
-        typer.Option(
-            "--map",
-            metavar="FILE",
-            help="TOML with [map] and [drop] for the corpus' own labels.",
-            rich_help_panel=_WHAT,
+        _what(
+            "--map", metavar="FILE", help="TOML with [map] and [drop] for the corpus' own labels."
         ),
     ] = None,
     cut: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Speech: what of a clip is heard: clip, 'in use' or '1 s' (all); repeatable.",
-            rich_help_panel=_WHAT,
-        ),
+        _what(help="Speech: what of a clip is heard: clip, 'in use' or '1 s' (all); repeatable."),
     ] = None,
     faces: Annotated[
         str,
-        typer.Option(
+        _what(
             metavar="auto|crop|find",
             help="Whether pictures are faces, or scenes in which faces have to be found.",
-            rich_help_panel=_WHAT,
         ),
     ] = "auto",
-    limit: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Ask at most so many samples: a quick look.", rich_help_panel=_WHAT
-        ),
-    ] = 0,
-    robustness: Annotated[
-        bool,
-        typer.Option("--robustness", help="Also measure spoilt samples.", rich_help_panel=_HOW),
-    ] = False,
+    limit: Annotated[int, _what(min=0, help="Ask at most so many samples: a quick look.")] = 0,
+    robustness: Annotated[bool, _how("--robustness", help="Also measure spoilt samples.")] = False,
     noise: Annotated[
         Path | None,
-        typer.Option(
+        _how(
             metavar="DIR",
             help="Recorded noises, and rooms (rir….wav), for --robustness of a speech model.",
-            rich_help_panel=_HOW,
         ),
     ] = None,
     readings: Annotated[
         Path | None,
-        typer.Option(
+        _how(
             metavar="DIR",
             help="Of fusion: folder where the models' answers are kept for the next time.",
-            rich_help_panel=_HOW,
         ),
     ] = None,
     posteriors: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Of fusion: ravdess_posteriors.csv, if it is not in ROOT.",
-            rich_help_panel=_HOW,
-        ),
+        _how(metavar="FILE", help="Of fusion: ravdess_posteriors.csv, if it is not in ROOT."),
     ] = None,
-    pairings: Annotated[
-        int,
-        typer.Option(min=1, help="Of fusion: so many seeds of pairing.", rich_help_panel=_HOW),
-    ] = 5,
+    pairings: Annotated[int, _how(min=1, help="Of fusion: so many seeds of pairing.")] = 5,
     refit: Annotated[
         bool,
-        typer.Option(
+        _how(
             "--refit/--no-refit",
             help="Fit a temperature to validation data too, to compare it with the card's.",
-            rich_help_panel=_HOW,
         ),
     ] = True,
-    draws: Annotated[
-        int,
-        typer.Option(min=1, help="Resampled sets for the intervals.", rich_help_panel=_HOW),
-    ] = 2000,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of all that is random.", rich_help_panel=_HOW)
-    ] = 0,
-    threads: Annotated[
-        int, typer.Option(min=1, help="Threads of the model.", rich_help_panel=_HOW)
-    ] = 1,
+    draws: Annotated[int, _how(min=1, help="Resampled sets for the intervals.")] = 2000,
+    seed: Annotated[int, _how(min=0, help="Of all that is random.")] = 0,
+    threads: Annotated[int, _how(min=1, help="Threads of the model.")] = 1,
     despite_leaks: Annotated[
         bool,
-        typer.Option(
+        _how(
             "--despite-leaks",
             help="Measure even what the model has learnt; the report says so first.",
-            rich_help_panel=_HOW,
         ),
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help=f"Folder for {', '.join(FILES)}.",
-            rich_help_panel=_RESULTS,
-        ),
+        Path | None, result(metavar="DIR", help=f"Folder for {', '.join(FILES)}.")
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing results.", rich_help_panel=_RESULTS),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print results.json.", rich_help_panel=_RESULTS)
-    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Annotated[bool, result("--json", help="Print results.json.")] = False,
     update_card: Annotated[
         bool,
-        typer.Option(
-            "--update-card",
-            help="Write the figures into MODEL, which is a card's path then.",
-            rich_help_panel=_RESULTS,
-        ),
+        result("--update-card", help="Write the figures into MODEL, which is a card's path then."),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RESULTS),
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on a corpus: figures with intervals, calibration, people, robustness."""
     from ..evaluation import evaluate as evaluation

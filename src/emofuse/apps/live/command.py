@@ -9,28 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import EmofuseError, InputError, MissingExtra
+from ..options import AsJson, panel
 
 if TYPE_CHECKING:
     from ...analyzer import AnalyzerConfig
 
-_DEVICES, _SETTINGS = "Devices", "Settings"
+_device, _setting = panel("Devices"), panel("Settings")
 
 
 def live(
     camera: Annotated[
-        str,
-        typer.Option(
-            metavar="NUMBER|FILE|none",
-            help="Camera, or a video file in its place.",
-            rich_help_panel=_DEVICES,
-        ),
+        str, _device(metavar="NUMBER|FILE|none", help="Camera, or a video file in its place.")
     ] = "0",
     microphone: Annotated[
         str,
-        typer.Option(
+        _device(
             metavar="NAME|FILE|default|none",
             help="Microphone by number or part of its name, or a file in its place.",
-            rich_help_panel=_DEVICES,
         ),
     ] = "default",
     push_to_talk: Annotated[
@@ -41,25 +36,13 @@ def live(
         Path, typer.Option(metavar="DIR", help="Where recordings (key r) get a folder each.")
     ] = Path(),
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the screen.")] = False,
-    loop: Annotated[
-        bool,
-        typer.Option("--loop", help="Play files again and again.", rich_help_panel=_DEVICES),
-    ] = False,
+    loop: Annotated[bool, _device("--loop", help="Play files again and again.")] = False,
     words: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENGINE",
-            help="Speech recogniser: auto, none or one by name.",
-            rich_help_panel=_SETTINGS,
-        ),
+        str | None, _setting(metavar="ENGINE", help="Speech recogniser: auto, none or one by name.")
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Settings as YAML or TOML; see `emofuse config`.",
-            rich_help_panel=_SETTINGS,
-        ),
+        _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config`."),
     ] = None,
 ) -> None:
     """Watch and listen live: a window with who expresses what.
@@ -82,9 +65,7 @@ def live(
         typer.echo(folder)
 
 
-def devices(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def devices(as_json: AsJson = False) -> None:
     """List cameras and microphones."""
     from ...sources.microphone import list_microphones
     from ...sources.webcam import list_cameras
