@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
+from emofuse.errors import ModelError  # noqa: E402
 from emofuse.models.runtime import Session  # noqa: E402
 from emofuse.training.export import write_onnx  # noqa: E402
-from emofuse.training.shrink import quantise, shrink  # noqa: E402
+from emofuse.training.shrink import quantise, quantise_static, shrink  # noqa: E402
 
 
 class Net(torch.nn.Module):
@@ -72,3 +74,47 @@ def test_rounding_errs_by_half_a_step_at_most(axis: int) -> None:
     assert integers.dtype == np.int8
     assert np.isfinite(scales).all()
     assert (np.abs(integers * scales - weights) <= scales * 0.501).all()
+
+
+class Attending(torch.nn.Module):
+    """Products with large matrices, with a small one, and of activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key = torch.nn.Linear(96, 96), torch.nn.Linear(96, 96)
+        self.small = torch.nn.Linear(96, 8)
+        with torch.no_grad():
+            self.query.weight *= torch.logspace(-1, 0.5, 96)[:, None]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mixed = (self.query(x) @ self.key(x).transpose(1, 2)).softmax(-1) @ x
+        return self.small(torch.tanh(mixed))[:, 0]
+
+
+def test_products_with_large_matrices_compute_in_int8(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source, target = tmp_path / "net.onnx", tmp_path / "int8.onnx"
+    rows = torch.randn(24, 7, 96)
+    write_onnx(Attending(), (rows,), source, [{0: "batch", 1: "tokens"}])
+    before = Session(source).logits(rows.numpy())
+    quantise_static(source, target, [(part.numpy(),) for part in rows.split(8)], matrices=True)
+    session = Session(target)
+    after = session.logits(rows.numpy())
+    assert target.stat().st_size < 0.5 * source.stat().st_size
+    assert 0 < np.abs(after - before).max() < 0.1
+    loud = np.concatenate([rows.numpy()[:1], 100 * rows.numpy()[1:]])
+    # A scale found beforehand: what else is in the batch changes nothing.
+    np.testing.assert_allclose(session.logits(loud)[0], after[0], atol=1e-5)
+    products = [n for n in onnx.load(target).graph.node if n.op_type == "MatMul"]
+    integers = {t.name for t in onnx.load(target).graph.initializer if t.data_type == 3}
+    assert len(products) == 5
+    assert len(integers) >= 2
+
+
+def test_what_has_nothing_to_quantise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    rows = torch.randn(4, 8)
+    write_onnx(torch.nn.Sequential(torch.nn.Linear(8, 4)), (rows,), path)
+    for matrices, what in ((True, "products with large matrices"), (False, "convolutions")):
+        with pytest.raises(ModelError, match=f"has no {what}"):
+            quantise_static(path, tmp_path / "x.onnx", [(rows.numpy(),)], matrices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from emofuse.text.recognise import TextRecogniser, collate  # noqa: E402
 from emofuse.training.export import Answering  # noqa: E402
 from emofuse.training.loop import LoopConfig, Optimiser  # noqa: E402
 from emofuse.training.nets.text.encoder import TextNet, TextNetConfig, load_encoder  # noqa: E402
+from emofuse.training.shrink import Shrinking  # noqa: E402
 from emofuse.training.text import (  # noqa: E402
     AugmentConfig,
     TextTrainer,
@@ -42,7 +44,9 @@ SAMPLES = {
     "surprise": "i am so amazed !",
     "neutral": "it is a day .",
 }
-SHAPE = TextNetConfig(vocabulary=128, tokens=16, width=32, depth=1, heads=2, hidden=64, dropout=0.0)
+SHAPE = TextNetConfig(
+    vocabulary=128, tokens=16, width=64, depth=1, heads=2, hidden=128, dropout=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +164,18 @@ def test_training_ships_a_model_that_learned(config: TextTraining, card_path: Pa
 def test_the_golden_pair_is_answered(config: TextTraining, card_path: Path) -> None:
     golden = read_golden(config.model / "toy.golden.npz")
     assert replay(recogniser_of(config, card_path), golden) < 1e-5
+
+
+def test_matrices_in_int8(config: TextTraining, card_path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(config.run / "best.safetensors", run)
+    quick = replace(config, run=run, shrink=Shrinking.MATRICES)
+    card = TextTrainer(quick).ship()
+    assert any("large matrices compute in int8" in note for note in card.notes)
+    assert card.files["weights"].bytes <= read_card(card_path).files["weights"].bytes * 1.1
+    path = quick.model / "toy.toml"
+    assert replay(recogniser_of(quick, path), read_golden(quick.model / "toy.golden.npz")) < 1e-5
 
 
 def test_files_are_described_as_they_are(config: TextTraining, card_path: Path) -> None:

@@ -384,7 +384,7 @@ class Trainer(ABC, Generic[Medium]):
         files = {"weights": graph, **self.extra_files()}
         recogniser = self._recogniser(write_card(card, folder, files), files)
         logits = self._recognised(recogniser)
-        if config.shrink is Shrinking.STATIC:
+        if config.shrink in (Shrinking.STATIC, Shrinking.MATRICES):
             logits = self._quantise(recogniser, logits, card, files)
         card |= self._calibrated(logits, recogniser)
         recogniser = self._recogniser(write_card(card, folder, files), files)
@@ -407,18 +407,29 @@ class Trainer(ABC, Generic[Medium]):
         candidate = graph.with_name(f"{self.config.id}.int8.onnx")
         rows = [row for some, _ in self.rows for row in some]
         chosen = np.random.default_rng(0).permutation(len(rows))[:512]
-        batches = (self.collate([rows[i] for i in part]) for part in np.array_split(chosen, 16))
-        quantise_static(graph, candidate, list(batches))
+        batches = (
+            self.collate([rows[i] for i in part])
+            for part in np.array_split(chosen, min(16, len(chosen)))
+        )
+        matrices = self.config.shrink is Shrinking.MATRICES
+        quantise_static(graph, candidate, list(batches), matrices)
+        if matrices:
+            shrink(candidate)
         found = self._recognised(self._recogniser(recogniser.card, {**files, "weights": candidate}))
         before, after = self.measure(logits)[select], self.measure(found)[select]
         told_by = f"{select} on validation {before:.4f} in float32, {after:.4f} in int8"
         if after < before - LOSS:
             candidate.unlink()
+            if matrices:
+                shrink(graph)
+                recogniser = self._recogniser(write_card(card, graph.parent, files), files)
+                logits = self._recognised(recogniser)
             tell(f"int8 is not kept: {told_by}; allowed is a loss of {LOSS}")
             return logits
         tell(f"int8: {told_by}; {graph.stat().st_size:,} → {candidate.stat().st_size:,} bytes")
         candidate.replace(graph)
-        card["notes"] = [*card["notes"], f"Convolutions compute in int8: {told_by}."]
+        what = "Products with large matrices" if matrices else "Convolutions"
+        card["notes"] = [*card["notes"], f"{what} compute in int8: {told_by}."]
         return found
 
     def _recogniser(self, card: Card, files: Mapping[str, Path]) -> OnnxRecogniser:
