@@ -22,7 +22,7 @@ from .wire import Reason, Wish, read_wish
 
 if TYPE_CHECKING:
     from ....analyzer import Analyzer
-    from ..app import House
+    from ..house import House
 
 
 class LiveModels:
