@@ -7,7 +7,7 @@ from PIL import Image
 
 from emofuse.corpora.labels import taxonomy
 from emofuse.corpora.manifest import Split
-from emofuse.corpora.recipes import fer2013
+from emofuse.corpora.recipes import fer2013, recipe
 from emofuse.errors import InputError
 
 VOTES = taxonomy("ferplus").labels
@@ -53,6 +53,30 @@ def test_both_labellings_list_the_same_faces(root: Path) -> None:
     )
     assert [dict(e.labels) for e in labelled] == [{"sad": 1}, {"fear": 1}]
     assert [dict(e.labels) for e in voted] == [{"sadness": 7, "neutral": 3}, {}]
+
+
+@pytest.mark.parametrize(
+    ("votes", "label"),
+    [
+        ({"happiness": 6, "neutral": 4}, {"happiness": 1.0}),
+        ({"happiness": 5, "neutral": 5}, {}),  # a half is no majority
+        ({"happiness": 5, "neutral": 3, "fear": 1, "sadness": 1}, {"happiness": 1.0}),  # of eight
+        ({"happiness": 4, "neutral": 3, "surprise": 3}, {}),
+        ({"unknown": 6, "fear": 4}, {}),
+        ({"NF": 10}, {}),
+        ({"contempt": 1}, {}),
+        ({}, {}),
+    ],
+)
+def test_the_majority_is_counted_as_by_its_authors(
+    votes: dict[str, float], label: dict[str, float]
+) -> None:
+    assert fer2013.agreed(votes) == label
+
+
+def test_faces_without_a_majority_are_left_out(root: Path) -> None:
+    (entry,) = recipe("fer2013").load(root, "ferplus-majority")
+    assert (entry.id, dict(entry.labels)) == ("train/sad/1.jpg", {"sadness": 1.0})
 
 
 def test_split_and_flags(root: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,15 @@ def test_contempt_is_no_answer_to_fer2013_and_is_one_to_ferplus(samples: FaceSam
     # Only the first and third face have one class with most votes.
     assert found["ferplus_accuracy"] == 1
     assert found["ferplus_macro_f1"] == 1
+
+
+def test_only_what_taggers_agree_on_counts_for_the_majority(samples: FaceSamples) -> None:
+    majority = rows("happy", "sad", "contempt", "fear")
+    majority[1:3] = 0  # no majority
+    logits = 5 * rows("happy", "angry", "contempt", "sad")
+    found = figures(logits, replace(samples, majority=majority))
+    assert found["ferplus_majority_accuracy"] == 1 / 2
+    assert "ferplus_majority_accuracy" not in figures(logits, samples)
 
 
 def test_calibration_changes_the_errors_and_no_answer(samples: FaceSamples) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ from ..recipe import Medium, Recipe, Request, named_split, unknown_label
 
 CORPUS = "FER2013"
 BLANK, DUPLICATE = "blank", "duplicate_of_train"
+
+NO_EXPRESSION = ("unknown", "NF")
+"""What FER+'s taggers could say instead of an expression; NF: no face."""
 """Flags: an image without content; a held-out image that repeats a training image."""
 
 SIDE = 48
@@ -61,6 +65,27 @@ def load_votes(root: Path) -> Manifest:
         InputError: if the table or the images are not under `root`.
     """
     return Manifest("FER+", taxonomy("ferplus"), _entries(root, _votes))
+
+
+def agreed(votes: Mapping[str, float]) -> dict[str, float]:
+    """Return the label that the majority of FER+'s taggers agrees on, or nothing.
+
+    As FER+'s authors count (Barsoum et al. 2016, mode "majority"): what a single tagger
+    said is dropped; of the rest, more than half must have said it, and that it is a face
+    with one of the eight expressions.
+    """
+    kept = {label: n for label, n in votes.items() if n > 1}
+    most = max(kept, key=lambda label: kept[label], default=None)
+    if most in (None, *NO_EXPRESSION) or 2 * kept[most] <= sum(kept.values()):
+        return {}
+    return {most: 1.0}
+
+
+def by_majority(manifest: Manifest) -> Manifest:
+    """Return the faces that the majority of FER+'s taggers agrees on, with that label."""
+    entries = ((e, agreed(e.labels)) for e in manifest)
+    kept = tuple(replace(e, labels=label) for e, label in entries if label)
+    return Manifest(manifest.corpus, manifest.taxonomy, kept)
 
 
 def read_images(entries: Iterable[Entry]) -> NDArray[np.uint8]:
@@ -118,6 +143,8 @@ def _votes(row: Row) -> dict[str, float]:
 
 
 def _read(request: Request) -> Manifest:
+    if request.labelling == "ferplus-majority":
+        return by_majority(_read(replace(request, labelling="ferplus")))
     root, voted = request.root, request.labelling == "ferplus"
     if not root.is_dir():
         raise RECIPE.absent(root)
@@ -253,7 +280,7 @@ RECIPE = Recipe(
     title="35,887 small grey faces from the web with one of 7 expressions; ten votes each by FER+",
     modalities=(Modality.FACE,),
     media=(Medium.IMAGE,),
-    labellings={"fer2013": "fer2013", "ferplus": "ferplus"},
+    labellings={"fer2013": "fer2013", "ferplus": "ferplus", "ferplus-majority": "ferplus"},
     licence="research and education (Kaggle competition data); votes of FER+: MIT",
     citation="Goodfellow, I. J. et al. (2013). Challenges in Representation Learning: A report on "
     "three machine learning contests. arXiv:1307.0414. Votes: Barsoum, E., Zhang, C., Canton "
