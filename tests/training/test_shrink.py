@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 from emofuse.errors import ModelError  # noqa: E402
 from emofuse.models.runtime import Session  # noqa: E402
 from emofuse.training.export import write_onnx  # noqa: E402
-from emofuse.training.shrink import quantise, quantise_static, shrink  # noqa: E402
+from emofuse.training.shrink import Products, quantise, quantise_static, shrink  # noqa: E402
 
 
 class Net(torch.nn.Module):
@@ -97,7 +97,7 @@ def test_products_with_large_matrices_compute_in_int8(tmp_path: Path) -> None:
     rows = torch.randn(24, 7, 96)
     write_onnx(Attending(), (rows,), source, [{0: "batch", 1: "tokens"}])
     before = Session(source).logits(rows.numpy())
-    quantise_static(source, target, [(part.numpy(),) for part in rows.split(8)], matrices=True)
+    quantise_static(source, target, [(part.numpy(),) for part in rows.split(8)], Products.MATRICES)
     session = Session(target)
     after = session.logits(rows.numpy())
     assert target.stat().st_size < 0.5 * source.stat().st_size
@@ -115,6 +115,22 @@ def test_what_has_nothing_to_quantise_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     rows = torch.randn(4, 8)
     write_onnx(torch.nn.Sequential(torch.nn.Linear(8, 4)), (rows,), path)
-    for matrices, what in ((True, "products with large matrices"), (False, "convolutions")):
-        with pytest.raises(ModelError, match=f"has no {what}"):
-            quantise_static(path, tmp_path / "x.onnx", [(rows.numpy(),)], matrices)
+    for what in Products:
+        with pytest.raises(ModelError, match=f"has no {what.value} to compute"):
+            quantise_static(path, tmp_path / "x.onnx", [(rows.numpy(),)], what)
+
+
+def test_a_narrowing_product_may_stay_in_floats(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = tmp_path / "net.onnx"
+    net = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.Tanh(), torch.nn.Linear(128, 64))
+    rows = torch.randn(8, 3, 64)
+    write_onnx(net, (rows,), source, [{0: "batch", 1: "tokens"}])
+    integers = []
+    for what in (Products.MATRICES, Products.WIDENING):
+        target = tmp_path / f"{what.name}.onnx"
+        quantise_static(source, target, [(rows.numpy(),)], what)
+        integers.append(
+            sum(len(t.dims) == 2 and t.data_type == 3 for t in onnx.load(target).graph.initializer)
+        )
+    assert integers == [2, 1]

@@ -172,7 +172,7 @@ def test_matrices_in_int8(config: TextTraining, card_path: Path, tmp_path: Path)
     shutil.copy(config.run / "best.safetensors", run)
     quick = replace(config, run=run, shrink=Shrinking.MATRICES)
     card = TextTrainer(quick).ship()
-    assert any("large matrices compute in int8" in note for note in card.notes)
+    assert any("In int8 compute products with large" in note for note in card.notes)
     assert card.files["weights"].bytes <= read_card(card_path).files["weights"].bytes * 1.1
     path = quick.model / "toy.toml"
     assert replay(recogniser_of(quick, path), read_golden(quick.model / "toy.golden.npz")) < 1e-5

@@ -179,7 +179,7 @@ def test_convolutions_in_int8(home: Path, tmp_path: Path) -> None:
     trainer = FaceTrainer(construct(FaceTraining, config, "config"))
     fit_only(trainer)
     card = trainer.ship()
-    assert any("compute in int8" in note for note in card.notes)
+    assert any("In int8 compute convolutions" in note for note in card.notes)
     floats = sum(p.numel() for p in trainer.new_net().parameters()) * 4
     assert card.files["weights"].bytes < 0.5 * floats
     store = Store(folders=[tmp_path / "run" / "model"])

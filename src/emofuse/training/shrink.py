@@ -49,13 +49,33 @@ class Shrinking(str, Enum):
     weights are kept in int8."""
 
 
+class Products(str, Enum):
+    """What computes in int8; values are how people are told."""
+
+    CONVOLUTIONS = "convolutions"
+
+    MATRICES = "products with large matrices"
+    """Products of activations, as in attention, stay in float32."""
+
+    WIDENING = "products with large matrices that do not narrow"
+    """What a wide hidden layer gives to a narrow one stays in float32, too: in some
+    transformers a few of its values are so large that the others round to nothing."""
+
+
+CHOICES = {
+    Shrinking.STATIC: (Products.CONVOLUTIONS,),
+    Shrinking.MATRICES: (Products.MATRICES, Products.WIDENING),
+}
+"""What is tried in turn, until it costs little."""
+
+
 def quantise_static(
     source: Path,
     target: Path,
     batches: Sequence[tuple[NDArray[Any], ...]],
-    matrices: bool = False,
+    what: Products = Products.CONVOLUTIONS,
 ) -> None:
-    """Let the convolutions of an ONNX file compute in int8, or its products with matrices.
+    """Let some products of an ONNX file compute in int8.
 
     Quantise-dequantise pairs, a scale a channel for weights, a scale a tensor for
     activations, whose range is what the calibration samples show. Weights use 7 of
@@ -66,8 +86,7 @@ def quantise_static(
         source: the float32 graph.
         target: where the new one goes.
         batches: inputs of the graph in order, a tuple a batch; some hundred rows in all.
-        matrices: quantise what is multiplied with large weights, not convolutions.
-            Products of activations, as in attention, stay in float32.
+        what: which products.
 
     Raises:
         ModelError: if there is nothing to quantise.
@@ -81,10 +100,10 @@ def quantise_static(
     )
 
     model = onnx.load(source)
-    chosen, operators = _to_quantise(model.graph, matrices)
+    chosen = _to_quantise(model.graph, what)
     if not chosen:
-        what = "products with large matrices" if matrices else "convolutions"
-        raise ModelError(f"{source.name} has no {what} to compute in int8")
+        raise ModelError(f"{source.name} has no {what.value} to compute in int8")
+    convolutions = what is Products.CONVOLUTIONS
     names = [value.name for value in model.graph.input]
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -104,8 +123,8 @@ def quantise_static(
             target,
             Reader(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=operators,
-            nodes_to_quantize=chosen if matrices else None,
+            op_types_to_quantize=["Conv", "Add", "MaxPool"] if convolutions else ["MatMul"],
+            nodes_to_quantize=None if convolutions else chosen,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -117,16 +136,18 @@ def quantise_static(
         logger.setLevel(level)
 
 
-def _to_quantise(graph: onnx.GraphProto, matrices: bool) -> tuple[list[str], list[str]]:
-    """Return the names of the nodes that give the most to gain, and the operators to quantise."""
-    if not matrices:
-        convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
-        return convolutions, ["Conv", "Add", "MaxPool"]
-    large = {w.name for w in graph.initializer if int(np.prod(w.dims)) >= SMALLEST}
-    products = [
-        node.name for node in graph.node if node.op_type == "MatMul" and large & set(node.input)
-    ]
-    return products, ["MatMul"]
+def _to_quantise(graph: onnx.GraphProto, what: Products) -> list[str]:
+    """Return the names of the nodes that give the most to gain."""
+    if what is Products.CONVOLUTIONS:
+        return [node.name for node in graph.node if node.op_type == "Conv"]
+    large = {w.name: w.dims for w in graph.initializer if int(np.prod(w.dims)) >= SMALLEST}
+    chosen = []
+    for node in graph.node:
+        weights = [large[name] for name in node.input if name in large]
+        narrows = any(w[0] > w[-1] for w in weights)
+        if node.op_type == "MatMul" and weights and not (narrows and what is Products.WIDENING):
+            chosen.append(node.name)
+    return chosen
 
 
 def shrink(path: Path) -> None:

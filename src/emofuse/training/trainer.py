@@ -48,7 +48,7 @@ from .samples import (
     restricted,
     steps_of,
 )
-from .shrink import Shrinking, quantise_static, shrink
+from .shrink import CHOICES, Products, Shrinking, quantise_static, shrink
 
 Medium = TypeVar("Medium")
 Floats = NDArray[np.float32]
@@ -384,7 +384,7 @@ class Trainer(ABC, Generic[Medium]):
         files = {"weights": graph, **self.extra_files()}
         recogniser = self._recogniser(write_card(card, folder, files), files)
         logits = self._recognised(recogniser)
-        if config.shrink in (Shrinking.STATIC, Shrinking.MATRICES):
+        if config.shrink in CHOICES:
             logits = self._quantise(recogniser, logits, card, files)
         card |= self._calibrated(logits, recogniser)
         recogniser = self._recogniser(write_card(card, folder, files), files)
@@ -404,33 +404,36 @@ class Trainer(ABC, Generic[Medium]):
     ) -> list[Floats]:
         """Replace the graph by one that computes in int8, if that costs little enough."""
         select, graph = self.config.select or self.select, files["weights"]
+        before = self.measure(logits)[select]
+        for what in CHOICES[self.config.shrink]:
+            candidate = self._in_int8(graph, what)
+            asked = self._recogniser(recogniser.card, {**files, "weights": candidate})
+            found = self._recognised(asked)
+            after = self.measure(found)[select]
+            told_by = f"{select} on validation {before:.4f} in float32, {after:.4f} in int8"
+            if after >= before - LOSS:
+                sizes = " → ".join(f"{path.stat().st_size:,}" for path in (graph, candidate))
+                tell(f"int8: {told_by}; {sizes} bytes")
+                candidate.replace(graph)
+                card["notes"] = [*card["notes"], f"In int8 compute {what.value}: {told_by}."]
+                return found
+            candidate.unlink()
+            tell(f"int8 for {what.value} is not kept: {told_by}; allowed is a loss of {LOSS}")
+        if self.config.shrink is not Shrinking.MATRICES:
+            return logits
+        shrink(graph)
+        return self._recognised(self._recogniser(write_card(card, graph.parent, files), files))
+
+    def _in_int8(self, graph: Path, what: Products) -> Path:
+        """Write a graph that computes in int8 beside another; its scales fit validation rows."""
         candidate = graph.with_name(f"{self.config.id}.int8.onnx")
         rows = [row for some, _ in self.rows for row in some]
         chosen = np.random.default_rng(0).permutation(len(rows))[:512]
-        batches = (
-            self.collate([rows[i] for i in part])
-            for part in np.array_split(chosen, min(16, len(chosen)))
-        )
-        matrices = self.config.shrink is Shrinking.MATRICES
-        quantise_static(graph, candidate, list(batches), matrices)
-        if matrices:
+        parts = np.array_split(chosen, min(16, len(chosen)))
+        quantise_static(graph, candidate, [self.collate([rows[i] for i in p]) for p in parts], what)
+        if what is not Products.CONVOLUTIONS:
             shrink(candidate)
-        found = self._recognised(self._recogniser(recogniser.card, {**files, "weights": candidate}))
-        before, after = self.measure(logits)[select], self.measure(found)[select]
-        told_by = f"{select} on validation {before:.4f} in float32, {after:.4f} in int8"
-        if after < before - LOSS:
-            candidate.unlink()
-            if matrices:
-                shrink(graph)
-                recogniser = self._recogniser(write_card(card, graph.parent, files), files)
-                logits = self._recognised(recogniser)
-            tell(f"int8 is not kept: {told_by}; allowed is a loss of {LOSS}")
-            return logits
-        tell(f"int8: {told_by}; {graph.stat().st_size:,} → {candidate.stat().st_size:,} bytes")
-        candidate.replace(graph)
-        what = "Products with large matrices" if matrices else "Convolutions"
-        card["notes"] = [*card["notes"], f"{what} compute in int8: {told_by}."]
-        return found
+        return candidate
 
     def _recogniser(self, card: Card, files: Mapping[str, Path]) -> OnnxRecogniser:
         return self.recogniser(card, files)
