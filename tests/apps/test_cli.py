@@ -60,6 +60,13 @@ def test_help_names_every_choice(run: Run) -> None:
         assert choice.value in text
 
 
+@pytest.mark.parametrize("command", [("corpus", "prepare"), ("evaluate",)])
+def test_help_shows_brackets(run: Run, command: tuple[str, ...]) -> None:
+    """Help is markup, where a word in brackets would be a style."""
+    text = " ".join(run(*command, "--help").out.replace("│", " ").split())
+    assert "TOML with [map] and [drop] for" in text
+
+
 # One medium
 
 

@@ -36,7 +36,9 @@ _Options = Annotated[
 ]
 _Map = Annotated[
     Path | None,
-    typer.Option("--map", metavar="FILE", help="TOML with [map] and [drop] for your own labels."),
+    typer.Option(
+        "--map", metavar="FILE", help="TOML with \\[map] and \\[drop] for your own labels."
+    ),
 ]
 
 

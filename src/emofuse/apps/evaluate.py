@@ -77,7 +77,9 @@ def evaluate(
     label_map: Annotated[
         Path | None,
         _what(
-            "--map", metavar="FILE", help="TOML with [map] and [drop] for the corpus' own labels."
+            "--map",
+            metavar="FILE",
+            help="TOML with \\[map] and \\[drop] for the corpus' own labels.",
         ),
     ] = None,
     cut: Annotated[
