@@ -36,7 +36,7 @@ from .common import data_root, write_result
 
 Picture = NDArray[np.uint8]
 
-MODELS = ("face-identity-v2", "face-compact-v1")
+MODELS = ("face-ferplus-v3", "face-fer2013-v3", "face-compact-v1")
 SMALLEST, SIDE = 40.0, 96
 """Pixels: of a face's crop in the photo, and what it is cut to before it is spoilt."""
 

@@ -118,7 +118,7 @@ def comments(name: str, corpora: Path, batch: int = 32, rate: float = 3e-4) -> J
     manifest = goemotions.load(corpora / "goemotions", goemotions.Grain.FINE)
     learn, choose = manifest.of(Split.TRAIN), manifest.of(Split.VALIDATION)
     identity = LabelMap.identity(manifest.taxonomy)
-    files = Store().files(Store().card("text-minilm-v1"))
+    files = Store().files(Store().card("text-minilm-v2"))
     pieces = WordPieces(files["tokenizer"])
     rows, held_out = ([pieces(e.text or "") for e in m.entries] for m in (learn, choose))
     target, present = soft_targets(learn, identity), soft_targets(choose, identity) > 0

@@ -69,9 +69,9 @@ class ModelsConfig:
         InputError: if `threads` < 1.
     """
 
-    face: str = "face-identity-v2"
-    speech: str = "speech-whisper-v2"
-    words: str = "text-minilm-v1"
+    face: str = "face-ferplus-v3"
+    speech: str = "speech-whisper-v3"
+    words: str = "text-minilm-v2"
     threads: int = 1
 
     def __post_init__(self) -> None:

@@ -212,7 +212,7 @@ def test_comments_with_several_labels(
     run: Run, comments: Path, tmp_path: Path, labelling: str, labels: int
 ) -> None:
     out = tmp_path / "out"
-    ran = run("evaluate", "text-minilm-v1", "--corpus", "goemotions", "--data", comments,
+    ran = run("evaluate", "text-minilm-v2", "--corpus", "goemotions", "--data", comments,
               "--labelling", labelling, "--out", out, *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads((out / "results.json").read_text())
@@ -234,7 +234,7 @@ def test_thresholds_need_validation(run: Run, tmp_path: Path) -> None:
     entry = Entry("a", labels={"joy": 1.0}, split=Split.TEST, text="Wonderful!")
     save(Manifest("mine", native, (entry,)), tmp_path / "mine.csv")
     message = run(
-        "evaluate", "text-minilm-v1", "--corpus", tmp_path / "mine.csv", *FAST
+        "evaluate", "text-minilm-v2", "--corpus", tmp_path / "mine.csv", *FAST
     ).failed_cleanly()
     assert "thresholds" in message
     assert "--split validation" in message
@@ -452,10 +452,10 @@ def test_fusion_measures_what_is_there_and_keeps_what_models_said(
     ran = run("evaluate", "fusion", "--data", str(faces), "--readings", str(kept))
     assert ran.code != 0
     assert "crema-d" in ran.err
-    assert [p.name for p in kept.iterdir()] == ["fer2013-face-identity-v2.parquet"]
+    assert [p.name for p in kept.iterdir()] == ["fer2013-face-ferplus-v3.parquet"]
 
 
 def test_a_model_needs_a_corpus(run: Run) -> None:
-    ran = run("evaluate", "face-identity-v2")
+    ran = run("evaluate", "face-ferplus-v3")
     assert ran.code != 0
     assert "--corpus" in ran.err

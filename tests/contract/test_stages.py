@@ -50,7 +50,7 @@ def recognise_faces() -> Recognise:
 
 
 def recognise_words() -> Recognise:
-    return Recognise(load("text-minilm-v1"), Modality.WORDS, batch=4, max_wait_ns=NS)
+    return Recognise(load("text-minilm-v2"), Modality.WORDS, batch=4, max_wait_ns=NS)
 
 
 def transcribe() -> Transcribe:

@@ -26,7 +26,7 @@ from .made import made
 
 @pytest.fixture(scope="module")
 def face() -> OnnxRecogniser:
-    model = load("face-identity-v2")
+    model = load("face-ferplus-v3")
     assert isinstance(model, OnnxRecogniser)
     return model
 

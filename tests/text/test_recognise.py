@@ -12,7 +12,7 @@ from emofuse.models.registry import load
 from emofuse.models.store import Store
 from emofuse.text.recognise import PADDING, Preparation, TextRecogniser, WordPieces, collate, plain
 
-MODEL = "text-minilm-v1"
+MODEL = "text-minilm-v2"
 
 EVERYDAY = {
     "happy": [

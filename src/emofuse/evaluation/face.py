@@ -188,7 +188,7 @@ def evaluate(recogniser: OnnxRecogniser, root: Path, splits: Sequence[Split]) ->
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each figure beside the card's; see `command.run` for what is returned."""
-    args = command.parser(__doc__ or "", "face-identity-v2", "FER2013 and FER+").parse_args(
+    args = command.parser(__doc__ or "", "face-ferplus-v3", "FER2013 and FER+").parse_args(
         arguments
     )
     splits = (Split.VALIDATION, Split.TEST)

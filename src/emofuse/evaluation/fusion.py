@@ -287,10 +287,10 @@ def _fits() -> dict[str, posteriors.Fit]:
 def _paired(study: _Study) -> _Part:
     """Pairs of face and voice."""
     sets = {
-        "FER2013 × RAVDESS": ("ravdess", ""),
-        "FER2013 × CREMA-D": ("crema-d", ""),
-        "FER+ × RAVDESS": ("ravdess", "ferplus"),
-        "FER+ × CREMA-D": ("crema-d", "ferplus"),
+        "FER2013 × RAVDESS": ("ravdess", "fer2013"),
+        "FER2013 × CREMA-D": ("crema-d", "fer2013"),
+        "FER+ × RAVDESS": ("ravdess", ""),
+        "FER+ × CREMA-D": ("crema-d", ""),
     }
     names = ["face alone", "voice alone", *(n.name for n in study.fusers)]
     found: dict[str, dict[str, list[Fused]]] = {name: {} for name in names}
@@ -316,7 +316,8 @@ def _paired(study: _Study) -> _Part:
     head = ("strategy", *(f"{t}, {labels[t]} labels" for t in sets))
     text = (
         INDEPENDENT,
-        "FER2013 test faces, under FER2013's labels and under the majority of FER+'s ten votes; "
+        "FER2013 test faces where FER+'s ten votes are no tie, under their majority and under "
+        "FER2013's own labels; "
         "clips of RAVDESS fold 3 (seven labels) and of CREMA-D's test speakers (six; its actors "
         "play no surprise). No model here was trained on any of them; what a model's card says of "
         "teachers who had heard them applies. Every face and clip is "

@@ -313,7 +313,7 @@ def cached(
 
 
 CORPORA = MappingProxyType(
-    {"fer2013": "fer2013", "crema-d": "acted", "ravdess": "acted", "goemotions": "ekman"}
+    {"fer2013": "ferplus", "crema-d": "acted", "ravdess": "acted", "goemotions": "ekman"}
 )
 """Corpora of which fusion is made and measured, and the labelling that counts."""
 
@@ -333,6 +333,7 @@ def held_out(corpus: str, root: Path, labelling: str | None = None) -> Manifest:
         InputError: if the corpus is not there.
     """
     manifest = recipes.recipe(corpus).load(root, labelling or CORPORA[corpus])
+    manifest = replace(manifest, corpus=corpus)  # FER+ has the faces of FER2013
     manifest = manifest.without(*UNUSABLE).where(lambda e: e.split in HELD_OUT)
     labelled = {e.id for e, label in zip(manifest, truths(manifest), strict=True) if label}
     return manifest.where(lambda e: e.id in labelled)

@@ -188,7 +188,7 @@ def _metrics(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each figure beside the card's; see `command.run` for what is returned."""
-    parser = command.parser(__doc__ or "", "speech-whisper-v2", "both corpora")
+    parser = command.parser(__doc__ or "", "speech-whisper-v3", "both corpora")
     parser.add_argument(
         "--cut", choices=[c.value for c in Cut], action="append", help="only this cut; repeatable"
     )

@@ -200,7 +200,7 @@ def _metric(split: Split, name: str, value: float, comments: int) -> Metric:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each figure beside the card's; see `command.run` for what is returned."""
-    args = command.parser(__doc__ or "", "text-minilm-v1", "GoEmotions").parse_args(arguments)
+    args = command.parser(__doc__ or "", "text-minilm-v2", "GoEmotions").parse_args(arguments)
     splits = (Split.VALIDATION, Split.TEST)
     return command.run(args, lambda recogniser, args: evaluate(recogniser, args.data, splits))
 

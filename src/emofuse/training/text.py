@@ -112,7 +112,7 @@ class TextTraining(Training):
     See `Training` for the rest.
     """
 
-    id: str = "text-minilm-v1"
+    id: str = "text-minilm-v2"
     data: Path = Path("data/goemotions")
     run: Path = Path("runs/text")
     labels: Labels = Labels.FOLDED

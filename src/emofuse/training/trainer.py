@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -58,6 +59,16 @@ LOSS = 0.003
 """What the selecting figure may lose by int8 arithmetic: 0.3 points."""
 
 
+class Calibrating(str, Enum):
+    """What a model's probabilities are made to fit on validation."""
+
+    TARGETS = "targets"
+    """What it was taught: of ten votes, six for happy are 60 %."""
+
+    MAJORITY = "majority"
+    """How often the label with the largest share of the target is right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """What decides a training, whatever the modality.
@@ -77,6 +88,7 @@ class Training:
         select: figure whose largest value marks the best epoch; by default the
             modality's.
         shrink: how the model is made smaller.
+        calibrate: what its probabilities are made to fit.
         skip_unreadable: leave out media that cannot be read (up to 5 %).
         summary: one line about the model for its card.
         licence: of the weights; by default that of the training data.
@@ -101,6 +113,7 @@ class Training:
     init: Path | None = None
     select: str | None = None
     shrink: Shrinking = Shrinking.NONE
+    calibrate: Calibrating = Calibrating.TARGETS
     skip_unreadable: bool = False
     summary: str = ""
     licence: str = ""
@@ -109,7 +122,11 @@ class Training:
     tune: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, kind in (("labels", Labels), ("shrink", Shrinking)):
+        for name, kind in (
+            ("labels", Labels),
+            ("shrink", Shrinking),
+            ("calibrate", Calibrating),
+        ):
             object.__setattr__(self, name, kind(getattr(self, name)))
         for name in ("corpora", "notes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -464,6 +481,8 @@ class Trainer(ABC, Generic[Medium]):
         pairs = zip(logits, self.choose, strict=True)
         # Not the labels of the corpus, but those that its targets (votes, say) speak of.
         closed = np.concatenate([np.where(self.known_of(s), x, -1e4) for x, s in pairs])
+        if self.config.calibrate is Calibrating.MAJORITY:
+            target, closed = majority(target, closed)
         temperature = round(metrics.fit_temperature(target, closed), 4)
         calibration = Calibration(temperature)
         learnt = [c for c in self.corpora if not len(c.manifest.of(Split.VALIDATION))]
@@ -585,6 +604,14 @@ def averaged(logits: Floats, owner: NDArray[np.int64]) -> Floats:
     counts = np.bincount(owner)[:, None]
     mean: Floats = (sums / counts).astype(np.float32)
     return mean
+
+
+def majority(target: Floats, logits: Floats) -> tuple[Floats, Floats]:
+    """Give all of a target to its largest share; leave rows out where two share the most."""
+    most = np.sort(target, axis=1)[:, -2:]
+    clear = most[:, 1] > most[:, 0]
+    hard = np.eye(target.shape[1], dtype=np.float32)[target[clear].argmax(axis=1)]
+    return hard, logits[clear]
 
 
 def classified(logits: Floats, label: Floats, covered: NDArray[np.bool_]) -> dict[str, float]:

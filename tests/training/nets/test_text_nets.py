@@ -47,7 +47,7 @@ SENTENCES = (
 def pieces() -> WordPieces:
     """The tokenizer that the package ships."""
     store = Store(folders=[])
-    files = store.files(store.card("text-minilm-v1"))
+    files = store.files(store.card("text-minilm-v2"))
     return WordPieces(files["tokenizer"], Preparation(32))
 
 
@@ -112,7 +112,7 @@ def test_a_net_learns_sentences_and_ships(
         optimiser.step()
     assert losses[0] > 1
     assert losses[-1] < 0.1
-    files = Store(folders=[]).files(Store(folders=[]).card("text-minilm-v1"))
+    files = Store(folders=[]).files(Store(folders=[]).card("text-minilm-v2"))
     recogniser = ship(
         net,
         (ids,),
