@@ -31,7 +31,7 @@ from emofuse.training.build import construct  # noqa: E402
 from emofuse.training.checkpoint import read_tensors  # noqa: E402
 from emofuse.training.export import embed  # noqa: E402
 from emofuse.training.face import FaceTrainer, FaceTraining  # noqa: E402
-from emofuse.training.trainer import fit_only  # noqa: E402
+from emofuse.training.trainer import fit_only, majority  # noqa: E402
 
 
 def write(path: Path, config: dict[str, Any]) -> Path:
@@ -199,6 +199,14 @@ def test_colour_faces_of_any_size(tmp_path: Path) -> None:
     (batch,) = trainer.batches(trainer.learn)(0, np.random.default_rng(0))
     assert batch.inputs[0].shape == (8, 3, 32, 32)
     assert trainer.new_net()(batch.inputs[0]).shape == (8, 2)
+
+
+def test_the_majority_is_the_largest_share_and_ties_have_none() -> None:
+    target = np.array([[0.6, 0.4, 0], [0.4, 0.4, 0.2], [0.2, 0.3, 0.5]], np.float32)
+    logits = np.arange(9, dtype=np.float32).reshape(3, 3)
+    hard, kept = majority(target, logits)
+    np.testing.assert_array_equal(hard, [[1, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(kept, logits[[0, 2]])
 
 
 def start(config: Path) -> subprocess.Popen[str]:
