@@ -60,11 +60,15 @@ SENTENCES = (
 def main() -> None:
     """Measure, write ``benchmarks/results/models.json`` and show a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="ids; default: all embedded")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="ids; default: all embedded but fusers"
+    )
     wanted = parser.parse_args().models
     store = Store()
     cards = [store.card(name) for name in wanted] or [
-        card for card in store.cards() if store.whereabouts(card) is Whereabouts.EMBEDDED
+        card
+        for card in store.cards()
+        if store.whereabouts(card) is Whereabouts.EMBEDDED and card.modality is not Modality.FUSED
     ]
     cv2.setNumThreads(1)
     rows = {card.id: measure(card, store) for card in cards}
