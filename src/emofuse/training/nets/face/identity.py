@@ -19,12 +19,10 @@ from torch.nn import functional as F
 
 from ....errors import InputError
 from .. import NetKind
-from .settle import settle_norms
+from .settle import LEVELS_PER_DEVIATION, become_affine, settle_norms
 
 _STEM = 32
 _WIDTHS, _BLOCKS = (32, 64, 128, 256), (3, 4, 3, 3)
-_LEVELS_PER_DEVIATION = 56.0
-"""Grey levels that one unit of a standardised face stands for: a usual deviation."""
 _MEAN, _RANGE = 114.9, 256.0  # dlib takes this mean from a picture and divides by the range
 
 
@@ -164,13 +162,10 @@ def _copy(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel: Tensor, affine: 
     if weight.shape[1] != convolution.in_channels:
         weight = weight.sum(dim=1, keepdim=True)
         bias = bias + weight.sum(dim=(1, 2, 3)) * (127.5 - _MEAN) / _RANGE
-        weight = weight * _LEVELS_PER_DEVIATION / _RANGE
+        weight = weight * LEVELS_PER_DEVIATION / _RANGE
     convolution.weight.copy_(weight)
     convolution.bias.copy_(bias)
-    norm.weight.copy_(affine[:outputs])
-    norm.bias.copy_(affine[outputs:])
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
+    become_affine(norm, affine[:outputs], affine[outputs:])
 
 
 def _tensors(data: bytes) -> list[NDArray[np.float32]]:

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from ....errors import InputError
 from .. import NetKind
 from .base import FaceNetBase, check_head, pool
-from .settle import settle_norms
+from .settle import LEVELS_PER_DEVIATION, become_affine, settle_norms
 
 _STEM = 32
 _BLOCKS = (
@@ -31,8 +31,6 @@ _BLOCKS = (
     *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
     *((512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1)),
 )
-_LEVELS_PER_DEVIATION = 56.0
-"""Grey levels that one unit of a standardised face stands for: a usual deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +193,16 @@ def _copy(
 ) -> None:
     if kernel.shape[1] == 3 and convolution.in_channels == 1:
         # The mean that the net expects to be taken away is near enough that of a face.
-        kernel = kernel.sum(axis=1, keepdims=True) * np.float32(_LEVELS_PER_DEVIATION)
+        kernel = kernel.sum(axis=1, keepdims=True) * np.float32(LEVELS_PER_DEVIATION)
     convolution.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-    norm.weight.copy_(torch.from_numpy(scale.copy()))
-    norm.bias.copy_(torch.from_numpy(shift.copy()))
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
+    become_affine(norm, torch.from_numpy(scale), torch.from_numpy(shift))
 
 
 def _tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     """Read the weights of a TensorFlow.js graph model, float16 or float32."""
-    tensors, at = {}, 0
+    tensors = {}
     for group in json.loads(path.read_text())["weightsManifest"]:
+        at = 0
         data = b"".join((path.parent / name).read_bytes() for name in group["paths"])
         for weight in group["weights"]:
             stored = weight.get("quantization", {}).get("dtype", weight["dtype"])
@@ -215,7 +211,6 @@ def _tensors(path: Path) -> dict[str, NDArray[np.float32]]:
             values = np.frombuffer(data, kind, count, at).reshape(weight["shape"])
             tensors[weight["name"]] = values.astype(np.float32)
             at += values.nbytes
-        at = 0
     return tensors
 
 

@@ -9,6 +9,17 @@ from torch import Tensor, nn
 
 Layers = Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]]
 
+LEVELS_PER_DEVIATION = 56.0
+"""Grey levels that one unit of a standardised face stands for: a usual deviation."""
+
+
+def become_affine(norm: nn.BatchNorm2d, scale: Tensor, shift: Tensor) -> None:
+    """Make a norm, as it is in use, a scale and a shift per channel, (channels,) each."""
+    norm.weight.copy_(scale)
+    norm.bias.copy_(shift)
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)
+
 
 @torch.no_grad()
 def settle_norms(net: nn.Module, layers: Layers, faces: Tensor) -> None:
