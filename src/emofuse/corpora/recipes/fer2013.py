@@ -33,10 +33,10 @@ from ..recipe import Medium, Recipe, Request, named_split, unknown_label
 
 CORPUS = "FER2013"
 BLANK, DUPLICATE = "blank", "duplicate_of_train"
+"""Flags: an image without content; a held-out image that repeats a training image."""
 
 NO_EXPRESSION = ("unknown", "NF")
 """What FER+'s taggers could say instead of an expression; NF: no face."""
-"""Flags: an image without content; a held-out image that repeats a training image."""
 
 SIDE = 48
 """Width and height of an image, in pixels."""
