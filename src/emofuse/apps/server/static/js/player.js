@@ -85,7 +85,8 @@ export class Player {
     // Frame by frame, where the browser tells which one is on the screen.
     if (this.medium?.requestVideoFrameCallback) {
       const shown = (_, frame) => {
-        this.tell(frame.mediaTime);
+        // At rest the playhead stays where it was put, though the frame on the screen began a little earlier.
+        this.tell(this.clock.paused ? this.now : frame.mediaTime);
         this.medium.requestVideoFrameCallback(shown);
       };
       this.medium.requestVideoFrameCallback(shown);
