@@ -17,8 +17,17 @@ from emofuse.face.detect import CompactConfig, CompactDetector  # noqa: E402
 from emofuse.face.photos import COLUMNS, Part, part_of  # noqa: E402
 from emofuse.face.scenes import SceneConfig  # noqa: E402
 from emofuse.models.runtime import Session  # noqa: E402
-from emofuse.training import detector as training  # noqa: E402
-from emofuse.training import detector_export as shipping  # noqa: E402
+from emofuse.training.detector import (  # noqa: E402
+    DetectorLossConfig,
+    DetectorTraining,
+    Faces,
+    boxes,
+    lesson,
+    material,
+    trainer,
+)
+from emofuse.training.detector import export as shipping  # noqa: E402
+from emofuse.training.detector.material import SceneBatch  # noqa: E402
 from emofuse.training.nets.detector import DetectorNet, DetectorNetConfig  # noqa: E402
 
 SMALL = DetectorNetConfig(widths=(16, 16, 16, 16), blocks=(0, 1, 1, 1), features=16)
@@ -30,15 +39,15 @@ def one_thread() -> None:
     torch.manual_seed(0)
 
 
-def batch_of(*faces: tuple[float, float, float, float], taught: bool = True) -> training.SceneBatch:
+def batch_of(*faces: tuple[float, float, float, float], taught: bool = True) -> SceneBatch:
     """One scene of 128 × 128 with faces whose landmarks all lie at their centres."""
     rows = [[x, y, w, h, *[x + w / 2, y + h / 2] * 5] for x, y, w, h in faces]
     there = torch.ones((1, len(faces)), dtype=torch.bool)
     pixels = torch.zeros((1, 128, 128, 3), dtype=torch.uint8)
-    return training.SceneBatch(pixels, torch.tensor([rows]), there, there & taught)
+    return SceneBatch(pixels, torch.tensor([rows]), there, there & taught)
 
 
-def maps_of(batch: training.SceneBatch, overlap: float = 1.0) -> list[torch.Tensor]:
+def maps_of(batch: SceneBatch, overlap: float = 1.0) -> list[torch.Tensor]:
     """What a net would answer whose every cell draws the first face, `overlap` as wide."""
     x, y, w, h = batch.faces[0, 0, :4].tolist()
     maps = []
@@ -59,7 +68,7 @@ def maps_of(batch: training.SceneBatch, overlap: float = 1.0) -> list[torch.Tens
 
 def test_cells_say_pixels() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = training.decode(maps_of(batch))
+    cells = lesson.decode(maps_of(batch))
     assert cells.boxes.shape == (1, 16 * 16 + 8 * 8 + 4 * 4, 4)
     for box in cells.boxes[0]:
         assert box.tolist() == pytest.approx([40, 30, 72, 78], abs=1e-3)
@@ -68,8 +77,8 @@ def test_cells_say_pixels() -> None:
 
 def test_only_cells_on_the_face_answer_for_it() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = training.decode(maps_of(batch))
-    assigned = training.assign(cells, batch, training.DetectorLossConfig(cells=9))
+    cells = lesson.decode(maps_of(batch))
+    assigned = lesson.assign(cells, batch, DetectorLossConfig(cells=9))
     mine = (assigned.target[0] > 0).nonzero().flatten()
     assert 1 <= len(mine) <= 9
     centres = cells.centres[mine]
@@ -79,36 +88,36 @@ def test_only_cells_on_the_face_answer_for_it() -> None:
 
 def test_the_target_is_the_overlap() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = training.decode(maps_of(batch, overlap=0.5))
-    assigned = training.assign(cells, batch, training.DetectorLossConfig())
+    cells = lesson.decode(maps_of(batch, overlap=0.5))
+    assigned = lesson.assign(cells, batch, DetectorLossConfig())
     assert assigned.target.max().item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_large_faces_are_left_to_coarse_grids_and_small_ones_to_fine_grids() -> None:
-    config = training.DetectorLossConfig()
+    config = DetectorLossConfig()
     for face, wanted in (
         ((8.0, 4.0, 110.0, 120.0), {16.0, 32.0}),
         ((50.0, 50.0, 10.0, 12.0), {8.0}),
     ):
         batch = batch_of(face)
-        cells = training.decode(maps_of(batch))
-        assigned = training.assign(cells, batch, config)
+        cells = lesson.decode(maps_of(batch))
+        assigned = lesson.assign(cells, batch, config)
         assert set(cells.strides[assigned.target[0] > 0].tolist()) <= wanted
 
 
 def test_a_face_that_nothing_overlaps_yet_still_gets_a_cell() -> None:
     batch = batch_of((40, 30, 32, 48))
     far = maps_of(batch_of((-900, -900, 8, 8)))
-    assigned = training.assign(training.decode(far), batch, training.DetectorLossConfig())
+    assigned = lesson.assign(lesson.decode(far), batch, DetectorLossConfig())
     assert assigned.target.max() == 0  # no overlap is promised …
-    parts = training.losses(far, batch, training.DetectorLossConfig())
+    parts = lesson.losses(far, batch, DetectorLossConfig())
     assert all(torch.isfinite(v) for v in parts.values())
 
 
 def test_unsure_faces_are_neither_taught_nor_denied() -> None:
     batch = batch_of((40, 30, 32, 48), taught=False)
     maps = maps_of(batch)
-    assigned = training.assign(training.decode(maps), batch, training.DetectorLossConfig())
+    assigned = lesson.assign(lesson.decode(maps), batch, DetectorLossConfig())
     assert assigned.target.max() == 0
     on_it = assigned.counts[0, : 16 * 16].reshape(16, 16)
     assert not on_it[6, 6]  # its middle
@@ -116,9 +125,9 @@ def test_unsure_faces_are_neither_taught_nor_denied() -> None:
 
 
 def test_right_answers_cost_less() -> None:
-    batch, config = batch_of((40, 30, 32, 48)), training.DetectorLossConfig()
+    batch, config = batch_of((40, 30, 32, 48)), DetectorLossConfig()
     right, narrow = maps_of(batch), maps_of(batch, overlap=0.6)
-    best, worse = (training.losses(m, batch, config) for m in (right, narrow))
+    best, worse = (lesson.losses(m, batch, config) for m in (right, narrow))
     assert best["box"].item() == pytest.approx(0, abs=1e-3)
     assert best["landmarks"].item() == pytest.approx(0, abs=1e-4)
     assert worse["box"] > best["box"] + 0.1
@@ -127,14 +136,14 @@ def test_right_answers_cost_less() -> None:
 def test_overlaps() -> None:
     a = torch.tensor([0.0, 0.0, 10.0, 10.0])
     b, far = torch.tensor([5.0, 0.0, 15.0, 10.0]), torch.tensor([30.0, 0.0, 40.0, 10.0])
-    assert training.iou(a, b).item() == pytest.approx(1 / 3)
-    assert training.giou(a, a).item() == pytest.approx(1)
-    assert training.giou(a, far).item() == pytest.approx(-0.5)
+    assert boxes.iou(a, b).item() == pytest.approx(1 / 3)
+    assert boxes.giou(a, a).item() == pytest.approx(1)
+    assert boxes.giou(a, far).item() == pytest.approx(-0.5)
 
 
 def test_the_rate_rises_and_falls() -> None:
-    config = training.DetectorTraining(steps=100, lr=1.0, warmup=0.1)
-    rates = [training.learning_rate(step, config) for step in range(100)]
+    config = DetectorTraining(steps=100, lr=1.0, warmup=0.1)
+    rates = [trainer.learning_rate(step, config) for step in range(100)]
     assert np.argmax(rates) in (9, 10)
     assert rates[0] == pytest.approx(0.1)
     assert rates[-1] < 0.02
@@ -146,7 +155,7 @@ def portrait(media: Path) -> np.ndarray:
 
 
 @pytest.fixture
-def config(tmp_path: Path, portrait: np.ndarray) -> training.DetectorTraining:
+def config(tmp_path: Path, portrait: np.ndarray) -> DetectorTraining:
     """Three photos of the same portrait to learn from, one to judge."""
     row = [45, 40, 110, 140, 75, 95, 125, 95, 100, 125, 80, 150, 120, 150, 0.9]
     names = [f"{i}.png" for i in range(40)]
@@ -158,45 +167,45 @@ def config(tmp_path: Path, portrait: np.ndarray) -> training.DetectorTraining:
         cv2.imwrite(str(tmp_path / name), picture)
         lines.append(",".join(map(str, [name, 200, 200, *row])))
     (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
-    faces = (training.Faces(tmp_path / "faces.csv", tmp_path),)
+    faces = (Faces(tmp_path / "faces.csv", tmp_path),)
     run = tmp_path / "run"
-    return training.DetectorTraining(
+    return DetectorTraining(
         faces=faces, run=run, out=tmp_path / "model", steps=4, batch=2, save_every=2, bf16=False,
         scenes=SceneConfig(side=64), net=SMALL,
     )  # fmt: skip
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    config: training.DetectorTraining, monkeypatch: pytest.MonkeyPatch
+    config: DetectorTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = training.learn(config)
+    whole = trainer.learn(config)
     broken = replace(config, run=config.run / "again")
-    step = training._step
+    step = trainer._step
 
     def killed(*args: object) -> dict[str, float]:
         if args[3] == 3:
             raise KeyboardInterrupt
         return step(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "_step", killed)
+    monkeypatch.setattr(trainer, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        training.learn(broken)
+        trainer.learn(broken)
     monkeypatch.undo()
-    resumed = training.learn(broken)
+    resumed = trainer.learn(broken)
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-    lines = (broken.run / training.METRICS).read_text().splitlines()
+    lines = (broken.run / trainer.METRICS).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4]
 
 
-def test_it_learns_one_scene(config: training.DetectorTraining) -> None:
+def test_it_learns_one_scene(config: DetectorTraining) -> None:
     """A few dozen steps on the same scene bring the losses down."""
-    batch = training.Scenes(training.learning_photos(config.faces), config)[0]
+    batch = material.Scenes(material.learning_photos(config.faces), config)[0]
     net = DetectorNet(SMALL)
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
     costs = []
     for _ in range(40):
-        parts = training.losses(net(batch.pixels), batch, config.loss)
+        parts = lesson.losses(net(batch.pixels), batch, config.loss)
         loss = sum(parts.values())
         optimiser.zero_grad()
         loss.backward()
@@ -205,18 +214,16 @@ def test_it_learns_one_scene(config: training.DetectorTraining) -> None:
     assert costs[-1] < 0.6 * costs[0]
 
 
-def test_what_is_missing_is_told(config: training.DetectorTraining) -> None:
+def test_what_is_missing_is_told(config: DetectorTraining) -> None:
     with pytest.raises(InputError, match="no photos"):
-        training.learning_photos(())
+        material.learning_photos(())
     other = replace(config, net=replace(SMALL, features=32))
-    training.learn(replace(config, steps=2))
+    trainer.learn(replace(config, steps=2))
     with pytest.raises(InputError, match="another net"):
-        training.learn(other)
+        trainer.learn(other)
 
 
-def test_a_trained_net_becomes_a_detector(
-    config: training.DetectorTraining, tmp_path: Path
-) -> None:
+def test_a_trained_net_becomes_a_detector(config: DetectorTraining, tmp_path: Path) -> None:
     """The graph answers as the net does, at any size, and the card can be read."""
     net = DetectorNet(SMALL).eval()
     for module in net.modules():  # norms that do something, or folding them would prove little

@@ -42,7 +42,8 @@ class SceneConfig:
         cover: probability that a part of a face is covered.
         light: probability that a tile's light is changed, and that its colour is.
         grey: probability that a tile is grey.
-        blur: probability that a scene is blurred, and that its resolution is lost.
+        blur: probability that a scene is blurred, that it is blurred in one direction as
+            by motion, and that its resolution is lost.
         noise: probability of sensor noise.
         jpeg: probability of JPEG compression.
 
@@ -80,12 +81,14 @@ class Scene:
 
     Args:
         pixels: RGB, uint8 (side, side, 3).
+        plain: the same before light, blur, noise and compression spoilt it.
         faces: float32 (n, 14): left, top, width, height, landmarks; in pixels.
         taught: bool (n,): False where nothing is to be learned, neither that there
             is a face nor that there is none.
     """
 
     pixels: Pixels
+    plain: Pixels
     faces: Faces
     taught: NDArray[np.bool_]
 
@@ -93,21 +96,27 @@ class Scene:
 def make_scene(photos: Sequence[Photo], config: SceneConfig, rng: np.random.Generator) -> Scene:
     """Compose a scene of random photos."""
     side = config.side
-    pixels = np.empty((side, side, 3), np.uint8)
+    plain = np.empty((side, side, 3), np.uint8)
     count = 1 + int(rng.choice(len(config.grids), p=config.grids))
+    places = [
+        (rows, columns) for columns in _cuts(side, count, rng) for rows in _cuts(side, count, rng)
+    ]
     faces, taught = [], []
-    for left, right in _cuts(side, count, rng):
-        for top, bottom in _cuts(side, count, rng):
-            photo = photos[int(rng.integers(len(photos)))]
-            tile, found, sure = _tile(photo, (right - left, bottom - top), config, rng)
-            pixels[top:bottom, left:right] = tile
-            faces.append(moved(found, np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
-            taught.append(sure)
+    for (top, bottom), (left, right) in places:
+        photo = photos[int(rng.integers(len(photos)))]
+        tile, found, sure = _tile(photo, (right - left, bottom - top), config, rng)
+        plain[top:bottom, left:right] = tile
+        faces.append(moved(found, np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
+        taught.append(sure)
     every, sure = np.concatenate(faces), np.concatenate(taught)
     if rng.random() < config.clutter:
-        _draw_things(pixels, every, rng)
-    _cover_some(pixels, every, config.cover, rng)
-    return Scene(_worn(pixels, config, rng), every, sure)
+        _draw_things(plain, every, rng)
+    _cover_some(plain, every, config.cover, rng)
+    pixels = plain.copy()
+    for rows, columns in places:
+        here = slice(*rows), slice(*columns)
+        pixels[here] = _lit(pixels[here], config, rng)
+    return Scene(_worn(pixels, config, rng), plain, every, sure)
 
 
 def use_one_thread() -> None:
@@ -154,7 +163,6 @@ def _tile(
         score = np.zeros(0, np.float32)
     else:
         score = photo.faces[:, 14]
-    pixels = _lit(pixels, config, rng)
     there = seen > 0.1
     side = np.sqrt(faces[:, 2] * faces[:, 3])
     sure = (seen > 0.6) & (side >= config.smallest) & (score >= config.sure)
@@ -253,7 +261,7 @@ def _lit(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixel
     levels = np.arange(256, dtype=np.float32) / 255
     curves = np.stack([levels] * 3, axis=1)
     if rng.random() < config.light:
-        gamma, gain = math.exp(rng.normal(0.05, 0.5)), math.exp(rng.normal(-0.1, 0.3))
+        gamma, gain = math.exp(rng.normal(0.1, 0.55)), math.exp(rng.normal(-0.25, 0.45))
         curves = gain * curves**gamma + rng.normal(0, 0.06)
     if rng.random() < config.light:
         curves = curves * np.exp(rng.normal(0, 0.1, 3))
@@ -313,11 +321,24 @@ def _cover_some(pixels: Pixels, faces: Faces, chance: float, rng: np.random.Gene
             pixels[top:bottom, left:right] = cv2.resize(patch, size)
 
 
+def _motion(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the kernel of a straight motion of three to nine pixels."""
+    length = int(rng.integers(1, 5))
+    kernel = np.zeros((2 * length + 1,) * 2, np.float32)
+    angle = rng.uniform(0, np.pi)
+    step = length * np.array([math.cos(angle), math.sin(angle)])
+    a, b = (tuple(np.rint(length + sign * step).astype(int).tolist()) for sign in (-1, 1))
+    cv2.line(kernel, a, b, 1.0, 1)
+    return kernel / kernel.sum()
+
+
 def _worn(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixels:
     """Blur, lose resolution, add noise, compress: each with its probability."""
     side = config.side
     if rng.random() < config.blur:
         pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.5))
+    if rng.random() < config.blur:
+        pixels = cv2.filter2D(pixels, -1, _motion(rng))
     if rng.random() < config.blur:
         small = round(side * rng.uniform(0.45, 0.9))
         pixels = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)

@@ -45,7 +45,7 @@ function card(model) {
     el("header", {}, el("span", { class: "kind", textContent: NAMES[model.modality] ?? model.modality }), el("h3", { textContent: model.id })),
     el("p", { textContent: model.summary }), el("p", { class: "small", textContent: facts }),
     model.labels?.length ? el("p", { class: "small", textContent: `says: ${model.labels.join(", ")}` }) : null,
-    model.notes?.length ? el("div", {}, el("h4", { textContent: "What it cannot do" }), el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
+    model.notes?.length ? el("div", {}, el("h4", { textContent: "How it was made, and what to expect" }), el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
     rows.length ? el("details", {}, el("summary", { textContent: "Measured" }), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["figure", "value", "on", "how"].map((name) => el("th", { scope: "col", textContent: name })))), el("tbody", {}, ...rows)))) : null,
     model.data?.length ? el("details", {}, el("summary", { textContent: "What it learnt from, and licences" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
       el("li", {}, el("b", { textContent: d.name }), [d.licence, d.used, d.citation].filter(Boolean).map((text) => ` · ${text}`).join(""))))) : null,

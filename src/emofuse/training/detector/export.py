@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
-from ..errors import ModelError
-from ..face.detect import CompactConfig, CompactDetector, Detector
-from ..face.judge import Tally, compare, from_rows
-from ..face.photos import Photo
-from ..models.card import Card
-from ..models.runtime import Session
-from .export import forget_origin, write_card
-from .nets.detector import MEAN, SPREAD, STRIDES, DetectorNet
-from .shrink import quantise
+from ...errors import ModelError
+from ...face.detect import CompactConfig, CompactDetector, Detector
+from ...face.judge import Tally, compare, from_rows
+from ...face.photos import Photo
+from ...models.card import Card
+from ...models.runtime import Session
+from ..export import forget_origin, write_card
+from ..nets.detector import MEAN, SPREAD, STRIDES, DetectorNet
+from ..shrink import quantise
 
 TOLERANCE = 1e-3
 """Largest difference that is allowed between torch's and ONNX Runtime's answers."""

@@ -1,0 +1,12 @@
+"""Trains the embedded face detector on photos whose faces another detector found.
+
+The teacher's finds are the truth: nobody drew these boxes. Scenes are made of the
+photos while training (`emofuse.face.scenes`).
+
+    emofuse train detector --config configs/detector.yaml
+"""
+
+from .config import DetectorLossConfig, DetectorTraining, Faces
+from .trainer import train
+
+__all__ = ["DetectorLossConfig", "DetectorTraining", "Faces", "train"]
