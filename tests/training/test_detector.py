@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from emofuse.errors import InputError  # noqa: E402
+from emofuse.errors import InputError, ModelError  # noqa: E402
 from emofuse.face.detect import CompactConfig, CompactDetector  # noqa: E402
 from emofuse.face.photos import COLUMNS, Part, part_of  # noqa: E402
 from emofuse.face.scenes import SceneConfig  # noqa: E402
@@ -28,6 +28,7 @@ from emofuse.training.detector import (  # noqa: E402
 )
 from emofuse.training.detector import export as shipping  # noqa: E402
 from emofuse.training.detector.material import SceneBatch  # noqa: E402
+from emofuse.training.detector.teacher import Teacher  # noqa: E402
 from emofuse.training.nets.detector import DetectorNet, DetectorNetConfig  # noqa: E402
 
 SMALL = DetectorNetConfig(widths=(16, 16, 16, 16), blocks=(0, 1, 1, 1), features=16)
@@ -242,3 +243,122 @@ def test_a_trained_net_becomes_a_detector(config: DetectorTraining, tmp_path: Pa
     with np.load(tmp_path / "m" / "tiny-detector.golden.npz") as data:
         assert data["logits"].shape == (3, 45)
     assert CompactDetector(path, CompactConfig(min_score=0.9)).detect(picture[0]) == []
+
+
+def brightness_as_yunet(path: Path) -> Path:
+    """A graph of YuNet's shape whose score is how bright a cell is, its box the cell itself."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, outputs, values = [], [], {"full": np.float32(255), "nothing": np.float32(0)}
+    nodes.append(helper.make_node("ReduceMean", ["picture"], ["grey"], axes=[1], keepdims=1))
+    nodes.append(helper.make_node("Div", ["grey", "full"], ["light"]))
+    for stride in (8, 16, 32):
+        n = (640 // stride) ** 2
+        size = {"kernel_shape": [stride] * 2, "strides": [stride] * 2}
+        nodes.append(helper.make_node("AveragePool", ["light"], [f"pool_{stride}"], **size))
+        for kind, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+            name = f"{kind}_{stride}"
+            values[f"shape_{name}"] = np.array([1, n, 1])
+            cells = f"cells_{name}" if width > 1 else name
+            nodes.append(helper.make_node("Reshape", [f"pool_{stride}", f"shape_{name}"], [cells]))
+            if width > 1:
+                values[f"wide_{name}"] = np.zeros((1, 1, width), np.float32)
+                nodes.append(helper.make_node("Mul", [cells, f"wide_{name}"], [name]))
+            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n, width]))
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 640, 640])
+    constants = [numpy_helper.from_array(np.asarray(v), k) for k, v in values.items()]
+    graph = helper.make_graph(nodes, "yunet", [picture], outputs, constants)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        path,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def yunet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return brightness_as_yunet(tmp_path_factory.mktemp("yunet") / "yunet.onnx")
+
+
+def test_the_teacher_answers_for_each_cell_of_each_scene(yunet: Path) -> None:
+    scenes = [np.zeros((160, 160, 3), np.uint8) for _ in range(18)]  # more than a canvas holds
+    scenes[7][3 * 8 : 4 * 8, 5 * 8 : 6 * 8] = 255
+    scenes[17][64:96, 96:128] = 255
+    word = Teacher(yunet).answer(scenes)
+    assert word.shape == (18, 20 * 20 + 10 * 10 + 5 * 5, 15)
+    bright = np.argwhere(word[..., 0] > 0.99).tolist()
+    finest = [[17, row * 20 + column] for row in range(8, 12) for column in range(12, 16)]
+    middle = [[17, 400 + row * 10 + column] for row in (4, 5) for column in (6, 7)]
+    assert bright == [[7, 3 * 20 + 5], *finest, *middle, [17, 500 + 2 * 5 + 3]]
+    # its cells count from their corners: a box of one stride around (40, 24)
+    assert word[7, 65, 1:5].tolist() == pytest.approx([36, 20, 44, 28])
+    assert word[7, 65, 5:].tolist() == pytest.approx([40, 24] * 5)
+    with pytest.raises(ValueError, match="multiple of a scene's side"):
+        Teacher(yunet).answer([np.zeros((96, 96, 3), np.uint8)])
+
+
+def test_a_teacher_must_be_yunet(media: Path, tmp_path: Path) -> None:
+    net = DetectorNet(SMALL).eval()
+    shipping.write_onnx(net, tmp_path / "own.onnx")
+    with pytest.raises(ModelError, match="not YuNet"):
+        Teacher(tmp_path / "own.onnx")
+
+
+def word_on(batch: SceneBatch, cell: int, score: float) -> torch.Tensor:
+    """A teacher's word: nothing anywhere, but the first face in one cell."""
+    word = torch.zeros((1, 16 * 16 + 8 * 8 + 4 * 4, 15))
+    x, y, w, h = batch.faces[0, 0, :4].tolist()
+    word[0, cell] = torch.tensor([score, x, y, x + w, y + h, *batch.faces[0, 0, 4:].tolist()])
+    return word
+
+
+def test_the_teachers_word_goes_before_the_table() -> None:
+    seen, missed = (40.0, 30.0, 32.0, 48.0), (90.0, 80.0, 30.0, 40.0)
+    batch = batch_of(seen, missed)
+    cell = 6 * 16 + 7
+    batch = replace(batch, word=word_on(batch, cell, 0.9))
+    cells = lesson.decode(maps_of(batch_of(missed)))
+    taught = lesson.lesson(cells, batch, DetectorLossConfig())
+    assert taught.score[0, cell].item() == pytest.approx(0.9)
+    assert taught.answers[0, cell, :4].tolist() == pytest.approx([40, 30, 72, 78])
+    # only cells on the face that the teacher missed were given to the table's faces
+    others = (taught.score[0] > 0).nonzero().flatten().tolist()
+    others.remove(cell)
+    assert others
+    centres = cells.centres[others]
+    assert ((centres > torch.tensor([90.0, 80.0])) & (centres < torch.tensor([120.0, 120.0]))).all()
+    assert taught.answers[0, others[0], :4].tolist() == pytest.approx([90, 80, 120, 120])
+
+
+def test_where_the_table_is_unsure_the_teacher_may_be_sure() -> None:
+    batch = batch_of((40, 30, 32, 48), taught=False)
+    cells = lesson.decode(maps_of(batch))
+    cell = 6 * 16 + 7
+    told = replace(batch, word=word_on(batch, cell, 0.8))
+    assert lesson.lesson(cells, told, DetectorLossConfig()).counts.all()
+    silent = replace(batch, word=word_on(batch, cell, 0.2))
+    taught = lesson.lesson(cells, silent, DetectorLossConfig())
+    assert not taught.counts[0, cell]
+    assert taught.drawn[0, cell] == 0  # a box said with so little conviction is not copied
+
+
+def test_a_teacher_is_asked_in_training(config: DetectorTraining, yunet: Path) -> None:
+    taught = replace(config, teacher=yunet)
+    batch = material.Scenes(material.learning_photos(config.faces), taught)[0]
+    assert batch.word is not None
+    assert batch.word.shape == (2, 8 * 8 + 4 * 4 + 2 * 2, 15)
+    parts = lesson.losses(DetectorNet(SMALL)(batch.pixels), batch, taught.loss)
+    assert all(torch.isfinite(v) for v in parts.values())
+    trainer.learn(replace(taught, workers=1))
+
+
+def test_another_runs_weights_begin(config: DetectorTraining, tmp_path: Path) -> None:
+    first = trainer.learn(config)
+    again = replace(config, init=config.run / trainer.STATE, run=tmp_path / "next", steps=2)
+    second = trainer.learn(replace(again, lr=1e-12))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+    other = replace(again, run=tmp_path / "other", net=replace(SMALL, features=32))
+    with pytest.raises(InputError, match="not a run of this net"):
+        trainer.learn(other)
