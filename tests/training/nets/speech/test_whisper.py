@@ -20,6 +20,7 @@ from emofuse.errors import InputError  # noqa: E402
 from emofuse.speech.recognise import Preparation  # noqa: E402
 from emofuse.training.build import construct  # noqa: E402
 from emofuse.training.nets import kind  # noqa: E402
+from emofuse.training.nets.speech.whisper import _statistics  # noqa: E402
 from emofuse.training.shrink import shrink  # noqa: E402
 
 SIZES = {"width": 64, "heads": 2, "layers": 2, "positions": 150, "dropout": 0.0}
@@ -122,8 +123,32 @@ def test_merging_halves_the_tokens() -> None:
         torch.testing.assert_close(half, (whole[:, 0:148:2] + whole[:, 1:148:2]) / 2)
 
 
-def test_it_learns_and_ships(tmp_path: Path) -> None:
-    net = build()
+def test_what_is_frozen_does_not_learn() -> None:
+    net, free = build().train(), build(frozen=False).train()
+    for each in (net, free):
+        each(torch.randn(4, 80, 100)).square().sum().backward()
+        assert each.classify[1].weight.grad is not None
+    assert all(p.grad is None for n, p in net.named_parameters() if n.startswith("layers"))
+    assert all(p.grad is not None for n, p in free.named_parameters() if n.startswith("layers"))
+
+
+def test_pauses_do_not_count() -> None:
+    net = build(merge=1)
+    picture = torch.rand(1, 80, 100)
+    picture[:, :, 50:] -= 1  # 40 dB softer
+    weights = net._voiced(picture, 50)[0]
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights[:25].min() > 10 * weights[25:].max()
+    x = torch.randn(1, 50, 3)
+    loud = torch.cat([torch.ones(25), torch.zeros(25)])[None] / 25
+    mean, deviation = _statistics(x, loud)[0].split(3)
+    torch.testing.assert_close(mean, x[0, :25].mean(dim=0))
+    torch.testing.assert_close(deviation, x[0, :25].std(dim=0, correction=0), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_it_learns_and_ships(tmp_path: Path, frozen: bool) -> None:
+    net = build(frozen=frozen)
     wanted = preparation(seconds=1.0)
     learn(net, wanted)
     assert_ships(net, wanted, tmp_path)

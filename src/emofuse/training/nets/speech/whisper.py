@@ -1,14 +1,17 @@
-"""The first layers of Whisper's encoder, with a pooled head: an ear that knows speech.
+"""The first layers of Whisper's encoder, left as they are, and a linear head on what they hear.
 
 Whisper (Radford et al. 2022, arXiv:2212.04356, MIT) has heard 680,000 hours in all
 kinds of rooms. Its lower layers still hold how something was said; the upper ones
-keep what was said. Halving the tokens behind the stem halves the cost and loses
-little.
+keep what was said. Taught further on a few actors, they forget the rooms and voices
+that these do not have: a net whose layers were tuned on one corpus was half as good on
+another one as this. Halving the tokens behind the stem halves the cost and loses little.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,12 @@ from torch.nn import functional as F
 
 from ....errors import InputError
 from .. import NetKind
-from .mel_cnn import AttentiveStatistics
+from .base import SpeechNetBase
+
+NATS = 9.21
+"""Natural logarithm of power in one unit of the picture: the preparation's `scale`."""
+
+_SOFTNESS = 0.5  # nats: how gently a token stops to count
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +43,14 @@ class WhisperNetConfig:
         heads: attention heads of a layer.
         positions: longest sound in tokens of 20 ms.
         merge: how many tokens behind the stem are averaged into one.
-        dropout: probability of dropping a value in training.
+        voiced_db: tokens that are softer than the loudest by more than this do not count.
+        frozen: keep stem and layers as they were pretrained.
+        dropout: probability of dropping a value of the embedding in training.
         pretrained: file of an encoder's weights, see `load_encoder`; None starts from
-            nothing.
+            nothing, and then nothing should be frozen.
+
+    Raises:
+        ValueError: if a number is out of range.
     """
 
     labels: int = 7
@@ -47,6 +60,8 @@ class WhisperNetConfig:
     heads: int = 6
     positions: int = 400
     merge: int = 2
+    voiced_db: float = 25.0
+    frozen: bool = True
     dropout: float = 0.2
     pretrained: Path | None = None
 
@@ -55,59 +70,52 @@ class WhisperNetConfig:
             raise ValueError(
                 f"need a width that is a multiple of heads, layers and merge >= 1, got {self}"
             )
+        if not (self.voiced_db > 0 and 0 <= self.dropout < 1):
+            raise ValueError(f"need voiced_db > 0 and dropout in [0, 1), got {self}")
 
 
-class WhisperNet(nn.Module):
-    """Whisper's stem and first layers, a learned mix of them, attentive statistics pooling.
+class WhisperNet(SpeechNetBase):
+    """Whisper's stem and first layers; mean and deviation of every layer over what is voiced.
 
-    Takes log-mel pictures (batch, mels, frames) with a frame each 10 ms; gives
-    logits (batch, labels). The parameters of stem and layers have Whisper's names.
+    Takes log-mel pictures (batch, mels, frames) with a frame each 10 ms, `NATS` to a
+    unit; gives logits (batch, labels). The parameters of stem and layers have
+    Whisper's names.
     """
 
     def __init__(self, config: WhisperNetConfig) -> None:
         super().__init__()
         width = config.width
-        self.width = 2 * width
-        self.merge = config.merge
+        self.width = 2 * config.layers * width
+        self.merge, self.frozen = config.merge, config.frozen
+        self.softest = -config.voiced_db * math.log(10) / 10
         self.conv1 = nn.Conv1d(config.mels, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.embed_positions = nn.Embedding(config.positions, width)
-        self.layers = nn.ModuleList(
-            _Layer(width, config.heads, config.dropout / 2) for _ in range(config.layers)
-        )
-        self.mix = nn.Parameter(torch.zeros(config.layers + 1))
+        self.layers = nn.ModuleList(_Layer(width, config.heads) for _ in range(config.layers))
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(not (config.frozen and _is_whispers(name)))
         # A few of Whisper's channels are hundreds of times larger than the others, and the
-        # same for every sound: each channel is brought to one scale, or nothing is learnt.
-        self.scales = nn.ModuleList(
-            nn.BatchNorm1d(width, affine=False) for _ in range(config.layers + 1)
+        # same for every sound: each is brought to one scale, or nothing is learnt.
+        self.norm = nn.BatchNorm1d(self.width, affine=False)
+        self.classify = nn.Sequential(
+            nn.Dropout(config.dropout), nn.Linear(self.width, config.labels)
         )
-        self.pool = AttentiveStatistics(width)
-        self.norm = nn.BatchNorm1d(self.width)
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.width, config.labels)
 
     def embed(self, pictures: Tensor) -> Tensor:
-        """Return the pooled tokens, (batch, 2 * width)."""
-        x = self._tokens(pictures)
-        seen = [x]
-        for layer in self.layers:
-            x = layer(x)
-            seen.append(x)
-        share = self.mix.softmax(dim=0)
-        mixed = share[0] * self.scales[0](seen[0].float().transpose(1, 2))
-        for i in range(1, len(seen)):
-            mixed = mixed + share[i] * self.scales[i](seen[i].float().transpose(1, 2))
-        pooled: Tensor = self.norm(self.pool(mixed))
-        return pooled
+        """Return the pooled tokens, (batch, 2 * layers * width)."""
+        with self._unmoved():
+            x = self._tokens(pictures)
+            weights = self._voiced(pictures, x.shape[1])
+            pooled = []
+            for layer in self.layers:
+                x = layer(x)
+                pooled.append(_statistics(x.float(), weights))
+        normalised: Tensor = self.norm(torch.cat(pooled, dim=1))
+        return normalised
 
-    def classify(self, embedding: Tensor) -> Tensor:
-        """Return logits of pooled tokens."""
-        logits: Tensor = self.head(self.dropout(embedding))
-        return logits
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return logits."""
-        return self.classify(self.embed(pictures))
+    def _unmoved(self) -> AbstractContextManager[Any]:
+        """Spare the gradients of what does not learn."""
+        return torch.no_grad() if self.frozen and self.training else nullcontext()
 
     def _tokens(self, pictures: Tensor) -> Tensor:
         maps = F.gelu(self.conv2(F.gelu(self.conv1(pictures))))
@@ -117,23 +125,39 @@ class WhisperNet(nn.Module):
         x = (x + self.embed_positions.weight[-x.shape[1] :])[:, :count]
         return x.reshape(x.shape[0], count // self.merge, self.merge, -1).mean(dim=2)
 
+    def _voiced(self, pictures: Tensor, tokens: int) -> Tensor:
+        """How much each token counts, (batch, tokens): pauses say little, and that of the room."""
+        frames = 2 * self.merge
+        nats = (NATS * pictures.float())[:, :, : tokens * frames].unflatten(2, (tokens, frames))
+        loudness = nats.logsumexp(dim=3).logsumexp(dim=1)
+        below = loudness - loudness.amax(dim=1, keepdim=True)
+        counts = ((below - self.softest) / _SOFTNESS).sigmoid()
+        return counts / counts.sum(dim=1, keepdim=True)
+
+
+def _statistics(x: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean and deviation of tokens (batch, tokens, width): (batch, 2 * width)."""
+    mean = (weights.unsqueeze(2) * x).sum(dim=1)
+    variance = (weights.unsqueeze(2) * (x - mean.unsqueeze(1)) ** 2).sum(dim=1)
+    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
+
 
 class _Layer(nn.Module):
     """A transformer layer with its norms in front, as Whisper's."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.self_attn = _Attention(width, heads)
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, 4 * width)
         self.fc2 = nn.Linear(4 * width, width)
         self.final_layer_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, tokens, width) to the same shape."""
-        x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x)))
-        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
+        x = x + self.self_attn(self.self_attn_layer_norm(x))
+        moved: Tensor = x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return moved
 
 
 class _Attention(nn.Module):
@@ -264,7 +288,7 @@ WHISPER = NetKind(
         # whether the noise floor deceived it, and 40 dB is enough, has not been measured.
         "range_db": 40.0,
         "centre": -11.43,
-        "scale": 9.21,
+        "scale": NATS,
     },
 )
 """Kind of `WhisperNet`; the preparation gives pictures of the level that Whisper knows."""
