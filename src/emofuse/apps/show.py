@@ -17,6 +17,7 @@ from rich.text import Text
 from ..core.estimates import Modality
 from ..core.media import MediaKind
 from ..core.time import NS
+from ..models import figures
 from ..models.card import Card
 from ..models.store import Store, megabytes
 from ..sinks.summary import Person, Summary, describe, describe_doubt, person_name, short_clock
@@ -223,16 +224,16 @@ def cards(store: Store) -> Table:
 
 
 def key_metric(card: Card) -> str:
-    """Return the first figure of a card, which is its headline; empty if it has none."""
-    if not card.metrics:
-        return ""
-    m = card.metrics[0]
-    value = f"{m.value:.1%}" if 0 <= m.value <= 1 else f"{m.value:g}"
-    return f"{m.name} {value} on {m.corpus} {m.split}"
+    """Return the first figures of a card, which are its headline; empty if it has none."""
+    for row in figures.rows(card.metrics)[:1]:
+        measure, value = next(iter(row.values.items()))
+        return f"{figures.MEASURES[measure]} {value:.1%} on {row.name}"
+    return ""
 
 
 def card_mapping(card: Card, store: Store) -> dict[str, Any]:
     """Return what there is to know about a model as plain types."""
+    found = figures.rows(card.metrics)
     return {
         "id": card.id,
         "modality": card.modality.value,
@@ -257,6 +258,10 @@ def card_mapping(card: Card, store: Store) -> dict[str, Any]:
             }
             for m in card.metrics
         ],
+        "figures": {
+            "measures": {m: figures.MEASURES[m] for m in figures.measures(found)},
+            "rows": [{"on": r.name, "values": r.values, "how": r.protocol} for r in found],
+        },
         "files": [
             {"name": f.name, "sha256": f.sha256, "bytes": f.bytes, "url": f.url}
             for f in card.files.values()
@@ -279,16 +284,37 @@ def card(card: Card, store: Store) -> RenderableType:
         ("Size", f"{megabytes(card.bytes)}, {store.whereabouts(card).value}"),
         *(("Trained on", _corpus(c.name, c.licence, c.used)) for c in card.data),
     ]
-    for m in card.metrics:
-        value = f"{m.value:.1%}" if 0 <= m.value <= 1 else f"{m.value:g}"
-        seeds = "one seed" if m.seeds == 1 else f"{m.seeds} seeds"
-        rows.append(("Measured", f"{m.name} {value} on {m.corpus} {m.split} ({seeds})"))
-        rows.append(("", f"{m.protocol}; again with: {m.command}" if m.command else m.protocol))
     rows.extend(("File", f"{f.name}  sha256 {f.sha256}") for f in card.files.values())
     rows.extend(("Note", note) for note in card.notes)
     for name, value in rows:
         table.add_row(name, Text(value))
-    return table
+    return Group(table, *_measured(card)) if card.metrics else table
+
+
+def _measured(card: Card) -> Iterator[RenderableType]:
+    """Show a card's figures as a table, then how they came about."""
+    found = figures.rows(card.metrics)
+    shown = figures.measures(found)
+    how = list(dict.fromkeys(row.protocol for row in found))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Measured on", ratio=1)
+    for measure in shown:
+        table.add_column(figures.MEASURES[measure], justify="right", no_wrap=True)
+    table.add_column("How", style="dim", justify="right", no_wrap=True)
+    for row in found:
+        values = [f"{row.values[m]:.1%}" if m in row.values else "" for m in shown]
+        table.add_row(Text(row.name), *values, str(how.index(row.protocol) + 1))
+    yield from ("", table, "")
+    notes = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    notes.add_column(style="dim", justify="right", no_wrap=True)
+    notes.add_column(ratio=1)
+    for number, protocol in enumerate(how, start=1):
+        notes.add_row(str(number), Text(protocol))
+    seeds = sorted({m.seeds for m in card.metrics})
+    notes.add_row("", Text(f"Trainings behind each figure: {', '.join(map(str, seeds))}."))
+    for command in dict.fromkeys(m.command for m in card.metrics if m.command):
+        notes.add_row("", Text(f"Again with: {command}"))
+    yield notes
 
 
 _MARKS = {Status.WORKS: ("✓", "green"), Status.ABSENT: ("–", "dim"), Status.FAILS: ("✗", "red")}

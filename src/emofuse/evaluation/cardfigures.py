@@ -70,7 +70,7 @@ def metric_rows(found: Evaluation, seeds: int = 1, command: str = "") -> tuple[M
 
 
 def update_card(path: Path, rows: Sequence[Metric]) -> None:
-    """Replace a card's figures of the same corpus, split and name, and add the new ones.
+    """Replace a card's figures of the same corpus, split and name, and put the new ones first.
 
     Everything else in the file stays as it is written. The file is replaced at once,
     after the new one was read as a card.
@@ -82,7 +82,9 @@ def update_card(path: Path, rows: Sequence[Metric]) -> None:
     before = read_card(path)
     new = {(m.corpus, m.split, m.name) for m in rows}
     kept = [b for b in _blocks(path.read_text(encoding="utf-8")) if _key(b) not in new]
-    text = "".join(kept).rstrip("\n") + "\n" + "".join(map(_written, rows))
+    first = next((i for i, b in enumerate(kept) if _key(b) is not None), len(kept))
+    head, rest = "".join(kept[:first]).rstrip("\n") + "\n", "".join(kept[first:])
+    text = head + "".join(map(_written, rows)) + (f"\n{rest}" if rest else "")
     part = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
         part.write_text(text, encoding="utf-8")

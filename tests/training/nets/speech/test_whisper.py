@@ -146,9 +146,9 @@ def test_pauses_do_not_count() -> None:
     torch.testing.assert_close(deviation, x[0, :25].std(dim=0, correction=0), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_it_learns_and_ships(tmp_path: Path, frozen: bool) -> None:
-    net = build(frozen=frozen)
+@pytest.mark.parametrize("more", [{"frozen": False}, {"hidden": 0}, {"hidden": 32}], ids=str)
+def test_it_learns_and_ships(tmp_path: Path, more: dict[str, Any]) -> None:
+    net = build(**more)
     wanted = preparation(seconds=1.0)
     learn(net, wanted)
     assert_ships(net, wanted, tmp_path)

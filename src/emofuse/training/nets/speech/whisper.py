@@ -1,4 +1,4 @@
-"""The first layers of Whisper's encoder, left as they are, and a linear head on what they hear.
+"""The first layers of Whisper's encoder, left as they are, and a small head on what they hear.
 
 Whisper (Radford et al. 2022, arXiv:2212.04356, MIT) has heard 680,000 hours in all
 kinds of rooms. Its lower layers still hold how something was said; the upper ones
@@ -45,7 +45,9 @@ class WhisperNetConfig:
         merge: how many tokens behind the stem are averaged into one.
         voiced_db: tokens that are softer than the loudest by more than this do not count.
         frozen: keep stem and layers as they were pretrained.
-        dropout: probability of dropping a value of the embedding in training.
+        hidden: size of the head's hidden layer; 0: the head is linear.
+        dropout: probability of dropping a hidden value in training; values of the
+            embedding are dropped less than half as often.
         pretrained: file of an encoder's weights, see `load_encoder`; None starts from
             nothing, and then nothing should be frozen.
 
@@ -62,7 +64,8 @@ class WhisperNetConfig:
     merge: int = 2
     voiced_db: float = 25.0
     frozen: bool = True
-    dropout: float = 0.2
+    hidden: int = 256
+    dropout: float = 0.5
     pretrained: Path | None = None
 
     def __post_init__(self) -> None:
@@ -70,8 +73,8 @@ class WhisperNetConfig:
             raise ValueError(
                 f"need a width that is a multiple of heads, layers and merge >= 1, got {self}"
             )
-        if not (self.voiced_db > 0 and 0 <= self.dropout < 1):
-            raise ValueError(f"need voiced_db > 0 and dropout in [0, 1), got {self}")
+        if not (self.voiced_db > 0 and self.hidden >= 0 and 0 <= self.dropout < 1):
+            raise ValueError(f"need voiced_db > 0, hidden >= 0 and dropout in [0, 1), got {self}")
 
 
 class WhisperNet(SpeechNetBase):
@@ -97,9 +100,7 @@ class WhisperNet(SpeechNetBase):
         # A few of Whisper's channels are hundreds of times larger than the others, and the
         # same for every sound: each is brought to one scale, or nothing is learnt.
         self.norm = nn.BatchNorm1d(self.width, affine=False)
-        self.classify = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(self.width, config.labels)
-        )
+        self.classify = _head(self.width, config)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, (batch, 2 * layers * width)."""
@@ -133,6 +134,19 @@ class WhisperNet(SpeechNetBase):
         below = loudness - loudness.amax(dim=1, keepdim=True)
         counts = ((below - self.softest) / _SOFTNESS).sigmoid()
         return counts / counts.sum(dim=1, keepdim=True)
+
+
+def _head(width: int, config: WhisperNetConfig) -> nn.Sequential:
+    """Make a perceptron of one hidden layer, or of none."""
+    layers: list[nn.Module] = [nn.Dropout(0.4 * config.dropout)]
+    if config.hidden:
+        layers += [
+            nn.Linear(width, config.hidden),
+            nn.BatchNorm1d(config.hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+        ]
+    return nn.Sequential(*layers, nn.Linear(config.hidden or width, config.labels))
 
 
 def _statistics(x: Tensor, weights: Tensor) -> Tensor:

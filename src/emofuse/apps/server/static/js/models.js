@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { el, honest } from "./dom.js";
 import { NAMES, bytes } from "./format.js";
 
-const METRICS = { uar: "mean recall (UAR)", wa: "accuracy", accuracy: "accuracy", f1: "F1", macro_f1: "macro F1", ece: "calibration error (ECE)" };
+const LONG = { UAR: "mean recall of the labels", ECE: "expected calibration error: how far confidence and correctness are apart" };
 
 export class Models {
   constructor() {
@@ -33,20 +33,26 @@ export class Models {
   key() { return false; }
 }
 
-function value({ name, value: v }) {
-  return typeof v === "number" ? (v >= 0 && v <= 1 ? `${(100 * v).toFixed(1)}\u00a0%` : String(Number(v.toPrecision(4)))) : String(v ?? name);
+/** What a model was measured on, a row each; how, as a note that several rows may share. */
+function figures({ measures, rows }) {
+  const notes = [...new Set(rows.map((row) => row.how))];
+  const heads = Object.values(measures).map((name) => el("th", { scope: "col", class: "num", textContent: name, title: LONG[name] ?? name }));
+  const body = rows.map(({ on, values, how }) => el("tr", {}, el("th", { scope: "row", textContent: on }),
+    ...Object.keys(measures).map((m) => el("td", { class: "num", textContent: m in values ? `${(100 * values[m]).toFixed(1)}\u00a0%` : "" })),
+    el("td", { class: "num small", title: how }, el("sup", { textContent: notes.indexOf(how) + 1 }))));
+  return el("details", {}, el("summary", { textContent: "Measured" }),
+    el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col", textContent: "on" }), ...heads, el("th", { scope: "col", class: "num", textContent: "how" }))), el("tbody", {}, ...body))),
+    el("ol", { class: "limits small" }, ...notes.map((note) => el("li", { textContent: note }))));
 }
 
 function card(model) {
-  const rows = model.metrics.map((m) => el("tr", {}, el("th", { scope: "row", textContent: METRICS[m.name] ?? m.name }),
-    el("td", { class: "num", textContent: value(m) }), el("td", { textContent: [m.corpus, m.split].filter(Boolean).join(", ") }), el("td", { class: "small", textContent: m.protocol ?? "" })));
   const facts = [model.licence, model.bytes ? bytes(model.bytes) : null, model.where].filter(Boolean).join(" · ");
   return el("article", { class: "card model" },
     el("header", {}, el("span", { class: "kind", textContent: NAMES[model.modality] ?? model.modality }), el("h3", { textContent: model.id })),
     el("p", { textContent: model.summary }), el("p", { class: "small", textContent: facts }),
     model.labels?.length ? el("p", { class: "small", textContent: `says: ${model.labels.join(", ")}` }) : null,
     model.notes?.length ? el("div", {}, el("h4", { textContent: "How it was made, and what to expect" }), el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
-    rows.length ? el("details", {}, el("summary", { textContent: "Measured" }), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["figure", "value", "on", "how"].map((name) => el("th", { scope: "col", textContent: name })))), el("tbody", {}, ...rows)))) : null,
+    model.figures.rows.length ? figures(model.figures) : null,
     model.data?.length ? el("details", {}, el("summary", { textContent: "What it learnt from, and licences" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
       el("li", {}, el("b", { textContent: d.name }), [d.licence, d.used, d.citation].filter(Boolean).map((text) => ` · ${text}`).join(""))))) : null,
     model.files?.length ? el("details", {}, el("summary", { textContent: "Files" }), el("ul", { class: "limits files" }, ...model.files.map((f) =>
