@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emofuse.analyzer import AnalyzerConfig
-from emofuse.apps.config import Flag, read, read_config, to_mapping, to_yaml
+from emofuse.apps.config import Flag, read, read_config, settings, to_mapping, to_yaml
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
 from emofuse.fusion.rules import Strategy
@@ -175,8 +175,8 @@ def test_printed_settings_can_be_read_again(tmp_path: Path) -> None:
             AnalyzerConfig().fusion, strategy=Strategy.WEIGHTED, weights={Modality.FACE: 0.7}
         ),
     )
-    for settings in (AnalyzerConfig(), config):
-        assert read_config(write(tmp_path, to_yaml(settings))) == settings
+    for each in (AnalyzerConfig(), config):
+        assert read_config(write(tmp_path, to_yaml(each))) == each
 
 
 def test_every_setting_is_printed_and_explained() -> None:
@@ -193,3 +193,24 @@ def test_a_component_refuses_in_its_own_words(tmp_path: Path) -> None:
         read_config(write(tmp_path, "fps: -1"))
     with pytest.raises(InputError, match="at least one of face, speech and words"):
         read_config(write(tmp_path, "modalities: []"))
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    folds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    items: tuple[Item, ...] = ()
+
+
+def test_an_element_of_a_list_is_set_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, "items: [{name: a}, {name: b, folds: [1]}]")
+    found = read(Listing, path, settings(["items.1.folds=[2, 3]", "items.0.name=c"]))
+    assert found == Listing((Item("c"), Item("b", (2, 3))))
+    with pytest.raises(InputError, match=r"cannot set items\.2\.name: the file's list has no such"):
+        read(Listing, path, settings(["items.2.name=c"]))
+    with pytest.raises(InputError, match=r"cannot set items\.last"):
+        read(Listing, path, settings(["items.last=c"]))

@@ -201,12 +201,24 @@ def _without_empty_sections(kind: Any, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put(tree: dict[str, Any], key: list[str], value: Any) -> None:
-    """Set a nested value, making sections on the way."""
+    """Set a nested value, making sections on the way; of a list, a number names an element."""
+    place: Any = tree
     for part in key[:-1]:
-        if not isinstance(tree.get(part), dict):
-            tree[part] = {}
-        tree = tree[part]
-    tree[key[-1]] = value
+        if isinstance(place, list) and part.isdecimal() and int(part) < len(place):
+            place = place[int(part)]
+            continue
+        if not isinstance(place, dict):
+            break
+        if not isinstance(place.get(part), dict | list):
+            place[part] = {}
+        place = place[part]
+    last = key[-1]
+    if isinstance(place, list) and last.isdecimal() and int(last) < len(place):
+        place[int(last)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise InputError(f"cannot set {'.'.join(key)}: the file's list has no such element")
 
 
 def _message(kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag]) -> str:
