@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
 
+from emofuse.errors import InputError  # noqa: E402
 from emofuse.evaluation.speech import (  # noqa: E402
     LABELS,
     Answers,
@@ -23,8 +26,10 @@ from emofuse.evaluation.speech import (  # noqa: E402
 from emofuse.models.card import Calibration, read_card  # noqa: E402
 from emofuse.models.golden import read_golden, replay  # noqa: E402
 from emofuse.speech.recognise import Preparation, SpeechRecogniser  # noqa: E402
-from emofuse.training.loop import LoopConfig, Optimiser  # noqa: E402
+from emofuse.training.checkpoint import read_tensors  # noqa: E402
+from emofuse.training.loop import STATE, LoopConfig, Optimiser, fit  # noqa: E402
 from emofuse.training.nets.speech.mel_cnn import SpeechNet  # noqa: E402
+from emofuse.training.nets.speech.whisper import WhisperNet  # noqa: E402
 from emofuse.training.samples import TargetConfig  # noqa: E402
 from emofuse.training.sound import (  # noqa: E402
     Augment,
@@ -257,3 +262,64 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         SoundAugmentation(noise=1.5)
     with pytest.raises(ValueError, match="shares"):
         TargetConfig(teacher=-1)
+
+
+@pytest.fixture
+def frozen(config: SpeechTraining, tmp_path: Path) -> SpeechTraining:
+    """A small Whisper that does not learn and hears two copies of each clip."""
+    sizes = {"width": 32, "heads": 2, "layers": 1, "hidden": 16, "dropout": 0.1}
+    loop = replace(config.loop, epochs=4, lr=2e-2)
+    return replace(
+        config, run=tmp_path / "run", net={"name": "whisper", **sizes}, copies=2, loop=loop
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_frozen_encoder_is_asked_once(
+    frozen: SpeechTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four epochs only two are heard; the shipped model hears for itself again."""
+    asked = []
+    listen = WhisperNet.listen
+
+    def counted(net: WhisperNet, pictures: torch.Tensor) -> torch.Tensor:
+        if not torch.compiler.is_exporting():
+            asked.append(len(pictures))
+        return listen(net, pictures)
+
+    monkeypatch.setattr(WhisperNet, "listen", counted)
+    trainer = SpeechTrainer(frozen)
+    fit(trainer.task(), frozen.loop, frozen.run)
+    learnt, chosen = sum(map(len, trainer.learn)), sum(len(rows) for rows, _ in trainer.rows)
+    assert sum(asked) == 2 * learnt + chosen
+    monkeypatch.undo()
+    card = trainer.ship()
+    recogniser = SpeechRecogniser(card, {r: frozen.model / f.name for r, f in card.files.items()})
+    rows = [recogniser.prepare(voice(PITCH[e], 99)) for e in ("ANG", "SAD")]
+    angry, sad = recogniser.logits(rows)[:, LABELS.index("angry")]
+    assert angry > sad
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_copies_are_the_same_after_an_interruption(frozen: SpeechTraining) -> None:
+    fit(SpeechTrainer(frozen).task(), frozen.loop, frozen.run)
+    whole, _ = read_tensors(frozen.run / STATE, "cpu")
+    broken = replace(frozen, run=frozen.run.parent / "broken")
+
+    def stop(figures: Mapping[str, float]) -> None:
+        if figures["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(SpeechTrainer(broken).task(), broken.loop, broken.run, stop)
+    fit(SpeechTrainer(broken).task(), broken.loop, broken.run)
+    again, _ = read_tensors(broken.run / STATE, "cpu")
+    for name in whole:
+        torch.testing.assert_close(again[name], whole[name], msg=name)
+
+
+def test_an_encoder_that_learns_is_asked_anew(config: SpeechTraining, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="what mel-cnn hears changes while it learns"):
+        SpeechTrainer(replace(config, run=tmp_path, copies=2)).task()
+    with pytest.raises(ValueError, match="need copies >= 0"):
+        replace(config, copies=-1)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ..core.estimates import Modality
 from ..corpora.manifest import Entry
@@ -25,11 +27,13 @@ from ..models.recogniser import OnnxRecogniser
 from ..sources.audio import read_audio
 from ..speech.recognise import Preparation, SpeechRecogniser, prepare
 from . import trainer
-from .loop import Batch, LoopConfig, Optimiser
+from .export import Answering
+from .heard import Heard
+from .loop import Batch, LoopConfig, Optimiser, Task
 from .samples import CorpusChoice, Samples, TargetConfig, drawn
 from .sound import Augment, Clip, SoundAugmentation, Waveform
 from .teacher import TeacherChoice
-from .trainer import Batches, Trainer, Training
+from .trainer import Batches, Trainer, Training, averaged
 
 
 def _default_loop() -> LoopConfig:
@@ -60,6 +64,9 @@ class SpeechTraining(Training):
         targets: what it is taught; `votes` is the share of the crowd's vote on the
             voice in CREMA-D's targets, `teacher` the teacher's share in RAVDESS'.
         augment: how sound is changed.
+        copies: how many changed copies of each clip an encoder that is frozen hears;
+            epochs draw from them, see `heard.Heard`. 0: it hears every clip anew in
+            each epoch, as an encoder that learns must.
         loop: how it is trained.
 
     See `Training` for the rest.
@@ -75,9 +82,12 @@ class SpeechTraining(Training):
     noise: Path | None = None
     teacher: Path | None = None
     augment: SoundAugmentation = field(default_factory=SoundAugmentation)
+    copies: int = 0
 
     def __post_init__(self) -> None:
         Training.__post_init__(self)
+        if self.copies < 0:
+            raise ValueError(f"need copies >= 0, got {self.copies}")
         if self.teacher is not None and self.corpora:
             raise ValueError("teacher: with corpora, name it at the corpus that it is about")
 
@@ -128,9 +138,14 @@ class SpeechTrainer(Trainer[Clip]):
         config = self.config
         augment = Augment(config.augment, self.preparation, config.noise)
 
-        def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
+        def batches(epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
+            if self.heard is not None:
+                self.heard.grow(min(config.copies, epoch + 1))
             for places in drawn(learn, config.batch, rng):
-                rows = np.stack([augment(learn[k].media[i], rng) for k, i in places])
+                if self.heard is not None:
+                    rows = self.heard.draw(places, rng)
+                else:
+                    rows = np.stack([augment(learn[k].media[i], rng) for k, i in places])
                 target = np.stack([learn[k].target[i] for k, i in places])
                 known = np.stack([learn[k].known[i] for k, i in places])
                 if rng.random() < config.augment.mixup:
@@ -138,6 +153,48 @@ class SpeechTrainer(Trainer[Clip]):
                 yield Batch((self.tensor(rows),), torch.from_numpy(target), torch.from_numpy(known))
 
         return batches
+
+    @cached_property
+    def heard(self) -> Heard | None:
+        """What a frozen encoder hears, if it is to be asked only once."""
+        if not self.config.copies:
+            return None
+        net = self.new_net().to(self.config.loop.place)
+        if not getattr(net, "fixed", False):
+            raise InputError(
+                f"copies: got {self.config.copies}, but what {self.plan.kind.name} hears changes "
+                "while it learns; freeze its encoder (net.frozen or net.freeze) or leave it out"
+            )
+        config = self.config
+        augment = Augment(config.augment, self.preparation, config.noise)
+        return Heard(net, self.learn, augment, config.loop.seed, config.loop.bf16)
+
+    @cached_property
+    def _chosen(self) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """What the frozen encoder hears in the validation samples."""
+        assert self.heard is not None
+        return [(self.heard.listen(rows), owner) for rows, owner in self.rows]
+
+    def task(self) -> Task:
+        """Put together what `fit` needs."""
+        task = super().task()
+        if self.heard is not None:
+            task.net.reminded = True  # type: ignore[assignment]
+        return task
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Measure a net on the validation samples."""
+        if self.heard is None:
+            return super().validate(net)
+        place = self.config.loop.place
+        fold = None if self.fold is None else torch.from_numpy(self.fold)
+        shipped = Answering(net, fold).to(place)
+        found = []
+        with torch.inference_mode():
+            for heard, owner in self._chosen:
+                logits = net(torch.from_numpy(heard).to(place))
+                found.append(averaged(shipped.answer(logits).cpu().numpy(), owner))
+        return self.measure(found)
 
     def pieces(self, medium: Clip) -> list[Any]:
         """Return the voiced part of the clip; its middle, if that is too long."""

@@ -9,11 +9,19 @@ from torch import Tensor, nn
 class SpeechNetBase(nn.Module):
     """A net of two halves: prepared sound → embedding → logits.
 
-    Subclasses write `embed` and set `classify` (a module) and `width`.
+    Subclasses write `embed` and set `classify` (a module) and `width`. Those with an
+    encoder that does not learn say so (`fixed`): what it hears in a sound, which is
+    most of the work, may then be kept and learnt from again and again.
     """
 
     width: int
     """Size of the embedding."""
+
+    fixed: bool = False
+    """Whether `listen` stays the same however long the net is trained."""
+
+    reminded: bool = False
+    """Whether `forward` is given what `listen` gave, instead of sound."""
 
     classify: nn.Module
     """Turns embeddings (batch, width) into logits (batch, labels)."""
@@ -22,9 +30,18 @@ class SpeechNetBase(nn.Module):
         """Return embeddings (batch, width) of what `speech.recognise.prepare` makes."""
         raise NotImplementedError
 
+    def listen(self, sound: Tensor) -> Tensor:
+        """Return what the encoder hears, (batch, values), before anything is learnt from it."""
+        return self.embed(sound)
+
+    def settle(self, heard: Tensor) -> Tensor:
+        """Turn what `listen` gives into the embedding."""
+        return heard
+
     def forward(self, sound: Tensor) -> Tensor:
         """Return logits (batch, labels) of what `speech.recognise.prepare` makes."""
-        logits: Tensor = self.classify(self.embed(sound))
+        embedding = self.settle(sound) if self.reminded else self.embed(sound)
+        logits: Tensor = self.classify(embedding)
         return logits
 
 

@@ -89,7 +89,7 @@ class WhisperNet(SpeechNetBase):
         super().__init__()
         width = config.width
         self.width = 2 * config.layers * width
-        self.merge, self.frozen = config.merge, config.frozen
+        self.merge, self.fixed = config.merge, config.frozen
         self.softest = -config.voiced_db * math.log(10) / 10
         self.conv1 = nn.Conv1d(config.mels, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
@@ -103,6 +103,15 @@ class WhisperNet(SpeechNetBase):
         self.classify = _head(self.width, config)
 
     def embed(self, pictures: Tensor) -> Tensor:
+        """Return the pooled tokens, each value at one scale, (batch, 2 * layers * width)."""
+        return self.settle(self.listen(pictures))
+
+    def settle(self, heard: Tensor) -> Tensor:
+        """Bring each value to one scale."""
+        normalised: Tensor = self.norm(heard)
+        return normalised
+
+    def listen(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, (batch, 2 * layers * width)."""
         with self._unmoved():
             x = self._tokens(pictures)
@@ -111,12 +120,11 @@ class WhisperNet(SpeechNetBase):
             for layer in self.layers:
                 x = layer(x)
                 pooled.append(_statistics(x.float(), weights))
-        normalised: Tensor = self.norm(torch.cat(pooled, dim=1))
-        return normalised
+        return torch.cat(pooled, dim=1)
 
     def _unmoved(self) -> AbstractContextManager[Any]:
         """Spare the gradients of what does not learn."""
-        return torch.no_grad() if self.frozen and self.training else nullcontext()
+        return torch.no_grad() if self.fixed and self.training else nullcontext()
 
     def _tokens(self, pictures: Tensor) -> Tensor:
         maps = F.gelu(self.conv2(F.gelu(self.conv1(pictures))))
