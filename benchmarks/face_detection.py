@@ -53,7 +53,7 @@ def main() -> None:
     """Measure and write ``benchmarks/results/face_detection.json``."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpora", type=Path, help="folder with images/ and face-photos.csv")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS / "face-detector-v1.onnx")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS / "face-detector-v2.onnx")
     parser.add_argument("--haar", action="store_true", help="compare variants of Haar, too")
     arguments = parser.parse_args()
     root = data_root()

@@ -410,7 +410,7 @@ class Analyzer:
         if self.config.face.detector is DetectorName.HAAR:
             return HaarDetector()
         if self.config.face.detector is DetectorName.COMPACT:
-            card = self._store.card("face-detector-v1")
+            card = self._store.card("face-detector-v2")
             return CompactDetector(self._store.files(card)["weights"])
         return YunetDetector(self._store.files(self._store.card("yunet-2023mar"))["weights"])
 

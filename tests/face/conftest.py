@@ -29,5 +29,5 @@ def detector(request: pytest.FixtureRequest) -> Detector:
     if request.param is DetectorName.HAAR:
         return HaarDetector()
     if request.param is DetectorName.COMPACT:
-        return CompactDetector(WEIGHTS / "face-detector-v1.onnx")
+        return CompactDetector(WEIGHTS / "face-detector-v2.onnx")
     return YunetDetector(request.getfixturevalue("yunet_weights"))

@@ -24,7 +24,7 @@ from emofuse.face.detect import (
 from emofuse.models.runtime import Session
 from emofuse.models.store import WEIGHTS, Store, Whereabouts
 
-COMPACT = WEIGHTS / "face-detector-v1.onnx"
+COMPACT = WEIGHTS / "face-detector-v2.onnx"
 
 FACE = (30.0, 30.0, 140.0, 145.0)
 """Where the portrait's face is, roughly."""
@@ -149,7 +149,7 @@ def test_another_model_is_not_taken_for_yunet(shared: Path) -> None:
 
 def test_the_embedded_detector_is_small_and_says_where_it_comes_from() -> None:
     store = Store(folders=[])
-    card = store.card("face-detector-v1")
+    card = store.card("face-detector-v2")
     assert store.whereabouts(card) is Whereabouts.EMBEDDED
     assert card.bytes <= 300_000
     assert any("YuNet" in note for note in card.notes)

@@ -29,7 +29,7 @@ from emofuse.speech.recognise import Preparation, SpeechRecogniser  # noqa: E402
 from emofuse.training.checkpoint import read_tensors  # noqa: E402
 from emofuse.training.loop import STATE, LoopConfig, Optimiser, fit  # noqa: E402
 from emofuse.training.nets.speech.mel_cnn import SpeechNet  # noqa: E402
-from emofuse.training.nets.speech.whisper import WhisperNet  # noqa: E402
+from emofuse.training.nets.speech.whisper import WhisperProbe  # noqa: E402
 from emofuse.training.samples import TargetConfig  # noqa: E402
 from emofuse.training.sound import (  # noqa: E402
     Augment,
@@ -270,7 +270,7 @@ def frozen(config: SpeechTraining, tmp_path: Path) -> SpeechTraining:
     sizes = {"width": 32, "heads": 2, "layers": 1, "hidden": 16, "dropout": 0.1}
     loop = replace(config.loop, epochs=4, lr=2e-2)
     return replace(
-        config, run=tmp_path / "run", net={"name": "whisper", **sizes}, copies=2, loop=loop
+        config, run=tmp_path / "run", net={"name": "whisper-probe", **sizes}, copies=2, loop=loop
     )
 
 
@@ -280,14 +280,14 @@ def test_a_frozen_encoder_is_asked_once(
 ) -> None:
     """Of four epochs only two are heard; the shipped model hears for itself again."""
     asked = []
-    listen = WhisperNet.listen
+    listen = WhisperProbe.listen
 
-    def counted(net: WhisperNet, pictures: torch.Tensor) -> torch.Tensor:
+    def counted(net: WhisperProbe, pictures: torch.Tensor) -> torch.Tensor:
         if not torch.compiler.is_exporting():
             asked.append(len(pictures))
         return listen(net, pictures)
 
-    monkeypatch.setattr(WhisperNet, "listen", counted)
+    monkeypatch.setattr(WhisperProbe, "listen", counted)
     trainer = SpeechTrainer(frozen)
     fit(trainer.task(), frozen.loop, frozen.run)
     learnt, chosen = sum(map(len, trainer.learn)), sum(len(rows) for rows, _ in trainer.rows)

@@ -215,7 +215,7 @@ def _compact() -> str:
     from ..face.detect import CompactDetector
 
     store = Store()
-    return _look(CompactDetector(store.files(store.card("face-detector-v1"))["weights"]))
+    return _look(CompactDetector(store.files(store.card("face-detector-v2"))["weights"]))
 
 
 def _look(detector: Detector) -> str:

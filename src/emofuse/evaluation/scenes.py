@@ -28,7 +28,7 @@ from ..models.store import Store
 from ..sources.file import open_source
 
 _SCENES = frozenset({"groupemow", "vgaf", "ckplus"})
-_CARDS = {DetectorName.COMPACT: "face-detector-v1", DetectorName.YUNET: "yunet-2023mar"}
+_CARDS = {DetectorName.COMPACT: "face-detector-v2", DetectorName.YUNET: "yunet-2023mar"}
 
 Crops = tuple[tuple[NDArray[np.uint8], float], ...]
 """Faces of one sample: RGB uint8 crops and their quality in (0, 1]."""

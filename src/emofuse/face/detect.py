@@ -234,7 +234,7 @@ class CompactConfig:
 
     side: int = 640
     again: float = 3.0
-    min_score: float = 0.7
+    min_score: float = 0.73
 
     def __post_init__(self) -> None:
         if self.side < 32 or self.again < 1 or not 0 < self.min_score < 1:
@@ -244,14 +244,14 @@ class CompactConfig:
 
 
 class CompactDetector:
-    """The embedded detector: 0.14 M parameters, five landmarks, any size of picture.
+    """The embedded detector: 0.2 M parameters, five landmarks, any size of picture.
 
     Each cell of three grids (8, 16 and 32 pixels apart) says how well the box that
     it draws would fit a face; of boxes that overlap the surest is kept.
     `emofuse.training.detector` made it.
 
     Args:
-        path: weights of the card ``face-detector-v1``.
+        path: weights of the card ``face-detector-v2``.
         config: how it looks.
         threads: intra-op threads.
 

@@ -74,7 +74,7 @@ class DetectorTraining:
         ValueError: if a number is out of range.
     """
 
-    id: str = "face-detector-v1"
+    id: str = "face-detector-v2"
     faces: tuple[Faces, ...] = ()
     teacher: Path | None = None
     init: Path | None = None

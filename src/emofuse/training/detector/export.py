@@ -238,12 +238,13 @@ def _card_fields(
         "licence": "research use only (as the photos that it was trained on)",
         "notes": [
             "Finds faces and says where eyes, nose and mouth are; it reads no expressions.",
-            "Distilled: its truth is what YuNet 2023mar (MIT) found on larger versions of the "
-            "photos. It repeats YuNet's mistakes, and the figures measure agreement with it.",
-            "Trained once (one seed) on a few thousand photos from the web, many of them of "
-            "masked or dark-skinned people; no film was learnt from. It misses most profiles "
-            "and small faces in crowds, and takes some round things, a clock say, for faces.",
-            "Training was short (about an hour on a share of a core) and still improving.",
+            "Distilled: its truth is what YuNet 2023mar (MIT) says of every cell of made scenes, "
+            "and what it found on larger versions of the photos. It repeats YuNet's mistakes, and "
+            "the figures measure agreement with it.",
+            "Trained once (one seed) on scenes made of a few thousand photos from the web, many of "
+            "them of masked or dark-skinned people; no film was learnt from. In old film and in "
+            "crowds it misses faces and now and then takes other things, a clock say, for some.",
+            "The score from which on a find counts was chosen on photos kept for that.",
         ],
         "preparation": {
             "side": config.side,

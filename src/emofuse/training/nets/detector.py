@@ -36,8 +36,8 @@ class DetectorNetConfig:
         ValueError: if there are not four widths and four numbers of blocks.
     """
 
-    widths: tuple[int, ...] = (32, 64, 96, 128)
-    blocks: tuple[int, ...] = (1, 2, 3, 2)
+    widths: tuple[int, ...] = (32, 64, 112, 160)
+    blocks: tuple[int, ...] = (0, 2, 3, 3)
     features: int = 48
 
     def __post_init__(self) -> None:

@@ -26,9 +26,9 @@ from emofuse.training.shrink import shrink  # noqa: E402
 SIZES = {"width": 64, "heads": 2, "layers": 2, "positions": 150, "dropout": 0.0}
 
 
-def build(**more: Any) -> Any:
+def build(name: str = "whisper", **more: Any) -> Any:
     torch.manual_seed(1)
-    found = kind(Modality.SPEECH, "whisper")
+    found = kind(Modality.SPEECH, name)
     return found.build(found.config(labels=4, **{**SIZES, **more})).eval()
 
 
@@ -123,17 +123,18 @@ def test_merging_halves_the_tokens() -> None:
         torch.testing.assert_close(half, (whole[:, 0:148:2] + whole[:, 1:148:2]) / 2)
 
 
-def test_what_is_frozen_does_not_learn() -> None:
-    net, free = build().train(), build(frozen=False).train()
-    for each in (net, free):
-        each(torch.randn(4, 80, 100)).square().sum().backward()
-        assert each.classify[1].weight.grad is not None
-    assert all(p.grad is None for n, p in net.named_parameters() if n.startswith("layers"))
-    assert all(p.grad is not None for n, p in free.named_parameters() if n.startswith("layers"))
+def test_a_probe_leaves_the_ear_as_it_is() -> None:
+    for name, learns in (("whisper", True), ("whisper-probe", False)):
+        net = build(name).train()
+        net(torch.randn(4, 80, 100)).square().sum().backward()
+        ear = [p for n, p in net.named_parameters() if n.startswith(("conv", "embed", "layers"))]
+        assert all((p.grad is not None) == learns for p in ear)
+        assert net.classify[1].weight.grad is not None
+        assert net.fixed != learns
 
 
 def test_pauses_do_not_count() -> None:
-    net = build(merge=1)
+    net = build("whisper-probe", merge=1)
     picture = torch.rand(1, 80, 100)
     picture[:, :, 50:] -= 1  # 40 dB softer
     weights = net._voiced(picture, 50)[0]
@@ -146,9 +147,13 @@ def test_pauses_do_not_count() -> None:
     torch.testing.assert_close(deviation, x[0, :25].std(dim=0, correction=0), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("more", [{"frozen": False}, {"hidden": 0}, {"hidden": 32}], ids=str)
-def test_it_learns_and_ships(tmp_path: Path, more: dict[str, Any]) -> None:
-    net = build(**more)
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("whisper", {}), ("whisper-probe", {"hidden": 0}), ("whisper-probe", {"hidden": 32})],
+    ids=str,
+)
+def test_it_learns_and_ships(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
+    net = build(name, **more)
     wanted = preparation(seconds=1.0)
     learn(net, wanted)
     assert_ships(net, wanted, tmp_path)

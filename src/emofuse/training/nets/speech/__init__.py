@@ -8,5 +8,6 @@ KINDS: dict[str, str] = {
     "mfcc-cnn": "mfcc_cnn:MFCC_CNN",
     "wav2vec2": "wav2vec2:WAV2VEC2",
     "whisper": "whisper:WHISPER",
+    "whisper-probe": "whisper:PROBE",
     "yamnet": "yamnet:YAMNET",
 }

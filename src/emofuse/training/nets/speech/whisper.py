@@ -1,17 +1,18 @@
-"""The first layers of Whisper's encoder, left as they are, and a small head on what they hear.
+"""The first layers of Whisper's encoder: an ear that knows speech, taught or left as it is.
 
 Whisper (Radford et al. 2022, arXiv:2212.04356, MIT) has heard 680,000 hours in all
 kinds of rooms. Its lower layers still hold how something was said; the upper ones
-keep what was said. Taught further on a few actors, they forget the rooms and voices
-that these do not have: a net whose layers were tuned on one corpus was half as good on
-another one as this. Halving the tokens behind the stem halves the cost and loses little.
+keep what was said. Taught further on a few actors (`WhisperNet`), they know these
+actors' studios better, and forget the rooms and voices that these do not have: what
+only a small head learnt from one corpus (`WhisperProbe`) served far better on another.
+Halving the tokens behind the stem halves the cost and loses little.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 
 from ....errors import InputError
 from .. import NetKind
-from .base import SpeechNetBase
+from .base import AttentiveStatistics, SpeechNetBase
 
 NATS = 9.21
 """Natural logarithm of power in one unit of the picture: the preparation's `scale`."""
@@ -43,16 +44,12 @@ class WhisperNetConfig:
         heads: attention heads of a layer.
         positions: longest sound in tokens of 20 ms.
         merge: how many tokens behind the stem are averaged into one.
-        voiced_db: tokens that are softer than the loudest by more than this do not count.
-        frozen: keep stem and layers as they were pretrained.
-        hidden: size of the head's hidden layer; 0: the head is linear.
-        dropout: probability of dropping a hidden value in training; values of the
-            embedding are dropped less than half as often.
+        dropout: probability of dropping a value in training.
         pretrained: file of an encoder's weights, see `load_encoder`; None starts from
-            nothing, and then nothing should be frozen.
+            nothing.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if sizes do not fit each other.
     """
 
     labels: int = 7
@@ -62,10 +59,7 @@ class WhisperNetConfig:
     heads: int = 6
     positions: int = 400
     merge: int = 2
-    voiced_db: float = 25.0
-    frozen: bool = True
-    hidden: int = 256
-    dropout: float = 0.5
+    dropout: float = 0.2
     pretrained: Path | None = None
 
     def __post_init__(self) -> None:
@@ -73,30 +67,109 @@ class WhisperNetConfig:
             raise ValueError(
                 f"need a width that is a multiple of heads, layers and merge >= 1, got {self}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperProbeConfig(WhisperNetConfig):
+    """Shape of `WhisperProbe`.
+
+    Args:
+        dropout: probability of dropping a hidden value in training; values of the
+            embedding are dropped less than half as often.
+        voiced_db: tokens that are softer than the loudest by more than this do not count.
+        hidden: size of the head's hidden layer; 0: the head is linear.
+
+    See `WhisperNetConfig` for the rest.
+
+    Raises:
+        ValueError: if sizes do not fit each other or a number is out of range.
+    """
+
+    dropout: float = 0.5
+    voiced_db: float = 25.0
+    hidden: int = 256
+
+    def __post_init__(self) -> None:
+        WhisperNetConfig.__post_init__(self)
         if not (self.voiced_db > 0 and self.hidden >= 0 and 0 <= self.dropout < 1):
             raise ValueError(f"need voiced_db > 0, hidden >= 0 and dropout in [0, 1), got {self}")
 
 
-class WhisperNet(SpeechNetBase):
-    """Whisper's stem and first layers; mean and deviation of every layer over what is voiced.
+class _WhisperEar(SpeechNetBase):
+    """Stem and first layers, whose parameters have Whisper's names."""
 
-    Takes log-mel pictures (batch, mels, frames) with a frame each 10 ms, `NATS` to a
-    unit; gives logits (batch, labels). The parameters of stem and layers have
-    Whisper's names.
-    """
-
-    def __init__(self, config: WhisperNetConfig) -> None:
+    def __init__(self, config: WhisperNetConfig, dropout: float) -> None:
         super().__init__()
         width = config.width
-        self.width = 2 * config.layers * width
-        self.merge, self.fixed = config.merge, config.frozen
-        self.softest = -config.voiced_db * math.log(10) / 10
+        self.merge = config.merge
         self.conv1 = nn.Conv1d(config.mels, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.embed_positions = nn.Embedding(config.positions, width)
-        self.layers = nn.ModuleList(_Layer(width, config.heads) for _ in range(config.layers))
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(not (config.frozen and _is_whispers(name)))
+        self.layers = nn.ModuleList(
+            _Layer(width, config.heads, dropout) for _ in range(config.layers)
+        )
+
+    def _tokens(self, pictures: Tensor) -> Tensor:
+        maps = F.gelu(self.conv2(F.gelu(self.conv1(pictures))))
+        x = maps.transpose(1, 2)
+        count = x.shape[1] // self.merge * self.merge
+        # The last positions: those the weights met with the end of a sound.
+        x = (x + self.embed_positions.weight[-x.shape[1] :])[:, :count]
+        return x.reshape(x.shape[0], count // self.merge, self.merge, -1).mean(dim=2)
+
+
+class WhisperNet(_WhisperEar):
+    """Whisper's stem and first layers, a learned mix of them, attentive statistics pooling.
+
+    Takes log-mel pictures (batch, mels, frames) with a frame each 10 ms; gives
+    logits (batch, labels). Everything learns.
+    """
+
+    def __init__(self, config: WhisperNetConfig) -> None:
+        super().__init__(config, config.dropout / 2)
+        width = config.width
+        self.width = 2 * width
+        self.mix = nn.Parameter(torch.zeros(config.layers + 1))
+        # A few of Whisper's channels are hundreds of times larger than the others, and the
+        # same for every sound: each channel is brought to one scale, or nothing is learnt.
+        self.scales = nn.ModuleList(
+            nn.BatchNorm1d(width, affine=False) for _ in range(config.layers + 1)
+        )
+        self.pool = AttentiveStatistics(width)
+        self.norm = nn.BatchNorm1d(self.width)
+        self.classify = nn.Sequential(
+            nn.Dropout(config.dropout), nn.Linear(self.width, config.labels)
+        )
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return the pooled tokens, (batch, 2 * width)."""
+        x = self._tokens(pictures)
+        seen = [x]
+        for layer in self.layers:
+            x = layer(x)
+            seen.append(x)
+        share = self.mix.softmax(dim=0)
+        mixed = share[0] * self.scales[0](seen[0].float().transpose(1, 2))
+        for i in range(1, len(seen)):
+            mixed = mixed + share[i] * self.scales[i](seen[i].float().transpose(1, 2))
+        pooled: Tensor = self.norm(self.pool(mixed))
+        return pooled
+
+
+class WhisperProbe(_WhisperEar):
+    """Whisper's stem and first layers; mean and deviation of every layer over what is voiced.
+
+    Takes log-mel pictures (batch, mels, frames) with a frame each 10 ms, `NATS` to a
+    unit; gives logits (batch, labels). Only the head learns.
+    """
+
+    def __init__(self, config: WhisperProbeConfig) -> None:
+        super().__init__(config, dropout=0.0)
+        self.width = 2 * config.layers * config.width
+        self.softest = -config.voiced_db * math.log(10) / 10
+        self.fixed = True
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
         # A few of Whisper's channels are hundreds of times larger than the others, and the
         # same for every sound: each is brought to one scale, or nothing is learnt.
         self.norm = nn.BatchNorm1d(self.width, affine=False)
@@ -113,7 +186,7 @@ class WhisperNet(SpeechNetBase):
 
     def listen(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, (batch, 2 * layers * width)."""
-        with self._unmoved():
+        with torch.no_grad() if self.training else nullcontext():
             x = self._tokens(pictures)
             weights = self._voiced(pictures, x.shape[1])
             pooled = []
@@ -121,18 +194,6 @@ class WhisperNet(SpeechNetBase):
                 x = layer(x)
                 pooled.append(_statistics(x.float(), weights))
         return torch.cat(pooled, dim=1)
-
-    def _unmoved(self) -> AbstractContextManager[Any]:
-        """Spare the gradients of what does not learn."""
-        return torch.no_grad() if self.fixed and self.training else nullcontext()
-
-    def _tokens(self, pictures: Tensor) -> Tensor:
-        maps = F.gelu(self.conv2(F.gelu(self.conv1(pictures))))
-        x = maps.transpose(1, 2)
-        count = x.shape[1] // self.merge * self.merge
-        # The last positions: those the weights met with the end of a sound.
-        x = (x + self.embed_positions.weight[-x.shape[1] :])[:, :count]
-        return x.reshape(x.shape[0], count // self.merge, self.merge, -1).mean(dim=2)
 
     def _voiced(self, pictures: Tensor, tokens: int) -> Tensor:
         """How much each token counts, (batch, tokens): pauses say little, and that of the room."""
@@ -144,7 +205,7 @@ class WhisperNet(SpeechNetBase):
         return counts / counts.sum(dim=1, keepdim=True)
 
 
-def _head(width: int, config: WhisperNetConfig) -> nn.Sequential:
+def _head(width: int, config: WhisperProbeConfig) -> nn.Sequential:
     """Make a perceptron of one hidden layer, or of none."""
     layers: list[nn.Module] = [nn.Dropout(0.4 * config.dropout)]
     if config.hidden:
@@ -167,19 +228,19 @@ def _statistics(x: Tensor, weights: Tensor) -> Tensor:
 class _Layer(nn.Module):
     """A transformer layer with its norms in front, as Whisper's."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.self_attn = _Attention(width, heads)
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, 4 * width)
         self.fc2 = nn.Linear(4 * width, width)
         self.final_layer_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, tokens, width) to the same shape."""
-        x = x + self.self_attn(self.self_attn_layer_norm(x))
-        moved: Tensor = x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
-        return moved
+        x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x)))
+        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
 
 
 class _Attention(nn.Module):
@@ -201,7 +262,7 @@ class _Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 
-def load_encoder(net: WhisperNet, path: Path) -> WhisperNet:
+def load_encoder(net: _WhisperEar, path: Path) -> _WhisperEar:
     """Copy a Whisper encoder's stem, positions and first layers into a net.
 
     Args:
@@ -293,24 +354,36 @@ def _dequantised(node: Any, values: Mapping[str, Any]) -> Any:
     return (whole - zero) * scale
 
 
-def _build(config: WhisperNetConfig) -> WhisperNet:
-    net = WhisperNet(config)
+def _build(config: WhisperNetConfig) -> _WhisperEar:
+    net = WhisperProbe(config) if isinstance(config, WhisperProbeConfig) else WhisperNet(config)
     return net if config.pretrained is None else load_encoder(net, config.pretrained)
 
+
+_PREPARATION = {
+    "mel": {"window": 400, "hop": 160, "mels": 80, "low": 0.0, "high": 8000.0},
+    "level": "relative",
+    # Trained with 60 dB on one corpus, a net failed on another that is cleaner recorded;
+    # whether the noise floor deceived it, and 40 dB is enough, has not been measured.
+    "range_db": 40.0,
+    "centre": -11.43,
+    "scale": NATS,
+}
+"""Pictures of the level that Whisper knows."""
 
 WHISPER = NetKind(
     "whisper",
     "the first layers of Whisper's encoder (Radford et al. 2022, arXiv:2212.04356)",
     WhisperNetConfig,
     _build,
-    {
-        "mel": {"window": 400, "hop": 160, "mels": 80, "low": 0.0, "high": 8000.0},
-        "level": "relative",
-        # Trained with 60 dB on one corpus, a net failed on another that is cleaner recorded;
-        # whether the noise floor deceived it, and 40 dB is enough, has not been measured.
-        "range_db": 40.0,
-        "centre": -11.43,
-        "scale": NATS,
-    },
+    _PREPARATION,
 )
-"""Kind of `WhisperNet`; the preparation gives pictures of the level that Whisper knows."""
+"""Kind of `WhisperNet`."""
+
+PROBE = NetKind(
+    "whisper-probe",
+    "a small head on the first layers of Whisper's encoder, which are left as they are",
+    WhisperProbeConfig,
+    _build,
+    _PREPARATION,
+)
+"""Kind of `WhisperProbe`."""
