@@ -25,6 +25,7 @@ from emofuse.training.loop import (  # noqa: E402
     METRICS,
     STATE,
     Batch,
+    Keep,
     LoopConfig,
     Optimiser,
     Schedule,
@@ -119,7 +120,7 @@ def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     with pytest.raises(StopHereError):
         fit(tiny.make_task(), config, tmp_path, stop_after(1))
     tensors, about = read_tensors(tmp_path / STATE)
-    for newer in ("schedule", "every", "factor", "lr_scale", "patience"):
+    for newer in ("schedule", "every", "factor", "lr_scale", "patience", "keep"):
         del about["config"][newer]
     del about["task"]
     save_tensors(tensors, tmp_path / STATE, about)
@@ -139,6 +140,16 @@ def test_patience_ends_a_run_for_good(tmp_path: Path) -> None:
     again: list[int] = []
     fit(tiny.make_task(), config, tmp_path, lambda f: again.append(int(f["epoch"])))
     assert again == seen, "a run that was stopped is not taken up again"
+
+
+@pytest.mark.parametrize("keep", list(Keep))
+def test_the_best_or_the_last_epoch_is_kept(tmp_path: Path, keep: Keep) -> None:
+    """A figure that falls with each epoch marks the first as the best."""
+    figures = iter(range(9, 0, -1))
+    task = replace(tiny.make_task(), validate=lambda _: {"accuracy": float(next(figures))})
+    kept = fit(task, replace(tiny.config(epochs=3), keep=keep), tmp_path)
+    _, about = read_tensors(kept)
+    assert about["epoch"] == {Keep.BEST: 1, Keep.LAST: 3}[keep]
 
 
 def test_the_schedule_is_what_is_logged(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ..corpora import recipes
 from ..corpora.manifest import Entry, Split
 from ..corpora.recipe import Recipe
 from ..errors import InputError
+from .loop import Keep
 from .samples import Corpus, Labels, Samples
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def metrics(found: dict[str, float], samples: Samples[Any], labels: int) -> list
 def _notes(trainer: Trainer[Any]) -> list[str]:
     config, targets = trainer.config, trainer.config.targets
     select = config.select or trainer.select
-    out = [
-        f"Trained once (seed {config.loop.seed}); the epoch was chosen by {select} on validation."
-    ]
+    chosen = f"the epoch was chosen by {select} on validation"
+    if config.loop.keep is Keep.LAST:
+        chosen = f"the last of {config.loop.epochs} epochs was kept"
+    out = [f"Trained once (seed {config.loop.seed}); {chosen}."]
     if targets.votes and (second := [c for c in trainer.corpora if c.choice.opinion]):
         named = ", ".join(f"{c.name}: {c.choice.opinion}" for c in second)
         out.append(f"{targets.votes:.0%} of the targets are a second labelling ({named}).")

@@ -71,6 +71,16 @@ class Optimiser(str, Enum):
     ADAMW = "adamw"
 
 
+class Keep(str, Enum):
+    """Which epoch's weights a run is for."""
+
+    BEST = "best"
+    """The one with the largest selecting figure on validation."""
+
+    LAST = "last"
+    """The last one: where validation is so small that its best epoch is chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoopConfig:
     """How a net is trained.
@@ -95,6 +105,7 @@ class LoopConfig:
         ema: decay per step of the averaged weights, which are the ones that are
             validated and kept; 0 keeps the last weights.
         patience: stop after so many epochs without a better figure; 0 never stops.
+        keep: the best epoch, or the last.
         seed: of everything random.
         threads: CPU threads of torch.
         bf16: compute in bfloat16 where torch thinks it safe.
@@ -119,6 +130,7 @@ class LoopConfig:
     momentum: float = 0.9
     ema: float = 0.998
     patience: int = 0
+    keep: Keep = Keep.BEST
     seed: int = 1
     threads: int = 1
     bf16: bool = True
@@ -128,6 +140,7 @@ class LoopConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", Optimiser(self.optimiser))
         object.__setattr__(self, "schedule", Schedule(self.schedule))
+        object.__setattr__(self, "keep", Keep(self.keep))
         object.__setattr__(self, "lr_scale", dict(self.lr_scale))
         if min(self.epochs, self.cycles, self.threads, self.every) < 1 or not self.lr > 0:
             raise ValueError(f"need epochs, cycles, every, threads >= 1 and lr > 0, got {self}")
@@ -209,7 +222,7 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -
             training.
 
     Returns:
-        The path of the best epoch's averaged weights (``best.safetensors``).
+        The path of the kept epoch's averaged weights (``best.safetensors``).
 
     Raises:
         InputError: if the folder holds a run of another configuration or net, the
@@ -393,7 +406,7 @@ class _Trainer:
 
     def _save(self) -> None:
         """Save the epoch; killed anywhere in here, a run just repeats the epoch."""
-        if not epochs_since_best(self.figures):
+        if self.config.keep is Keep.LAST or not epochs_since_best(self.figures):
             about = {**self.task.about, "epoch": self.epoch, "figures": self.history[-1]}
             save_tensors(self.averaged, self.run / BEST, about)
         lines = "".join(json.dumps(f) + "\n" for f in self.history)
