@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emofuse.analyzer import AnalyzerConfig
@@ -202,6 +202,7 @@ def test_when_progress_is_told_does_not_matter_and_it_is_kept(
     before=st.integers(1, 20),
     seed=st.integers(0, 2**31),
 )
+@example(stage=make_smoother(CONFIGS[-1], SLOT), old=5, turn=1, sure=0.9375, before=3, seed=0)
 def test_a_clear_change_shows_within_the_declared_latency(
     stage: Smoother, old: int, turn: int, sure: float, before: int, seed: int
 ) -> None:

@@ -394,27 +394,41 @@ class HmmSmoother(Smoother):
     def latency_ns(self) -> int:
         """Longest time until a change between clear readings shows, lag included.
 
-        Found by letting a twin smooth the hardest one: from the most to the least
-        common label, all that a reading leaves over given to the other.
+        Found by letting a twin smooth the hardest ones. From the most to the least common
+        label: what a reading leaves over is given to the other. Between these two, either
+        way: what the old readings leave over is given to a third label, so that they
+        speak against the new one as loudly as they can, what the new ones leave over to all.
         """
-        slot = self._slot_ns
+        common = self._prior(CANONICAL).argsort(kind="stable")
+        one = np.eye(len(CANONICAL))
+        often, third, seldom = one[common[-1]], one[common[-2]], one[common[0]]
+        everything = np.full(len(CANONICAL), 1 / len(CANONICAL))
+        changes = (
+            (often, seldom, seldom, often),
+            (often, third, seldom, everything),
+            (seldom, third, often, everything),
+        )
+        waited = -(-self.lag_ns // self._slot_ns)  # slots: progress comes with whole ones
+        slots = max(
+            self._slots_until(CLEAR * old + (1 - CLEAR) * a, CLEAR * new + (1 - CLEAR) * b)
+            for old, a, new, b in changes
+        )
+        return (waited + slots) * self._slot_ns
+
+    def _slots_until(self, old: Array, new: Array) -> int:
+        """Return how many slots after the first of the new readings their label shows."""
         twin = HmmSmoother(
             self.lag_ns,
             self._dwell_ns,
             independent_ns=self._independent_ns,
             prior=self._prior_of,
-            slot_ns=slot,
+            slot_ns=self._slot_ns,
         )
-        order = self._prior(CANONICAL).argsort(kind="stable")
-        old, new = np.eye(len(CANONICAL))[[order[-1], order[0]]]
         settled = 32  # slots; belief in what lasts grows no further long before
-        patience = self.lag_ns // slot + 64
-        rows = [CLEAR * old + (1 - CLEAR) * new] * settled
-        rows += [CLEAR * new + (1 - CLEAR) * old] * patience
-        after = smooth_rows(twin, rows, slot)[settled:]
-        shown = (i for i, p in enumerate(after) if p.argmax() == order[0])
-        waited = -(-self.lag_ns // slot)  # slots: progress comes with whole ones
-        return (waited + next(shown, patience)) * slot
+        patience = self.lag_ns // self._slot_ns + 64
+        after = smooth_rows(twin, [old] * settled + [new] * patience, self._slot_ns)[settled:]
+        shown = (i for i, p in enumerate(after) if p.argmax() == new.argmax())
+        return next(shown, patience)
 
 
 def smooth_rows(
