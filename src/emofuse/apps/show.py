@@ -310,6 +310,8 @@ def _measured(card: Card) -> Iterator[RenderableType]:
     notes.add_column(ratio=1)
     for number, protocol in enumerate(how, start=1):
         notes.add_row(str(number), Text(protocol))
+    if (more := len(card.metrics) - sum(len(row.values) for row in found)) > 0:
+        notes.add_row("", Text(f"And {more} more figures: emofuse models show {card.id} --json"))
     seeds = sorted({m.seeds for m in card.metrics})
     notes.add_row("", Text(f"Trainings behind each figure: {', '.join(map(str, seeds))}."))
     for command in dict.fromkeys(m.command for m in card.metrics if m.command):

@@ -168,6 +168,44 @@ class HaarDetector:
         return Detection((left + bx, top + by, bw, bh), _score(int(np.ravel(votes)[best])))
 
 
+class YunetGraph:
+    """YuNet's graph, which answers for each cell of three grids (8, 16 and 32 pixels apart).
+
+    Args:
+        path: the published ``face_detection_yunet_2023mar.onnx``.
+        threads: intra-op threads.
+
+    Raises:
+        ModelError: if the file cannot be loaded or is another model.
+    """
+
+    SIDE = 640
+    """Pixels of the square pictures that the published graph takes."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._session = Session(path, threads)
+        wanted = {
+            f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
+        }
+        if set(self._session.outputs) != wanted:
+            raise ModelError(
+                f"{path} is not YuNet: expected the outputs {sorted(wanted)}, got "
+                f"{sorted(self._session.outputs)}; fetch the model 'yunet-2023mar' again"
+            )
+
+    def run(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return the answers to an RGB picture, uint8 (`SIDE`, `SIDE`, 3).
+
+        Returns:
+            For each grid, finest first, float32 (rows, columns, 15): the score in [0,
+            1]; left, top, right and bottom of the box and the five landmarks, in pixels.
+        """
+        bgr = picture[None, :, :, ::-1].transpose(0, 3, 1, 2)  # it was trained on BGR
+        outputs = self._session.run({self._session.inputs[0]: bgr.astype(np.float32)})
+        named = dict(zip(self._session.outputs, outputs, strict=True))
+        return [_cells(named, stride) for stride in _STRIDES]
+
+
 class YunetDetector:
     """YuNet (2023mar) on ONNX Runtime.
 
@@ -183,15 +221,7 @@ class YunetDetector:
 
     def __init__(self, path: Path, min_score: float = 0.7, threads: int = 1) -> None:
         self.min_score = min_score
-        self._session = Session(path, threads)
-        wanted = {
-            f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
-        }
-        if set(self._session.outputs) != wanted:
-            raise ModelError(
-                f"{path} is not YuNet: expected the outputs {sorted(wanted)}, got "
-                f"{sorted(self._session.outputs)}; fetch the model 'yunet-2023mar' again"
-            )
+        self._graph = YunetGraph(path, threads)
 
     @property
     def name(self) -> DetectorName:
@@ -207,13 +237,9 @@ class YunetDetector:
         _check(image)
         small, scale = _shrink(image, _CANVAS)
         height, width = small.shape[:2]
-        canvas = np.zeros((1, 3, _CANVAS, _CANVAS), np.float32)
-        canvas[0, :, :height, :width] = small[:, :, ::-1].transpose(
-            2, 0, 1
-        )  # it was trained on BGR
-        outputs = self._session.run({self._session.inputs[0]: canvas})
-        named = dict(zip(self._session.outputs, outputs, strict=True))
-        found = [d for stride in _STRIDES for d in _decode(named, stride, self.min_score)]
+        canvas = np.zeros((_CANVAS, _CANVAS, 3), np.uint8)
+        canvas[:height, :width] = small
+        found = [d for cells in self._graph.run(canvas) for d in _finds(cells, self.min_score)]
         return [_rescale(d, 1 / scale) for d in suppress(found)]
 
 
@@ -330,7 +356,7 @@ def iou(a: Box, b: Box) -> float:
 
 _FINE_FACE = 48  # pixels; twice the cascade's window resolves the sizes well
 _STRIDES = (8, 16, 32)
-_CANVAS = 640  # the published graph's input is fixed at 640 × 640
+_CANVAS = YunetGraph.SIDE
 
 
 def _cascade(name: str) -> Any:
@@ -370,28 +396,35 @@ def _shrink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], flo
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
-def _decode(
-    named: dict[str, NDArray[np.float32]], stride: int, min_score: float
-) -> list[Detection]:
-    """Read one scale of YuNet's answers: one cell of the canvas per row.
+def _cells(named: dict[str, NDArray[np.float32]], stride: int) -> NDArray[np.float32]:
+    """Read one grid of YuNet's answers, see `YunetGraph.run`.
 
     A cell's box is given by its centre's offset from the cell in strides and the
     logarithm of its size in strides; landmarks are offsets in strides.
     """
     score = np.sqrt(
-        np.clip(named[f"cls_{stride}"][0, :, 0], 0, 1)
-        * np.clip(named[f"obj_{stride}"][0, :, 0], 0, 1)
+        np.clip(named[f"cls_{stride}"][0], 0, 1) * np.clip(named[f"obj_{stride}"][0], 0, 1)
     )
-    cells = np.flatnonzero(score >= min_score)
-    row, column = np.divmod(cells, _CANVAS // stride)
+    count = _CANVAS // stride
+    row, column = np.divmod(np.arange(count * count), count)
     origin = np.stack([column, row], axis=1).astype(np.float32)
-    offset, log_size = np.split(named[f"bbox_{stride}"][0, cells], 2, axis=1)
-    size = np.exp(log_size) * stride
-    corner = (origin + offset) * stride - size / 2
-    points = (origin[:, None] + named[f"kps_{stride}"][0, cells].reshape(-1, 5, 2)) * stride
+    offset, log_size = np.split(named[f"bbox_{stride}"][0], 2, axis=1)
+    middle, half = (origin + offset) * stride, np.exp(log_size) * stride / 2
+    points = (np.tile(origin, 5) + named[f"kps_{stride}"][0]) * stride
+    answers = np.concatenate([score, middle - half, middle + half, points], axis=1)
+    return answers.reshape(count, count, 15)
+
+
+def _finds(cells: NDArray[np.float32], min_score: float) -> list[Detection]:
+    """Return the cells of a grid that are sure enough of a face."""
+    sure = cells[cells[..., 0] >= min_score]
     return [
-        Detection((float(c[0]), float(c[1]), float(s[0]), float(s[1])), float(v), p)
-        for c, s, v, p in zip(corner, size, score[cells], points, strict=True)
+        Detection(
+            (float(left), float(top), float(right - left), float(bottom - top)),
+            float(score),
+            points.reshape(5, 2),
+        )
+        for (score, left, top, right, bottom), points in zip(sure[:, :5], sure[:, 5:], strict=True)
     ]
 
 

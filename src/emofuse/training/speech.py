@@ -135,8 +135,7 @@ class SpeechTrainer(Trainer[Clip]):
 
     def batches(self, learn: Sequence[Samples[Clip]]) -> Batches:
         """Cut, change, prepare and mix clips."""
-        config = self.config
-        augment = Augment(config.augment, self.preparation, config.noise)
+        config, augment = self.config, self.augment
 
         def batches(epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
             if self.heard is not None:
@@ -155,6 +154,11 @@ class SpeechTrainer(Trainer[Clip]):
         return batches
 
     @cached_property
+    def augment(self) -> Augment:
+        """What changes the training clips."""
+        return Augment(self.config.augment, self.preparation, self.config.noise)
+
+    @cached_property
     def heard(self) -> Heard | None:
         """What a frozen encoder hears, if it is to be asked only once."""
         if not self.config.copies:
@@ -165,9 +169,8 @@ class SpeechTrainer(Trainer[Clip]):
                 f"copies: got {self.config.copies}, but what {self.plan.kind.name} hears changes "
                 "while it learns; freeze its encoder (net.frozen or net.freeze) or leave it out"
             )
-        config = self.config
-        augment = Augment(config.augment, self.preparation, config.noise)
-        return Heard(net, self.learn, augment, config.loop.seed, config.loop.bf16)
+        loop = self.config.loop
+        return Heard(net, self.learn, self.augment, loop.seed, loop.bf16)
 
     @cached_property
     def _chosen(self) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
