@@ -193,17 +193,21 @@ class YunetGraph:
                 f"{sorted(self._session.outputs)}; fetch the model 'yunet-2023mar' again"
             )
 
-    def run(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return the answers to an RGB picture, uint8 (`SIDE`, `SIDE`, 3).
+    def run(self, picture: NDArray[np.uint8], min_score: float = 0.0) -> list[NDArray[np.float32]]:
+        """Return the answers to an RGB picture, uint8, of at most `SIDE` × `SIDE` pixels.
 
         Returns:
-            For each grid, finest first, float32 (rows, columns, 15): the score in [0,
-            1]; left, top, right and bottom of the box and the five landmarks, in pixels.
+            For each grid, finest first, float32 (cells, 15), row by row those with at
+            least `min_score`: the score in [0, 1]; left, top, right and bottom of the
+            box and the five landmarks, in pixels.
         """
-        bgr = picture[None, :, :, ::-1].transpose(0, 3, 1, 2)  # it was trained on BGR
-        outputs = self._session.run({self._session.inputs[0]: bgr.astype(np.float32)})
+        height, width = picture.shape[:2]
+        canvas = np.zeros((1, 3, self.SIDE, self.SIDE), np.float32)
+        bgr = picture[:, :, ::-1]  # it was trained on BGR
+        canvas[0, :, :height, :width] = bgr.transpose(2, 0, 1)
+        outputs = self._session.run({self._session.inputs[0]: canvas})
         named = dict(zip(self._session.outputs, outputs, strict=True))
-        return [_cells(named, stride) for stride in _STRIDES]
+        return [_cells(named, stride, min_score) for stride in _STRIDES]
 
 
 class YunetDetector:
@@ -236,10 +240,7 @@ class YunetDetector:
         """
         _check(image)
         small, scale = _shrink(image, _CANVAS)
-        height, width = small.shape[:2]
-        canvas = np.zeros((_CANVAS, _CANVAS, 3), np.uint8)
-        canvas[:height, :width] = small
-        found = [d for cells in self._graph.run(canvas) for d in _finds(cells, self.min_score)]
+        found = [d for cells in self._graph.run(small, self.min_score) for d in _found(cells)]
         return [_rescale(d, 1 / scale) for d in suppress(found)]
 
 
@@ -396,7 +397,9 @@ def _shrink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], flo
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
-def _cells(named: dict[str, NDArray[np.float32]], stride: int) -> NDArray[np.float32]:
+def _cells(
+    named: dict[str, NDArray[np.float32]], stride: int, min_score: float
+) -> NDArray[np.float32]:
     """Read one grid of YuNet's answers, see `YunetGraph.run`.
 
     A cell's box is given by its centre's offset from the cell in strides and the
@@ -405,27 +408,23 @@ def _cells(named: dict[str, NDArray[np.float32]], stride: int) -> NDArray[np.flo
     score = np.sqrt(
         np.clip(named[f"cls_{stride}"][0], 0, 1) * np.clip(named[f"obj_{stride}"][0], 0, 1)
     )
-    count = _CANVAS // stride
-    row, column = np.divmod(np.arange(count * count), count)
+    sure = np.flatnonzero(score[:, 0] >= min_score)
+    row, column = np.divmod(sure, _CANVAS // stride)
     origin = np.stack([column, row], axis=1).astype(np.float32)
-    offset, log_size = np.split(named[f"bbox_{stride}"][0], 2, axis=1)
+    offset, log_size = np.split(named[f"bbox_{stride}"][0, sure], 2, axis=1)
     middle, half = (origin + offset) * stride, np.exp(log_size) * stride / 2
-    points = (np.tile(origin, 5) + named[f"kps_{stride}"][0]) * stride
-    answers = np.concatenate([score, middle - half, middle + half, points], axis=1)
-    return answers.reshape(count, count, 15)
+    points = (np.tile(origin, 5) + named[f"kps_{stride}"][0, sure]) * stride
+    return np.concatenate([score[sure], middle - half, middle + half, points], axis=1)
 
 
-def _finds(cells: NDArray[np.float32], min_score: float) -> list[Detection]:
-    """Return the cells of a grid that are sure enough of a face."""
-    sure = cells[cells[..., 0] >= min_score]
-    return [
-        Detection(
-            (float(left), float(top), float(right - left), float(bottom - top)),
-            float(score),
-            points.reshape(5, 2),
-        )
-        for (score, left, top, right, bottom), points in zip(sure[:, :5], sure[:, 5:], strict=True)
-    ]
+def _found(cells: NDArray[np.float32]) -> list[Detection]:
+    """Return the finds that cells of YuNet's answer for."""
+    found = []
+    for cell in cells:
+        score, left, top, right, bottom = map(float, cell[:5])
+        box = left, top, right - left, bottom - top
+        found.append(Detection(box, score, cell[5:].reshape(5, 2)))
+    return found
 
 
 def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -65,7 +65,8 @@ def _part(
     shift = np.array([0.0, *[column * side, row * side] * 7], np.float32)
     cells = []
     for stride, grid in zip(STRIDES, grids, strict=True):
-        n = side // stride
-        here = grid[row * n : (row + 1) * n, column * n : (column + 1) * n]
+        n, count = side // stride, YunetGraph.SIDE // stride
+        rows, columns = slice(row * n, (row + 1) * n), slice(column * n, (column + 1) * n)
+        here = grid.reshape(count, count, -1)[rows, columns]
         cells.append(here.reshape(-1, grid.shape[-1]) - shift)
     return np.concatenate(cells)
