@@ -30,10 +30,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import data_root, write_result
 from emofuse.face.crop import CROP_SIDE, FER2013, CropGeometry, crop_face, crop_matrix
 from emofuse.face.detect import Detection, HaarConfig, HaarDetector, YunetDetector, iou
-
-from .common import data_root, write_result
 
 ENLARGE = 4
 POINTS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")

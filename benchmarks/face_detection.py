@@ -4,8 +4,8 @@
 
 The reference is YuNet's own word: on photos the boxes of ``face-photos.csv`` (made on
 larger versions of the pictures), on clips its finds in the sampled pictures. Photos
-are those that no training saw (`emofuse.face.photos.part_of`). What counts is told
-in `emofuse.face.judge`: references with a score of at least 0.7, one to one at IoU
+are those that no training saw (`emofuse.training.detector.photos.part_of`). What counts is told
+in `emofuse.training.detector.detection_metrics`: references with a score of at least 0.7, one to one at IoU
 0.5; sizes are those in the picture as stored or sampled. Times are processor time
 of whole calls of `detect` on one thread, in pictures of a talking head.
 """
@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import data_root, write_result
 from emofuse.core.media import Frame
 from emofuse.face.detect import (
     CompactConfig,
@@ -32,12 +33,10 @@ from emofuse.face.detect import (
     HaarDetector,
     YunetDetector,
 )
-from emofuse.face.judge import Tally, compare, from_rows
-from emofuse.face.photos import Part, part_of, read_photos
 from emofuse.models.store import WEIGHTS
 from emofuse.sources.file import open_source
-
-from .common import data_root, write_result
+from emofuse.training.detector.detection_metrics import MetricState, compare, from_rows
+from emofuse.training.detector.photos import Part, part_of, read_photos
 
 Picture = NDArray[np.uint8]
 Find = Callable[[Picture], list[Detection]]
@@ -64,7 +63,7 @@ def main() -> None:
     yunet = YunetDetector(weights, min_score=0.5)
     corpora = arguments.corpora or root
     photos = read_photos(
-        corpora / "face-photos.csv", corpora / "images", lambda n: part_of(n) is Part.JUDGE
+        corpora / "face-photos.csv", corpora / "images", lambda n: part_of(n) is Part.TEST
     )
     sets = {"photos": ([p.pixels for p in photos], [from_rows(p.faces) for p in photos])}
     for path in sorted((root / "clips").iterdir()):
@@ -124,20 +123,20 @@ def compare_all(
 ) -> dict[str, Any]:
     """Compare a detector with the references of every set, and of all clips together."""
     rows: dict[str, Any] = {}
-    clips = dict.fromkeys(SIZES, Tally())
+    clips = dict.fromkeys(SIZES, MetricState())
     for name, (pictures, references) in sets.items():
         found = [find(p) for p in pictures]
         pairs = list(zip(found, references, strict=True))
         rows[name] = {"finds_per_picture": round(sum(map(len, found)) / len(found), 3)}
         for label, (smallest, largest) in SIZES.items():
-            tally = sum((compare(f, r, smallest, largest) for f, r in pairs), Tally())
+            tally = sum((compare(f, r, smallest, largest) for f, r in pairs), MetricState())
             rows[name][label] = figures(tally)
             if name != "photos":
                 clips[label] += tally
     return rows | {"clips": {label: figures(tally) for label, tally in clips.items()}}
 
 
-def figures(tally: Tally) -> dict[str, Any]:
+def figures(tally: MetricState) -> dict[str, Any]:
     """Return what a tally says, rounded."""
     return {
         "faces": tally.faces,

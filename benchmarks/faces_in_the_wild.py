@@ -4,12 +4,12 @@
 
 Nobody labelled these faces, so nothing here is an accuracy. Photos are the faces of at
 least 40 pixels in the part of ``face-photos.csv`` that no detector learnt from; each is
-asked as it is, and spoilt as `emofuse.evaluation.robustness` spoils faces; what is told
+asked as it is, and corrupted as `emofuse.evaluation.protocol.robustness` spoils faces; what is told
 is how often the answer stays the same, and how far the probabilities move (total
 variation, 0 to 1). Clips of people who read sentences in a neutral voice, or act, or
-pose, are analysed as a user would; told are the shares of the answers and how often a
+pose, are analyzed as a user would; told are the shares of the answers and how often a
 person's answer changes a minute.
-`--sheet` draws photos by what the model says of them, to be looked at and not to be
+`--sheet` n_resamples photos by what the model says of them, to be looked at and not to be
 published: they show people who were never asked.
 """
 
@@ -25,21 +25,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig, ModelsConfig
 from emofuse.core.estimates import Modality
-from emofuse.evaluation.robustness import generator, spoilings
+from emofuse.evaluation.protocol.robustness import generator, spoilings
 from emofuse.face.crop import crop_face, crop_side
-from emofuse.face.judge import from_rows
-from emofuse.face.photos import Part, part_of, read_photos
 from emofuse.models.registry import load
-
-from .common import data_root, write_result
+from emofuse.training.detector.detection_metrics import from_rows
+from emofuse.training.detector.photos import Part, part_of, read_photos
 
 Picture = NDArray[np.uint8]
 
 MODELS = ("face-ferplus-v3", "face-fer2013-v3", "face-compact-v1")
 SMALLEST, SIDE = 40.0, 96
-"""Pixels: of a face's crop in the photo, and what it is cut to before it is spoilt."""
+"""Pixels: of a face's crop in the photo, and what it is cut to before it is corrupted."""
 
 CLIPS = {
     "grid_bbaf2n.mpg": "reads a sentence, neutral",
@@ -77,7 +76,7 @@ def faces(corpora: Path, count: int) -> list[Picture]:
     """Cut the first face, large enough, out of each of some photos: (SIDE, SIDE, 3) RGB."""
     out = []
     table, folder = corpora / "face-photos.csv", corpora / "images"
-    for photo in read_photos(table, folder, lambda name: part_of(name) is Part.JUDGE):
+    for photo in read_photos(table, folder, lambda name: part_of(name) is Part.TEST):
         large = [d for d in from_rows(photo.faces) if crop_side(d) >= SMALLEST]
         if large:
             out.append(crop_face(photo.pixels, large[0], side=SIDE))
@@ -97,17 +96,17 @@ class Asked:
         """Return calibrated probabilities, (n, labels)."""
         rows = [self.model.prepare(crop) for crop in crops]
         parts = [self.model.infer(rows[i : i + 64]) for i in range(0, len(rows), 64)]
-        return np.stack([answer.scores.probabilities for part in parts for answer in part])
+        return np.stack([answer.probabilities.values for part in parts for answer in part])
 
     def steadiness(self, crops: Sequence[Picture]) -> dict[str, Any]:
-        """Compare the answers to spoilt faces with those to the faces as they are."""
+        """Compare the answers to corrupted faces with those to the faces as they are."""
         before = self.probabilities(crops)
         said = before.argmax(axis=1)
         sure = before.max(axis=1) >= 0.5
         out: dict[str, Any] = {
             "answers": share(Counter(self.labels[i] for i in said)),
             "mean confidence": round(float(before.max(axis=1).mean()), 3),
-            "spoilt": {},
+            "corrupted": {},
         }
         for spoiling in spoilings(Modality.FACE):
             random = [generator(0, spoiling.name, str(i)) for i in range(len(crops))]
@@ -115,7 +114,7 @@ class Asked:
                 [spoiling.change(crop.copy(), r) for crop, r in zip(crops, random, strict=True)]
             )
             same = after.argmax(axis=1) == said
-            out["spoilt"][spoiling.name] = {
+            out["corrupted"][spoiling.name] = {
                 "same answer": round(float(same.mean()), 3),
                 "same, of the sure": round(float(same[sure].mean()), 3),
                 "moved": round(float(np.abs(after - before).sum(axis=1).mean() / 2), 3),
@@ -142,7 +141,7 @@ class Asked:
 
 
 def clips(folder: Path, model: str) -> dict[str, Any]:
-    """Analyse each clip by its faces alone."""
+    """Analyze each clip by its faces alone."""
     config = AnalyzerConfig(modalities=(Modality.FACE,), models=ModelsConfig(face=model))
     analyzer, out = Analyzer(config), {}
     for name, what in CLIPS.items():

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import write_result
-from emofuse.core.estimates import Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
@@ -43,7 +43,7 @@ def _slot(rng: np.random.Generator, i: int, widths: dict[Modality, int]) -> Slot
     evidence = {}
     for modality in PARTS:
         taxonomy = CANONICAL if modality is Modality.FACE else SEVEN
-        scores = Scores(taxonomy, rng.dirichlet(np.ones(len(taxonomy))))
+        scores = Probabilities(taxonomy, rng.dirichlet(np.ones(len(taxonomy))))
         width = widths.get(modality, 0)
         embedding = rng.normal(size=width).astype(np.float32) if width else None
         evidence[modality] = Estimate(

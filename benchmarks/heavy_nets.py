@@ -29,22 +29,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.common import RESULTS, data_root, write_result
 from emofuse.core.estimates import Modality
 from emofuse.core.labels import CANONICAL, LabelMap
 from emofuse.corpora.labels import soft_targets, taxonomy
 from emofuse.corpora.manifest import Split
 from emofuse.corpora.recipes import fer2013, goemotions
 from emofuse.evaluation.face import figures, read_samples
-from emofuse.evaluation.multilabel import best_thresholds, multilabel_f1
+from emofuse.evaluation.metrics.multilabel import best_thresholds, multilabel_f1
 from emofuse.face.recognise import FacePreparation
 from emofuse.models.store import Store
 from emofuse.text.recognise import WordPieces, collate
-from emofuse.training.augment import FaceAugmentation
-from emofuse.training.data import shuffled
-from emofuse.training.loop import soft_cross_entropy
-from emofuse.training.nets import kind
-
-from .common import RESULTS, data_root, write_result
+from emofuse.training.core.augment import FaceAugmentation
+from emofuse.training.core.data import shuffled
+from emofuse.training.core.loop import soft_cross_entropy
+from emofuse.training.core.nets import kind
 
 SEED = 1
 STEM = 2
@@ -122,7 +121,7 @@ def comments(name: str, corpora: Path, batch: int = 32, rate: float = 3e-4) -> J
     pieces = WordPieces(files["tokenizer"])
     rows, held_out = ([pieces(e.text or "") for e in m.entries] for m in (learn, choose))
     target, present = soft_targets(learn, identity), soft_targets(choose, identity) > 0
-    found = kind(Modality.WORDS, name)
+    found = kind(Modality.TEXT, name)
     net = found.build(found.config(labels=len(taxonomy("goemotions"))))
     vectors = word_vectors(files["weights"])
     with torch.no_grad():

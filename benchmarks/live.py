@@ -126,7 +126,7 @@ class Observer:
         if event.kind is MeasurementKind.FRAME:
             self.face.append(entry)
         elif event.kind is MeasurementKind.TIMELINE:
-            rows = {Modality.SPEECH: self.voice, Modality.WORDS: self.words}
+            rows = {Modality.SPEECH: self.voice, Modality.TEXT: self.words}
             rows.get(event.estimate.modality, []).append(entry)
 
     def watch(self) -> None:
@@ -186,19 +186,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--clip", type=Path, help="a film of somebody who talks")
-    parser.add_argument("--words", action="store_true", help="with speech recognition")
+    parser.add_argument("--asr", action="store_true", help="with speech recognition")
     parser.add_argument("--name", default="live")
     args = parser.parse_args()
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     from emofuse.analyzer import Analyzer, AnalyzerConfig
-    from emofuse.apps.live.window import LiveWindow
+    from emofuse.live.window import LiveWindow
     from emofuse.streaming import live_config
     from emofuse.streaming.feed import open_devices
     from emofuse.text.transcribe import TranscribeConfig, TranscriberName
 
     clip = args.clip or _clip()
-    engine = TranscriberName.AUTO if args.words else TranscriberName.NONE
+    engine = TranscriberName.AUTO if args.asr else TranscriberName.NONE
     config = live_config(AnalyzerConfig(transcribe=TranscribeConfig(engine=engine)))
     load_before = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +225,7 @@ def main() -> None:
             "clip": clip.name,
             "input": f"{SIZE[0]}x{SIZE[1]} at {FPS} fps with sound, played in real time",
             "minutes": args.minutes,
-            "words": engine.value if args.words else "none",
+            "words": engine.value if args.asr else "none",
             "load_average": {k: [round(v, 1) for v in values] for k, values in load.items()},
             "cpu_time": cpu,
             "cpu_cores_used": round(observer.cpu_seconds / observer.wall_seconds, 2),

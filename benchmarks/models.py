@@ -23,19 +23,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common import ROOT, write_result
 from emofuse.core.estimates import Modality
 from emofuse.face.crop import crop_face
 from emofuse.face.detect import CompactDetector, HaarDetector
+from emofuse.io.audio import read_audio
 from emofuse.models.card import Card
 from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.registry import load
 from emofuse.models.store import Store, Whereabouts
-from emofuse.sources.audio import read_audio
-
-from .common import ROOT, write_result
 
 MEDIA = ROOT / "tests" / "media"
-TARGETS_MS = {Modality.FACE: 3.0, Modality.SPEECH: 5.0, Modality.WORDS: 5.0}
+TARGETS_MS = {Modality.FACE: 3.0, Modality.SPEECH: 5.0, Modality.TEXT: 5.0}
 """Longest `infer` of one sample that is wanted; 2 ms for a detector."""
 DETECTOR_MS = 2.0
 WARM, RUNS, BATCH, BATCHES = 20, 300, 32, 8

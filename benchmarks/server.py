@@ -30,7 +30,7 @@ import httpx
 import psutil
 from websockets.asyncio.client import connect
 
-from .common import ROOT, write_result
+from benchmarks.common import ROOT, write_result
 
 CLIP = ROOT / "tests" / "media" / "talking.mp4"
 PHOTO = ROOT / "tests" / "media" / "portrait.jpg"
@@ -99,7 +99,7 @@ async def live_client(url: str, seconds: float, voice: bool) -> dict[str, Any]:
     jpegs, pcm = clip()
     sent: dict[int, float] = {}
     latencies: list[float] = []
-    query = f"?audio={int(voice)}&words=0"
+    query = f"?audio={int(voice)}&asr=0"
     async with connect(url.replace("http", "ws") + "/v1/stream" + query, open_timeout=60) as line:
         await line.recv()  # session.created
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common import data_root, write_result
 from emofuse.core.labels import CANONICAL
 from emofuse.core.time import NS
 from emofuse.engine.smooth import (
@@ -42,8 +43,6 @@ from emofuse.engine.smooth import (
     make_smoother,
     smooth_rows,
 )
-
-from .common import data_root, write_result
 
 SLOT = 0.5
 CLIP_SLOTS = 7  # RAVDESS' clips are 3.7 s long
@@ -154,7 +153,7 @@ def crema(folder: Path, most: int) -> Iterator[Clip]:
         path = next(folder.rglob(f"{row['clip']}.*"))
         fused = analyzer.analyze(path).of(Modality.FUSED)
         if fused:
-            read = np.stack([e.scores.probabilities for e in fused]).astype(np.float64)
+            read = np.stack([e.probabilities.values for e in fused]).astype(np.float64)
             yield Clip(row["speaker"], labels[row["emotion"]], read)
 
 

@@ -26,17 +26,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.common import data_root, write_result
 from emofuse.core.estimates import Modality
 from emofuse.corpora.recipes import ravdess
-from emofuse.evaluation import metrics
+from emofuse.evaluation.metrics.classification import classification as metrics
 from emofuse.evaluation.speech import voiced_range
+from emofuse.io.audio import read_audio
 from emofuse.models.runtime import Session
-from emofuse.sources.audio import read_audio
 from emofuse.speech.recognise import Preparation, prepare
-from emofuse.training.export import write_onnx
-from emofuse.training.nets import kind, names
-
-from .common import data_root, write_result
+from emofuse.training.core.export import write_onnx
+from emofuse.training.core.nets import kind, names
 
 CHOOSE_ON, TEST_ON = 4, 3
 BATCH, PEAK_RATE, SMOOTHING, MIXUP = 32, 1.5e-3, 0.1, 0.3

@@ -26,7 +26,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from .common import ROOT, data_root, write_result
+from benchmarks.common import ROOT, data_root, write_result
 
 
 def real_clip() -> Path:
@@ -120,7 +120,7 @@ def watch_stages(stopwatch: Stopwatch) -> None:
     from emofuse.sources.file import FileSource
     from emofuse.speech.recognise import SpeechRecogniser
     from emofuse.speech.resample import Resample
-    from emofuse.speech.segment import VoiceActivity
+    from emofuse.speech.vad import VoiceActivityDetector
     from emofuse.text.recognise import TextRecogniser
     from emofuse.text.transcribe import Transcribe
 
@@ -131,7 +131,7 @@ def watch_stages(stopwatch: Stopwatch) -> None:
         ("face: prepare", FaceRecogniser, "prepare"),
         ("face: net", FaceRecogniser, "infer"),
         ("resample", Resample, "feed"),
-        ("voice activity", VoiceActivity, "feed"),
+        ("voice activity", VoiceActivityDetector, "feed"),
         ("speech: features", SpeechRecogniser, "prepare"),
         ("speech: net", SpeechRecogniser, "infer"),
         ("transcribe", Transcribe, "feed"),
@@ -146,7 +146,7 @@ def watch_stages(stopwatch: Stopwatch) -> None:
 
 
 def run_child(clip: Path, words: str, stages: bool) -> None:
-    """Analyse a clip in this process and print the figures as JSON."""
+    """Analyze a clip in this process and print the figures as JSON."""
     from emofuse.analyzer import Analyzer, AnalyzerConfig
     from emofuse.text.transcribe import TranscribeConfig, TranscriberName
 
@@ -182,11 +182,11 @@ def run_child(clip: Path, words: str, stages: bool) -> None:
 
 
 def measure(clip: Path, seconds: float, words: str, stages: bool) -> dict[str, Any]:
-    """Make the long clip, analyse it in a fresh process, return its figures."""
+    """Make the long clip, analyze it in a fresh process, return its figures."""
     with tempfile.TemporaryDirectory() as folder:
         long_clip = Path(folder) / "long.mp4"
         repeat(clip, seconds, long_clip)
-        flags = ["--child", str(long_clip), "--words", words] + ["--stages"] * stages
+        flags = ["--child", str(long_clip), "--asr", words] + ["--stages"] * stages
         command = [sys.executable, "-m", "benchmarks.speed", *flags]
         run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     figures: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
@@ -197,21 +197,21 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--words", default="none", help="speech recogniser, or none")
+    parser.add_argument("--asr", default="none", help="speech recogniser, or none")
     parser.add_argument("--clip", type=Path, default=None)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--stages", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        run_child(arguments.child, arguments.words, arguments.stages)
+        run_child(arguments.child, arguments.asr, arguments.stages)
         return
     clip = arguments.clip or real_clip()
-    plain = measure(clip, arguments.minutes * 60, arguments.words, stages=False)
+    plain = measure(clip, arguments.minutes * 60, arguments.asr, stages=False)
     plain.pop("stages")
-    figures = {"clip": clip.name, "words": arguments.words, **plain}
+    figures = {"clip": clip.name, "words": arguments.asr, **plain}
     if arguments.minutes <= 5:
-        figures["stages"] = measure(clip, arguments.minutes * 60, arguments.words, True)["stages"]
-    name = f"speed-{arguments.minutes:g}min-words-{arguments.words}"
+        figures["stages"] = measure(clip, arguments.minutes * 60, arguments.asr, True)["stages"]
+    name = f"speed-{arguments.minutes:g}min-words-{arguments.asr}"
     write_result(name, figures)
 
 

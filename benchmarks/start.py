@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from .common import write_result
+from benchmarks.common import write_result
 
 RUNS = 9
 HEAVY = ("torch", "cv2", "av", "pandas")
@@ -39,7 +39,7 @@ def heavy_modules(statement: str) -> list[str]:
 def main() -> None:
     """Measure and write."""
     bare = median_wall("-c", "pass")
-    everything = "import emofuse; from emofuse.apps.cli import main"
+    everything = "import emofuse; from emofuse.cli.main import main"
     write_result(
         "start",
         {

@@ -31,25 +31,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig, ModelsConfig
 from emofuse.core.estimates import Estimate, Modality
 from emofuse.core.media import AudioChunk, Frame, Track
 from emofuse.core.protocols import Slot, Stage
 from emofuse.core.time import NS, Span
+from emofuse.engine.active_speaker import (
+    ActiveSpeakerAttribution,
+    ActiveSpeakerConfig,
+    ActiveSpeakerMethod,
+)
 from emofuse.engine.align import Aligner
-from emofuse.engine.link import Link, LinkConfig, LinkMethod
 from emofuse.engine.pipeline import Chain, Select
 from emofuse.engine.windows import Recognise
 from emofuse.errors import InputError
 from emofuse.face.detect import HaarDetector
 from emofuse.face.mouth import MOUTH, STILL, Compare, MouthMotion, mouth_motion
 from emofuse.face.track import FaceTracker
+from emofuse.io.audio import read_audio
 from emofuse.models.registry import load
-from emofuse.sources.audio import read_audio
 from emofuse.sources.file import FileSource
-from emofuse.speech.segment import RATE, VoiceActivity
-
-from .common import data_root, write_result
+from emofuse.speech.vad import RATE, VoiceActivityDetector
 
 FPS = 25
 HEIGHT, WIDTH = 260, 300  # of one head's panel
@@ -93,7 +96,7 @@ def read_head(path: Path) -> Head | None:
             images = [_panel(p.image) for p in source.packets() if isinstance(p, Frame)]
     except InputError:
         return None
-    voice = VoiceActivity()
+    voice = VoiceActivityDetector()
     chunks = [*voice.feed(AudioChunk(sound, RATE, 0)), *voice.flush()]
     spans = [c.span for c in chunks if isinstance(c, AudioChunk)]
     if not spans or not images:
@@ -214,15 +217,15 @@ MEASURES: dict[str, Compare] = {
 }
 
 VARIANTS = {
-    "sole": LinkConfig(LinkMethod.SOLE),
-    **{f"mouth, lag {lag:g} s": LinkConfig(lag=lag) for lag in (0.0, 0.5, 1.0)},
-    "mouth, least 0.5": LinkConfig(least=0.5),
-    "mouth, least 0.8": LinkConfig(least=0.8),
+    "sole": ActiveSpeakerConfig(ActiveSpeakerMethod.SOLE),
+    **{f"mouth, lag {lag:g} s": ActiveSpeakerConfig(lag=lag) for lag in (0.0, 0.5, 1.0)},
+    "mouth, least 0.5": ActiveSpeakerConfig(least=0.5),
+    "mouth, least 0.8": ActiveSpeakerConfig(least=0.8),
 }
 
 
 class Study:
-    """What the analyses of all composites add up to."""
+    """What the analyzes of all composites add up to."""
 
     def __init__(self) -> None:
         self.tallies: dict[str, dict[str, dict[str, int]]] = {name: {} for name in VARIANTS}
@@ -230,7 +233,7 @@ class Study:
         self.seconds = dict.fromkeys(MEASURES, 0.0)
 
     def add(self, name: str, path: Path, panels: int, turns: Sequence[Turn]) -> None:
-        """Analyse one composite once and link its slots by every variant."""
+        """Analyze one composite once and link its slots by every variant."""
         models = ModelsConfig(face="face-compact-v1")  # what it says does not matter here
         both = (Modality.FACE, Modality.SPEECH)
         analyzer = Analyzer(AnalyzerConfig(modalities=both, models=models))
@@ -254,7 +257,9 @@ class Study:
                 self.motion[place == turn.panel].append(row)
         aligned = list(run(Aligner(NS // 2, (Modality.FACE, Modality.SPEECH)), [*looked, *heard]))
         for variant, config in VARIANTS.items():
-            self.tallies[variant][name] = judge(run(Link(config), aligned), turns, panels)
+            self.tallies[variant][name] = judge(
+                run(ActiveSpeakerAttribution(config), aligned), turns, panels
+            )
 
     def _measure(self, before: Grey, after: Grey, pictures: list[list[float]]) -> float:
         row = []
@@ -334,7 +339,7 @@ def shares(tallies: dict[str, dict[str, int]], kind: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Make the composites, analyse them, print and save."""
+    """Make the composites, analyze them, print and save."""
     data = data_root()
     parser = argparse.ArgumentParser(description=__doc__)
     default = data / "clips" if data else None

@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import data_root, write_result
 from emofuse.core.media import AudioChunk, Utterance
 from emofuse.corpora.manifest import Entry, Manifest, Split
 from emofuse.corpora.recipes import crema_d, ravdess
-from emofuse.sources.audio import read_audio
-from emofuse.speech.segment import VoiceActivity, VoiceConfig
+from emofuse.io.audio import read_audio
+from emofuse.speech.vad import VadConfig, VoiceActivityDetector
 from emofuse.text.transcribe import (
     RATE,
     Transcribe,
@@ -40,8 +41,6 @@ from emofuse.text.transcribe import (
     TranscriberName,
     make_transcriber,
 )
-
-from .common import data_root, write_result
 
 Waveform = NDArray[np.float32]
 Clip = tuple[Waveform, str]
@@ -94,7 +93,7 @@ def errors(said: Sequence[str], heard: Sequence[str]) -> int:
 
 def listen(engine: Transcriber, sound: Waveform) -> list[Utterance]:
     """Recognise as `emofuse analyze` does."""
-    voice, words = VoiceActivity(VoiceConfig()), Transcribe(engine)
+    voice, words = VoiceActivityDetector(VadConfig()), Transcribe(engine)
     voiced = [*voice.feed(AudioChunk(sound, RATE, 0)), *voice.flush()]
     found = [out for item in voiced for out in words.feed(item)] + list(words.flush())
     return [out for out in found if isinstance(out, Utterance)]

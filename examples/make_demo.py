@@ -373,7 +373,7 @@ def write_film(
 
 
 def sound_frames(samples: NDArray[np.float32]) -> Iterator[av.AudioFrame]:
-    """Cut mono sound into frames as AAC takes them."""
+    """Segmentation mono sound into frames as AAC takes them."""
     for first in range(0, len(samples), 1024):
         frame = av.AudioFrame.from_ndarray(samples[None, first : first + 1024], "fltp", "mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analyzer import Analyzer, AnalyzerConfig, analyze
-    from .core.estimates import Estimate, Modality, Scores, Subject
+    from .core.estimates import Estimate, Modality, Probabilities, Subject
     from .core.timeline import Timeline
     from .errors import EmofuseError, InputError, MissingExtra, ModelError
     from .streaming import live
@@ -28,7 +28,7 @@ _HOME = {
     "live": "streaming",
     "Estimate": "core.estimates",
     "Modality": "core.estimates",
-    "Scores": "core.estimates",
+    "Probabilities": "core.estimates",
     "Subject": "core.estimates",
     "Timeline": "core.timeline",
     "EmofuseError": "errors",

@@ -1,5 +1,5 @@
 """``python -m emofuse`` is the command line."""
 
-from .apps.cli import main
+from .cli.main import main
 
 raise SystemExit(main())

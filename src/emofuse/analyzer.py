@@ -1,6 +1,6 @@
 """The one way from a medium to its timeline.
 
-Command line, server, live view, batch and evaluation all analyse media through
+Command line, server, live view, batch and evaluation all analyze media through
 an `Analyzer`; it composes sources, models and the engine and adds nothing of its
 own.
 """
@@ -19,32 +19,36 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .core.estimates import SPEAKER, Estimate, Modality
 from .core.media import (
+    Diagnostic,
     Frame,
     MediaInfo,
     MediaKind,
-    Note,
     Packet,
-    Progress,
     Track,
+    Watermark,
     WindowSpec,
 )
 from .core.protocols import Fuser, Recogniser, Sink, Source, Stage
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
+from .engine.active_speaker import (
+    ActiveSpeakerAttribution,
+    ActiveSpeakerConfig,
+    ActiveSpeakerMethod,
+)
 from .engine.align import Aligner
 from .engine.branch import Branch
-from .engine.link import Link, LinkConfig, LinkMethod
 from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
 from .face.config import DetectorName, FaceConfig
-from .fusion.abstain import Abstain, AbstainConfig
 from .fusion.config import FusionConfig
+from .fusion.rejection import Rejection, RejectionConfig
 from .fusion.rules import make_fuser
 from .models.registry import load
 from .models.store import Store
-from .speech.segment import VoiceConfig
+from .speech.vad import VadConfig
 from .text.transcribe import TranscribeConfig, TranscriberName
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
     from .text.transcribe import Transcriber
 
 ProgressCallback = Callable[[int, int | None], None]
-"""Told (media time done, whole duration if known), in nanoseconds."""
+"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class ModelsConfig:
     Args:
         face: id of the face model.
         speech: id of the speech model.
-        words: id of the text model.
+        text: id of the text model.
         threads: CPU threads of each model.
 
     Raises:
@@ -71,7 +75,7 @@ class ModelsConfig:
 
     face: str = "face-ferplus-v3"
     speech: str = "speech-whisper-v3"
-    words: str = "text-minilm-v2"
+    text: str = "text-minilm-v2"
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -84,12 +88,12 @@ class AnalyzerConfig:
     """Everything that can be set about an analysis.
 
     Args:
-        modalities: which of face, speech and words are analysed.
+        modalities: which of face, speech and words are analyzed.
         fps: pictures looked at per second of media.
         max_side: pictures with a longer side (pixels) are shrunk to this first.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
-        link: how a voice is given to the face that speaks.
+        active_speaker: how a voice is given to the face that speaks.
         smoothing_seconds: older spelling of `smoothing` with the method exponential and
             this half-life; 0: none. Empty once it has been read.
         batch: most samples that a model is given at once.
@@ -97,31 +101,31 @@ class AnalyzerConfig:
         lookahead_seconds: how far past a step the voice model hears before it answers;
             None: as its card says. Less is quicker and, at the start of speech, less sure.
         face: detection and tracking.
-        voice: voice activity.
+        vad: voice activity.
         transcribe: speech recognition where no transcript is given.
         fusion: strategy and weights.
-        abstain: when a fused estimate is uncertain.
+        rejection: when a fused estimate is uncertain.
         models: model ids and threads.
 
     Raises:
         InputError: if a number is out of range or no modality is left.
     """
 
-    modalities: tuple[Modality, ...] = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
+    modalities: tuple[Modality, ...] = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
     fps: float = 8.0
     max_side: int = 1280
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
-    link: LinkConfig = field(default_factory=LinkConfig)
+    active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
     smoothing_seconds: float | None = None
     batch: int = 8
     max_wait_seconds: float = 1.0
     lookahead_seconds: float | None = None
     face: FaceConfig = field(default_factory=FaceConfig)
-    voice: VoiceConfig = field(default_factory=VoiceConfig)
+    vad: VadConfig = field(default_factory=VadConfig)
     transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
-    abstain: AbstainConfig = field(default_factory=AbstainConfig)
+    rejection: RejectionConfig = field(default_factory=RejectionConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
 
     def __post_init__(self) -> None:
@@ -145,7 +149,7 @@ class AnalyzerConfig:
 
 
 class Analyzer:
-    """Analyses media. Models are loaded when first needed and kept for the next medium.
+    """Analyzes media. Models are loaded when first needed and kept for the next medium.
 
     Args:
         config: all settings; the defaults work offline.
@@ -177,7 +181,7 @@ class Analyzer:
         sinks: Sequence[Sink] = (),
         progress: ProgressCallback | None = None,
     ) -> Timeline:
-        """Analyse one medium from its start to its end.
+        """Analyze one medium from its start to its end.
 
         Args:
             path: a video, sound, image, subtitle or text file.
@@ -224,9 +228,9 @@ class Analyzer:
         sinks: Sequence[Sink] = (),
         progress: ProgressCallback | None = None,
     ) -> Timeline:
-        """Analyse a whole source and return its timeline."""
+        """Analyze a whole source and return its timeline."""
         estimates: list[Estimate] = []
-        notes: list[Note] = []
+        notes: list[Diagnostic] = []
         done_ns = 0
         for item in self.stream(source):
             if isinstance(item, (Frame, Estimate)):
@@ -234,9 +238,9 @@ class Analyzer:
                     sink.write(item)
             if isinstance(item, Estimate):
                 estimates.append(item)
-            elif isinstance(item, Note):
+            elif isinstance(item, Diagnostic):
                 notes.append(item)
-            elif isinstance(item, Progress) and isinstance(item.track, Track):
+            elif isinstance(item, Watermark) and isinstance(item.track, Track):
                 done_ns = max(done_ns, item.upto_ns)
                 if progress is not None:
                     progress(done_ns, source.info.duration_ns)
@@ -248,11 +252,11 @@ class Analyzer:
             duration_ns=done_ns,
         )
 
-    def stream(self, source: Source) -> Iterator[Frame | Estimate | Progress | Note]:
-        """Analyse a source as it is read.
+    def stream(self, source: Source) -> Iterator[Frame | Estimate | Watermark | Diagnostic]:
+        """Analyze a source as it is read.
 
         Yields the sampled frames and the source's progress as they pass, every
-        estimate as soon as it is known, `Progress(Modality.FUSED, …)` when all that
+        estimate as soon as it is known, `Watermark(Modality.FUSED, …)` when all that
         starts before a time is out, and notes.
         """
         yield from self._remarks(source.info)
@@ -261,10 +265,10 @@ class Analyzer:
     @staticmethod
     def run(
         packets: Iterable[Packet], pipeline: Pipeline
-    ) -> Iterator[Frame | Estimate | Progress | Note]:
+    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic]:
         """Drive packets through a pipeline: feed everything, then flush."""
         for packet in packets:
-            if isinstance(packet, (Frame, Progress)):
+            if isinstance(packet, (Frame, Watermark)):
                 yield packet
             yield from pipeline.feed(packet)
         yield from pipeline.flush()
@@ -282,21 +286,21 @@ class Analyzer:
         modalities = self._present(info)
         if Modality.FACE in modalities:
             yield self._face_branch(info)
-        if Modality.SPEECH in modalities or (Modality.WORDS in modalities and not info.text):
+        if Modality.SPEECH in modalities or (Modality.TEXT in modalities and not info.text):
             yield self._voice_branch(info)
-        if Modality.WORDS in modalities and info.text:
+        if Modality.TEXT in modalities and info.text:
             stage = Chain(Select(Track.TEXT), *self._words_stages())
-            yield Branch("words", Track.TEXT, stage, Modality.WORDS)
+            yield Branch("text", Track.TEXT, stage, Modality.TEXT)
 
     def joint(self, info: MediaInfo) -> tuple[Stage[Any, Any], ...]:
         """Build what brings a medium's branches together: alignment, fusion, smoothing."""
         config = self.config
         return (
             Aligner(to_ns(config.slot_seconds), self._present(info)),
-            *((Link(config.link),) if self._can_link(info) else ()),
+            *((ActiveSpeakerAttribution(config.active_speaker),) if self._can_link(info) else ()),
             Fuse(self.fuser(info)),
             make_smoother(config.smoothing, to_ns(config.slot_seconds)),
-            Abstain(config.abstain, self._present(info)),
+            Rejection(config.rejection, self._present(info)),
         )
 
     def fuser(self, info: MediaInfo) -> Fuser:
@@ -311,8 +315,8 @@ class Analyzer:
         components = {}
         if Modality.FACE in modalities:
             components["detector"] = self.config.face.detector.value
-        if Modality.WORDS in modalities:
-            components["words"] = info.text or self._transcriber_name
+        if Modality.TEXT in modalities:
+            components["asr"] = info.text or self._transcriber_name
         return Provenance(
             version=__version__,
             models={**models, Modality.FUSED: fusion.card or fusion.strategy.value},
@@ -325,7 +329,7 @@ class Analyzer:
         can = {
             Modality.FACE: info.video is not None,
             Modality.SPEECH: info.audio is not None,
-            Modality.WORDS: info.text is not None
+            Modality.TEXT: info.text is not None
             or (info.audio is not None and self._transcriber_name != "none"),
         }
         return tuple(m for m in self.config.modalities if can[m])
@@ -340,7 +344,9 @@ class Analyzer:
         from .face.track import FaceTracker
 
         face = self.config.face
-        looks = self._can_link(info) and self.config.link.method is LinkMethod.MOUTH
+        looks = (
+            self._can_link(info) and self.config.active_speaker.method is ActiveSpeakerMethod.MOUTH
+        )
         if info.kind is MediaKind.IMAGE:
             face = replace(face, detect_every=1, confirmations=1)  # there is no second look
         stage = Chain(
@@ -354,7 +360,7 @@ class Analyzer:
         """Sound → voiced regions → what the voice says and, without a transcript, the words."""
         from .speech.quality import grade
         from .speech.resample import Resample
-        from .speech.segment import VoiceActivity
+        from .speech.vad import VoiceActivityDetector
         from .text.transcribe import Transcribe
 
         listeners: list[Branch] = []
@@ -363,12 +369,12 @@ class Analyzer:
                 Windower(self._window(), SPEAKER, grade), self._recognise(Modality.SPEECH)
             )
             listeners.append(Branch("speech", Track.AUDIO, voice, Modality.SPEECH))
-        if Modality.WORDS in self._present(info) and not info.text:
+        if Modality.TEXT in self._present(info) and not info.text:
             assert self._transcriber is not None  # else WORDS would not be present
             transcribe = Transcribe(self._transcriber, self.config.transcribe.longest_seconds)
             words = Chain(transcribe, *self._words_stages())
-            listeners.append(Branch("words", Track.AUDIO, words, Modality.WORDS))
-        ears = Chain(Select(Track.AUDIO), Resample(), VoiceActivity(self.config.voice))
+            listeners.append(Branch("text", Track.AUDIO, words, Modality.TEXT))
+        ears = Chain(Select(Track.AUDIO), Resample(), VoiceActivityDetector(self.config.vad))
         return Branch("sound", Track.AUDIO, ears, followers=tuple(listeners))
 
     def _window(self) -> WindowSpec:
@@ -384,7 +390,7 @@ class Analyzer:
     def _words_stages(self) -> tuple[Stage[Any, Any], ...]:
         from .text.sentences import Sentences
 
-        return Sentences(), self._recognise(Modality.WORDS)
+        return Sentences(), self._recognise(Modality.TEXT)
 
     def _recognise(self, modality: Modality) -> Recognise:
         config = self.config
@@ -426,12 +432,12 @@ class Analyzer:
 
         return transcriber_name(self.config.transcribe)
 
-    def _remarks(self, info: MediaInfo) -> Iterator[Note]:
+    def _remarks(self, info: MediaInfo) -> Iterator[Diagnostic]:
         """Tell about modalities that were wanted and cannot be had from this medium."""
         missing = set(self.config.modalities) - set(self._present(info))
         unwanted = self.config.transcribe.engine is TranscriberName.NONE
-        if Modality.WORDS in missing and info.audio is not None and not unwanted:
-            yield Note(
+        if Modality.TEXT in missing and info.audio is not None and not unwanted:
+            yield Diagnostic(
                 "no-transcript",
                 "no words: the medium has no transcript or subtitles and no speech recogniser "
                 "is at hand (pip install 'emofuse[asr]', or give a transcript)",
@@ -444,9 +450,9 @@ def analyze(
     transcript: str | os.PathLike[str] | None = None,
     config: AnalyzerConfig | None = None,
 ) -> Timeline:
-    """Analyse one medium with an `Analyzer` of its own; see `Analyzer.analyze`.
+    """Analyze one medium with an `Analyzer` of its own; see `Analyzer.analyze`.
 
-    Who analyses several media keeps one `Analyzer`: its models are loaded once.
+    Who analyzes several media keeps one `Analyzer`: its models are loaded once.
     """
     return Analyzer(config).analyze(path, transcript=transcript)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Fuser, Slot
 from emofuse.core.time import NS, Span
@@ -20,7 +20,7 @@ from emofuse.fusion.rules import POOLS, FusionConfig, Strategy, make_fuser
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE = Subject(SubjectKind.FACE, 3)
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
+PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(PARTS, n)]
 
 
@@ -50,7 +50,7 @@ def slot(
         evidence[modality] = Estimate(
             subject=FACE if modality is Modality.FACE else SPEAKER,
             span=Span(0, NS),
-            scores=Scores(taxonomy, rng.dirichlet(np.ones(len(taxonomy)))),
+            probabilities=Probabilities(taxonomy, rng.dirichlet(np.ones(len(taxonomy)))),
             modality=modality,
             quality=float(rng.uniform(0.2, 1)),
             model_id=f"{modality.value}-model",
@@ -69,10 +69,10 @@ def test_any_modality_may_be_missing(fuser: Fuser, present: tuple[Modality, ...]
     fused = fuser.fuse(given)
     assert fused is not None
     assert (fused.subject, fused.span, fused.modality) == (FACE, given.span, Modality.FUSED)
-    assert fused.scores.taxonomy == fuser.taxonomy
-    assert fused.blend is not None
-    assert set(fused.blend.shares) == set(fused.blend.scores) == set(present)
-    assert sum(fused.blend.shares.values()) == pytest.approx(1)
+    assert fused.probabilities.taxonomy == fuser.taxonomy
+    assert fused.fusion is not None
+    assert set(fused.fusion.modality_weights) == set(fused.fusion.probabilities) == set(present)
+    assert sum(fused.fusion.modality_weights.values()) == pytest.approx(1)
     low, high = (f(e.quality for e in given.evidence.values()) for f in (min, max))
     assert low - 1e-6 <= fused.quality <= high + 1e-6
 
@@ -89,13 +89,13 @@ def test_the_order_of_the_modalities_does_not_matter(fuser: Fuser) -> None:
     other = fuser.fuse(turned)
     assert one is not None
     assert other is not None
-    np.testing.assert_array_equal(one.scores.probabilities, other.scores.probabilities)
+    np.testing.assert_array_equal(one.probabilities.values, other.probabilities.values)
 
 
 def said(fuser: Fuser, given: Slot) -> np.ndarray:
     fused = fuser.fuse(given)
     assert fused is not None
-    return fused.scores.probabilities
+    return fused.probabilities.values
 
 
 def test_after_a_reset_nothing_is_remembered(fuser: Fuser, request: pytest.FixtureRequest) -> None:
@@ -122,15 +122,15 @@ def test_after_a_gap_and_of_others_nothing_is_remembered(fuser: Fuser) -> None:
 def test_who_all_agree_with_is_the_result(fuser: Fuser) -> None:
     agreed = slot(PARTS)
     for modality, e in agreed.evidence.items():
-        p = np.full(len(e.scores.taxonomy), 0.05)
+        p = np.full(len(e.probabilities.taxonomy), 0.05)
         p[3] = 1 - 0.05 * (len(p) - 1)
-        sure = replace(e, scores=Scores(e.scores.taxonomy, p), quality=1.0)
+        sure = replace(e, probabilities=Probabilities(e.probabilities.taxonomy, p), quality=1.0)
         agreed.evidence[modality] = sure  # type: ignore[index]
     fused = fuser.fuse(agreed)
     assert fused is not None
     assert fused.label == CANONICAL.labels[3]
-    assert fused.blend is not None
-    assert fused.blend.disagreement < 0.01
+    assert fused.fusion is not None
+    assert fused.fusion.disagreement < 0.01
 
 
 @pytest.mark.parametrize("modality", PARTS, ids=lambda m: m.value)
@@ -141,6 +141,6 @@ def test_a_pool_leaves_who_is_alone_as_it_is(
         pytest.skip("a net may correct even one that is alone")
     given = slot((modality,))
     e = replace(given.evidence[modality], quality=1.0)
-    own = e.scores.probabilities
+    own = e.probabilities.values
     got = said(fuser, replace(given, evidence={modality: e}))[: len(own)]
     np.testing.assert_allclose(got, own, atol=1e-3)

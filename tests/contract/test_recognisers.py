@@ -38,7 +38,7 @@ def samples(recogniser: Recogniser) -> list:
 
 def test_every_modality_has_an_embedded_model() -> None:
     modalities = {STORE.card(i).modality for i in EMBEDDED}
-    assert modalities == {Modality.FACE, Modality.SPEECH, Modality.WORDS}
+    assert modalities == {Modality.FACE, Modality.SPEECH, Modality.TEXT}
 
 
 def test_it_is_a_recogniser(recogniser: Recogniser) -> None:
@@ -61,7 +61,7 @@ def test_each_sample_gets_probabilities_in_order(recogniser: Recogniser) -> None
     assert len(together) == len(rows)
     for row, answer in zip(rows, together, strict=True):
         (alone,) = recogniser.infer([row])
-        said, again = answer.scores, alone.scores
+        said, again = answer.probabilities, alone.probabilities
         assert said.taxonomy == recogniser.taxonomy
         np.testing.assert_allclose(said.probabilities, again.probabilities, atol=TOLERANCE)
 
@@ -86,4 +86,4 @@ def test_nothing_in_nothing_out(recogniser: Recogniser) -> None:
 def test_evidence_moves_the_answer(recogniser: Recogniser) -> None:
     first, second, *_ = samples(recogniser)
     one, other = recogniser.infer([recogniser.prepare(first), recogniser.prepare(second)])
-    assert np.abs(one.scores.probabilities - other.scores.probabilities).max() > 1e-4
+    assert np.abs(one.probabilities.values - other.probabilities.values).max() > 1e-4

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.core.estimates import Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Frame
 from emofuse.core.protocols import Sink
 from emofuse.core.time import NS, Span
-from emofuse.sinks.tables import CsvSink
-from emofuse.sinks.thumbnails import ThumbnailSink
+from emofuse.export.tables import CsvSink
+from emofuse.export.thumbnails import ThumbnailSink
 
 SINKS: dict[str, Callable[[Path], Sink]] = {
     "csv": lambda folder: CsvSink(folder / "rows.csv", file="clip.mp4"),
@@ -33,7 +33,7 @@ def items() -> list[Frame | Estimate]:
     for k in range(20):
         span = Span(k * NS, (k + 1) * NS)
         out.append(Frame(np.full((36, 64, 3), k, np.uint8), span))
-        scores = Scores(CANONICAL, np.eye(8)[k % 8])
+        scores = Probabilities(CANONICAL, np.eye(8)[k % 8])
         out.append(Estimate(subject, span, scores, Modality.FACE, 0.5, "model"))
     return out
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from emofuse.core.estimates import SPEAKER, Estimate, Modality
-from emofuse.core.media import AudioChunk, Frame, Progress, Sample, Track, Utterance, WindowSpec
+from emofuse.core.media import AudioChunk, Frame, Sample, Track, Utterance, Watermark, WindowSpec
 from emofuse.core.protocols import Slot, Stage
 from emofuse.core.time import NS
+from emofuse.engine.active_speaker import ActiveSpeakerAttribution
 from emofuse.engine.align import Aligner
-from emofuse.engine.link import Link
 from emofuse.engine.pipeline import Chain, Fork, Fuse, Select
 from emofuse.engine.smooth import ExponentialSmoother, HmmSmoother, RollingMean
 from emofuse.engine.windows import Recognise, Windower
@@ -30,7 +30,7 @@ from emofuse.models.registry import load
 from emofuse.sources.file import open_source
 from emofuse.speech.quality import grade
 from emofuse.speech.resample import Resample
-from emofuse.speech.segment import VoiceActivity
+from emofuse.speech.vad import VoiceActivityDetector
 from emofuse.text.sentences import Sentences
 from emofuse.text.transcribe import Transcribe, TranscribeConfig, TranscriberName, make_transcriber
 
@@ -50,7 +50,7 @@ def recognise_faces() -> Recognise:
 
 
 def recognise_words() -> Recognise:
-    return Recognise(load("text-minilm-v2"), Modality.WORDS, batch=4, max_wait_ns=NS)
+    return Recognise(load("text-minilm-v2"), Modality.TEXT, batch=4, max_wait_ns=NS)
 
 
 def transcribe() -> Transcribe:
@@ -68,9 +68,9 @@ def faces() -> list[Stage]:
 STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
     "select": (lambda: Select(Track.AUDIO), list),
     "resample": (Resample, lambda: [Select(Track.AUDIO)]),
-    "voice": (VoiceActivity, lambda: [Select(Track.AUDIO), Resample()]),
-    "windows": (windower, lambda: [Select(Track.AUDIO), Resample(), VoiceActivity()]),
-    "transcribe": (transcribe, lambda: [Select(Track.AUDIO), Resample(), VoiceActivity()]),
+    "voice": (VoiceActivityDetector, lambda: [Select(Track.AUDIO), Resample()]),
+    "windows": (windower, lambda: [Select(Track.AUDIO), Resample(), VoiceActivityDetector()]),
+    "transcribe": (transcribe, lambda: [Select(Track.AUDIO), Resample(), VoiceActivityDetector()]),
     "sentences": (Sentences, lambda: [Select(Track.TEXT)]),
     "tracker": (tracker, lambda: [Select(Track.VIDEO)]),
     "recognise-faces": (recognise_faces, lambda: [Select(Track.VIDEO), tracker()]),
@@ -88,7 +88,7 @@ STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
         lambda: FaceTracker(HaarDetector(), mouths=MouthMotion()),
         lambda: [Select(Track.VIDEO)],
     ),
-    "link": (Link, lambda: [*faces(), Aligner(NS // 2, [Modality.FACE])]),
+    "link": (ActiveSpeakerAttribution, lambda: [*faces(), Aligner(NS // 2, [Modality.FACE])]),
     "mean": (
         lambda: RollingMean(2 * NS),
         lambda: [*faces(), Aligner(NS // 2, [Modality.FACE]), Fuse(make_fuser(FusionConfig()))],
@@ -105,7 +105,7 @@ STAGES: dict[str, tuple[Callable[[], Stage], Callable[[], list[Stage]]]] = {
 TRACKS = {
     Frame: (Track.VIDEO,),
     AudioChunk: (Track.AUDIO, Modality.SPEECH),
-    Utterance: (Track.TEXT, Modality.WORDS),
+    Utterance: (Track.TEXT, Modality.TEXT),
 }
 
 
@@ -131,7 +131,7 @@ def run(stage: Stage, items: list) -> list:
 def content(item: Any) -> Any:
     """What can be compared of an item."""
     if isinstance(item, Estimate):
-        scores = item.scores.probabilities.round(4).tolist()
+        scores = item.probabilities.values.round(4).tolist()
         return (item.subject, item.span, item.modality, round(item.quality, 5), scores)
     if isinstance(item, Sample):
         data = item.data if isinstance(item.data, str) else np.asarray(item.data).tolist()
@@ -152,8 +152,8 @@ def test_it_is_a_stage_and_says_something(stage_and_items: tuple[Stage, list]) -
     stage.reset()
     assert isinstance(stage, Stage)
     out = run(stage, items)
-    assert any(isinstance(x, Progress) for x in out)
-    assert any(not isinstance(x, Progress) for x in out)
+    assert any(isinstance(x, Watermark) for x in out)
+    assert any(not isinstance(x, Watermark) for x in out)
 
 
 def test_reset_makes_it_as_new(stage_and_items: tuple[Stage, list]) -> None:
@@ -171,7 +171,7 @@ def test_flush_leaves_nothing(stage_and_items: tuple[Stage, list]) -> None:
     stage, items = stage_and_items
     stage.reset()
     run(stage, items)
-    assert [x for x in stage.flush() if not isinstance(x, Progress)] == []
+    assert [x for x in stage.flush() if not isinstance(x, Watermark)] == []
 
 
 def test_progress_is_a_promise(stage_and_items: tuple[Stage, list]) -> None:
@@ -180,7 +180,7 @@ def test_progress_is_a_promise(stage_and_items: tuple[Stage, list]) -> None:
     stage.reset()
     promised: dict = {}
     for item in run(stage, items):
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             assert item.upto_ns >= promised.get(item.track, 0)
             promised[item.track] = item.upto_ns
         else:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import MediaInfo, MediaKind
 from emofuse.core.time import Span
@@ -14,9 +14,9 @@ SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE = Subject(SubjectKind.FACE, 1)
 
 
-def scores(label: str, taxonomy: Taxonomy = CANONICAL, p: float = 0.6) -> Scores:
+def scores(label: str, taxonomy: Taxonomy = CANONICAL, p: float = 0.6) -> Probabilities:
     rest = (1 - p) / (len(taxonomy) - 1)
-    return Scores(taxonomy, np.array([p if x == label else rest for x in taxonomy.labels]))
+    return Probabilities(taxonomy, np.array([p if x == label else rest for x in taxonomy.labels]))
 
 
 def estimate(
@@ -33,12 +33,12 @@ def estimate(
 )
 def test_scores_are_probabilities_or_nothing(p: list[float]) -> None:
     with pytest.raises(ValueError, match="probabilities"):
-        Scores(CANONICAL, np.array(p))
+        Probabilities(CANONICAL, np.array(p))
 
 
 def test_scores_keep_a_copy_of_their_own() -> None:
     p = np.eye(8)[2]
-    s = Scores(CANONICAL, p)
+    s = Probabilities(CANONICAL, p)
     p[:] = 0
     assert s.label == "sad"
     assert s.confidence == 1.0

@@ -6,26 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emofuse.core.media import AudioChunk, Frame, Packet, Progress, Track, Utterance
+from emofuse.core.media import AudioChunk, Frame, Packet, Track, Utterance, Watermark
 
 TRACK = {Frame: Track.VIDEO, AudioChunk: Track.AUDIO, Utterance: Track.TEXT}
 
 
 def recut(packets: Sequence[Packet], rng: np.random.Generator, longest: int = 40_000) -> list:
     """Cut and interleave packets at random; progress is told after some items and at the end."""
-    end_ns = max(p.upto_ns for p in packets if isinstance(p, Progress))
-    tracks = {p.track for p in packets if isinstance(p, Progress)}
+    end_ns = max(p.upto_ns for p in packets if isinstance(p, Watermark))
+    tracks = {p.track for p in packets if isinstance(p, Watermark)}
     queues = {}
     for track in sorted(tracks):
         items: list[Packet] = [p for p in packets if TRACK.get(type(p)) is track]
         if track is Track.AUDIO:
             items = _cut(items, rng, longest)
-        queues[track] = [*_with_progress(track, items, rng), Progress(track, end_ns)]
+        queues[track] = [*_with_progress(track, items, rng), Watermark(track, end_ns)]
     return _interleave(list(queues.values()), rng)
 
 
 def _cut(chunks: list, rng: np.random.Generator, longest: int) -> list:
-    """Join what is contiguous and cut it at random, from single samples to seconds."""
+    """LabelAlignment what is contiguous and cut it at random, from single samples to seconds."""
     out = []
     for run in _runs(chunks):
         samples = np.concatenate([c.samples for c in run])
@@ -54,7 +54,7 @@ def _with_progress(track: Track, items: list, rng: np.random.Generator) -> list:
         out.append(item)
         if rng.random() < chance:
             following = items[i + 1] if i + 1 < len(items) else item
-            out.append(Progress(track, _start(following)))
+            out.append(Watermark(track, _start(following)))
     return out
 
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
-from emofuse.core.media import Progress
+from emofuse.core.media import Watermark
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.engine.align import Aligner, pool
 
 A, B = Subject(SubjectKind.FACE, 1), Subject(SubjectKind.FACE, 2)
-FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.WORDS
+FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.TEXT
 
 
 def estimate(
@@ -22,15 +22,20 @@ def estimate(
     p = np.full(8, 0.02)
     p[hot] = 0.86
     return Estimate(
-        subject, Span.of_seconds(start, end), Scores(CANONICAL, p), modality, q, modality.value
+        subject,
+        Span.of_seconds(start, end),
+        Probabilities(CANONICAL, p),
+        modality,
+        q,
+        modality.value,
     )
 
 
-def progress(modality: Modality, seconds: float) -> Progress:
-    return Progress(modality, round(seconds * NS))
+def progress(modality: Modality, seconds: float) -> Watermark:
+    return Watermark(modality, round(seconds * NS))
 
 
-def run(aligner: Aligner, *items: Estimate | Progress) -> list:
+def run(aligner: Aligner, *items: Estimate | Watermark) -> list:
     out = [x for item in items for x in aligner.feed(item)]
     return out + list(aligner.flush())
 
@@ -88,7 +93,7 @@ def test_fine_estimates_come_out_pooled_and_coarse_ones_as_they_are() -> None:
     assert speech in estimates
     (face,) = [e for e in estimates if e.modality is FACE]
     assert face.span == Span(0, NS)
-    assert face.scores.probabilities[:2] == pytest.approx([0.44, 0.44])
+    assert face.probabilities.values[:2] == pytest.approx([0.44, 0.44])
     assert [s[3] for s in slots(out)] == [["face"], ["speech"], ["speech"], ["speech"]]
 
 
@@ -103,8 +108,8 @@ def test_pooling_trusts_good_evidence_more() -> None:
     pooled = pool([sharp, blurred], span)
     assert pooled.label == "happy"
     assert pooled.quality == pytest.approx(0.5)
-    assert pooled.scores.probabilities == pytest.approx(
-        0.9 * sharp.scores.probabilities + 0.1 * blurred.scores.probabilities, abs=1e-6
+    assert pooled.probabilities.values == pytest.approx(
+        0.9 * sharp.probabilities.values + 0.1 * blurred.probabilities.values, abs=1e-6
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities
 from emofuse.core.labels import CANONICAL, Taxonomy
-from emofuse.core.media import Progress, Sample
+from emofuse.core.media import Sample, Watermark
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.engine.pipeline import Fuse
@@ -34,7 +34,7 @@ class Counting:
 
 
 def face() -> Estimate:
-    scores = Scores(CANONICAL, np.full(8, 1 / 8))
+    scores = Probabilities(CANONICAL, np.full(8, 1 / 8))
     embedding = np.ones(4, np.float32)
     return Estimate(SPEAKER, SPAN, scores, Modality.FACE, 1.0, "m", embedding=embedding)
 
@@ -57,7 +57,7 @@ def test_the_fuser_sees_embeddings_and_nobody_after_it() -> None:
 
 def test_progress_passes_and_slots_without_a_result_vanish() -> None:
     stage = Fuse(Counting())
-    progress = Progress(Modality.FUSED, NS)
+    progress = Watermark(Modality.FUSED, NS)
     assert list(stage.feed(progress)) == [progress]
     assert list(stage.feed(Slot(SPEAKER, SPAN, {}))) == []
 

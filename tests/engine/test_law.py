@@ -17,7 +17,7 @@ from tests.engine.chunking import recut
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
-from emofuse.core.media import MediaInfo, Packet, Progress, Track
+from emofuse.core.media import MediaInfo, Packet, Track, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.text.transcribe import TranscribeConfig, TranscriberName
 
@@ -35,7 +35,7 @@ def analyzer() -> Analyzer:
 def estimates(analyzer: Analyzer, info: MediaInfo, packets: list[Packet]) -> dict:
     items = analyzer.run(packets, analyzer.pipeline(info))
     return {
-        (e.subject, e.span, e.modality): np.append(e.scores.probabilities, e.quality)
+        (e.subject, e.span, e.modality): np.append(e.probabilities.values, e.quality)
         for e in items
         if isinstance(e, Estimate)
     }
@@ -75,9 +75,9 @@ def test_in_an_empty_stretch_no_slot_waits_for_more_than_a_hop(media: Path) -> N
     fused_ns, waits = 0, []
     for packet in packets:
         for item in pipeline.feed(packet):
-            if isinstance(item, Progress):
+            if isinstance(item, Watermark):
                 fused_ns = item.upto_ns
-        seen = isinstance(packet, Progress) and packet.track is Track.VIDEO
+        seen = isinstance(packet, Watermark) and packet.track is Track.VIDEO
         if seen and gone.start_ns <= packet.upto_ns < gone.end_ns:
             waits.append(packet.upto_ns - fused_ns)
     assert len(waits) > 15

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emofuse.analyzer import AnalyzerConfig
-from emofuse.core.estimates import Estimate, Modality, Scores, Subject, SubjectKind
+from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
-from emofuse.core.media import Progress
+from emofuse.core.media import Watermark
 from emofuse.core.time import NS, Span
 from emofuse.engine.smooth import (
     CLEAR,
@@ -50,10 +50,10 @@ def fused(
 ) -> Estimate:
     span = Span.of_seconds(second, second + length)
     row = np.eye(8)[p] if isinstance(p, int) else p
-    return Estimate(subject, span, Scores(CANONICAL, row), modality, 1.0, "m")
+    return Estimate(subject, span, Probabilities(CANONICAL, row), modality, 1.0, "m")
 
 
-def run(stage: Smoother, *items: Estimate | Progress) -> list:
+def run(stage: Smoother, *items: Estimate | Watermark) -> list:
     return [out for item in items for out in stage.feed(item)] + list(stage.flush())
 
 
@@ -70,12 +70,12 @@ def exponential(*items: Estimate, half_life: float = 1.0) -> list[Estimate]:
 
 def test_the_past_weighs_half_after_its_half_life() -> None:
     out = exponential(fused(0, 0), fused(1, 1), fused(2, 1))
-    assert [e.scores["happy"] for e in out] == pytest.approx([0, 0.5, 0.75])
+    assert [e.probabilities["happy"] for e in out] == pytest.approx([0, 0.5, 0.75])
 
 
 def test_the_mean_counts_what_lies_in_its_window() -> None:
     out = run(RollingMean(5 * NS // 2), *(fused(t, int(t >= 2)) for t in range(5)))
-    assert [e.scores["happy"] for e in out] == pytest.approx([0, 0, 0.4, 0.8, 1])
+    assert [e.probabilities["happy"] for e in out] == pytest.approx([0, 0, 0.4, 0.8, 1])
 
 
 @pytest.mark.parametrize("stage", [ExponentialSmoother(NS), RollingMean(3 * NS)])
@@ -89,9 +89,9 @@ def test_subjects_do_not_mix_and_single_modalities_pass(stage: Smoother) -> None
 @pytest.mark.parametrize("stage", [ExponentialSmoother(NS), RollingMean(4 * NS)])
 def test_a_long_gap_is_forgotten_and_a_short_one_bridged(stage: Smoother) -> None:
     stage.reset()
-    assert run(stage, fused(0, 0), fused(3, 1))[1].scores["happy"] == 1
+    assert run(stage, fused(0, 0), fused(3, 1))[1].probabilities["happy"] == 1
     stage.reset()
-    assert 0 < run(stage, fused(0, 0), fused(1.5, 1))[1].scores["happy"] < 1
+    assert 0 < run(stage, fused(0, 0), fused(1.5, 1))[1].probabilities["happy"] < 1
 
 
 def test_no_half_life_no_smoothing() -> None:
@@ -110,7 +110,7 @@ def mostly(hot: int, confidence: float = 0.7) -> np.ndarray:
 def test_a_reading_without_neighbours_is_reported_as_it_is() -> None:
     stage = HmmSmoother(NS, 8 * NS, prior={"happy": 3, "sad": 1})
     (alone,) = estimates(run(stage, fused(0, mostly(2))))
-    assert alone.scores.probabilities == pytest.approx(mostly(2), abs=1e-6)
+    assert alone.probabilities.values == pytest.approx(mostly(2), abs=1e-6)
 
 
 def test_a_slip_is_mended_by_what_comes_and_a_change_is_kept() -> None:
@@ -142,9 +142,9 @@ def test_it_says_what_forward_and_backward_messages_say() -> None:
 def test_after_a_long_absence_the_past_does_not_count() -> None:
     stage = HmmSmoother(NS, 2 * NS)
     out = estimates(
-        run(stage, fused(0, 0), Progress(Modality.FUSED, 60 * NS), fused(90, mostly(2)))
+        run(stage, fused(0, 0), Watermark(Modality.FUSED, 60 * NS), fused(90, mostly(2)))
     )
-    assert out[1].scores.probabilities == pytest.approx(mostly(2), abs=1e-6)
+    assert out[1].probabilities.values == pytest.approx(mostly(2), abs=1e-6)
 
 
 # --- laws of all methods ------------------------------------------------------------------
@@ -173,19 +173,19 @@ def test_when_progress_is_told_does_not_matter_and_it_is_kept(
                 p = np.random.default_rng(noise).dirichlet(np.full(8, 0.3))
                 items.append(fused(k / 2, p, subject, length=0.5))
             if rng.random() < chance:
-                items.append(Progress(Modality.FUSED, (k + 1) * SLOT))
+                items.append(Watermark(Modality.FUSED, (k + 1) * SLOT))
         return items
 
     whole = None
     for chance in (1.0, 0.2, 0.0):
         stage, upto, out = make_smoother(config), 0, {}
         for item in run(stage, *stream(chance)):
-            if isinstance(item, Progress):
+            if isinstance(item, Watermark):
                 assert item.upto_ns >= upto
                 upto = item.upto_ns
             else:
                 assert item.span.start_ns >= upto
-                out[item.subject, item.span] = item.scores.probabilities
+                out[item.subject, item.span] = item.probabilities.values
         assert len(out) == len(made)
         whole = whole or out
         assert out.keys() == whole.keys()
@@ -220,7 +220,7 @@ def test_a_clear_change_shows_within_the_declared_latency(
     known_ns, seen_ns = (before + 1) * SLOT, None  # the first new reading is complete
     for i, row in enumerate(rows):
         out = list(stage.feed(fused(i / 2, row, length=0.5)))
-        out += stage.feed(Progress(Modality.FUSED, (i + 1) * SLOT))
+        out += stage.feed(Watermark(Modality.FUSED, (i + 1) * SLOT))
         if seen_ns is None and any(e.label == CANONICAL.labels[new] for e in estimates(out)):
             seen_ns = (i + 1) * SLOT
     assert seen_ns is not None
@@ -231,9 +231,9 @@ def test_a_clear_change_shows_within_the_declared_latency(
 def test_no_estimate_is_held_longer_than_the_lag(config: SmoothConfig) -> None:
     stage, upto = make_smoother(config), 0
     for k in range(40):
-        for item in (fused(k / 2, 0, length=0.5), Progress(Modality.FUSED, (k + 1) * SLOT)):
+        for item in (fused(k / 2, 0, length=0.5), Watermark(Modality.FUSED, (k + 1) * SLOT)):
             for out in stage.feed(item):
-                if isinstance(out, Progress):
+                if isinstance(out, Watermark):
                     upto = out.upto_ns
         assert (k + 1) * SLOT - upto < stage.lag_ns + SLOT
     assert stage.lag_ns <= stage.latency_ns

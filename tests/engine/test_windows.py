@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import SPEAKER, Modality
-from emofuse.core.media import AudioChunk, Grade, Progress, Sample, WindowSpec
+from emofuse.core.media import AudioChunk, Grade, Sample, Watermark, WindowSpec
 from emofuse.core.time import NS
 from emofuse.engine.windows import Windower
 
@@ -35,8 +35,8 @@ def cut(regions: list[tuple[int, int]], sizes: list[int], spec: WindowSpec = SPE
             k += 1
             out += stage.feed(voiced(at, at + step))
             at += step
-            out += stage.feed(Progress(Modality.SPEECH, at * NS // RATE))
-        out += stage.feed(Progress(Modality.SPEECH, (last + 1) * NS // RATE))
+            out += stage.feed(Watermark(Modality.SPEECH, at * NS // RATE))
+        out += stage.feed(Watermark(Modality.SPEECH, (last + 1) * NS // RATE))
     out += stage.flush()
     return [x for x in out if isinstance(x, Sample)]
 
@@ -102,7 +102,7 @@ def test_progress_never_overtakes_a_hop_that_is_still_to_come() -> None:
         for item in stage.feed(voiced(at, at + 250)):
             assert isinstance(item, Sample)
             assert item.span.start_ns >= upto
-        (progress,) = stage.feed(Progress(Modality.SPEECH, (at + 250) * NS // RATE))
+        (progress,) = stage.feed(Watermark(Modality.SPEECH, (at + 250) * NS // RATE))
         assert progress.upto_ns >= upto
         upto = progress.upto_ns
     assert all(s.span.start_ns >= upto for s in stage.flush())

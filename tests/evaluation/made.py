@@ -1,4 +1,4 @@
-"""Readings that are made up: a model that is right as often as it says, or is too sure."""
+"""CachedPredictions that are made up: a model that is right as often as it says, or is too sure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from emofuse.core.estimates import Modality
 from emofuse.core.labels import Taxonomy
-from emofuse.evaluation.readings import Readings
+from emofuse.evaluation.predict.cached import CachedPredictions
 
 LABELS = ("neutral", "happy", "sad", "angry")
 
 
-def joined(*parts: Readings) -> Readings:
+def joined(*parts: CachedPredictions) -> CachedPredictions:
     """Put readings of one model together, their ids made different."""
     first = parts[0]
     texts = {
@@ -44,7 +44,7 @@ def made(
     quality: float = 1.0,
     labels: tuple[str, ...] = LABELS,
     split: str = "test",
-) -> Readings:
+) -> CachedPredictions:
     """Make readings whose probabilities are calibrated, before `too_sure` multiplies their logits.
 
     Each sample has a true posterior of its own, from which its label is drawn.
@@ -54,7 +54,7 @@ def made(
     posterior = softmax(logits).astype(np.float64)
     actual = [rng.choice(len(labels), p=p / p.sum()) for p in posterior]
     claimed = (too_sure * logits).astype(np.float32)
-    return Readings(
+    return CachedPredictions(
         corpus=corpus,
         modality=modality,
         model_id=f"{modality.value}-made",

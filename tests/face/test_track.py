@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emofuse.core.estimates import Modality, SubjectKind
-from emofuse.core.media import Frame, Progress, Sample, Track
+from emofuse.core.media import Frame, Sample, Track, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.face.config import Between, DetectorName, FaceConfig
 from emofuse.face.crop import CROP_SIDE
@@ -58,7 +58,7 @@ def face(x: float = 100, y: float = 80, width: float = 60, score: float = 0.9) -
     return Detection((x, y, width, width), score)
 
 
-def run(tracker: FaceTracker, items: Iterable[Frame | Progress]) -> list[Sample | Progress]:
+def run(tracker: FaceTracker, items: Iterable[Frame | Watermark]) -> list[Sample | Watermark]:
     fed = [out for item in items for out in tracker.feed(item)]
     return fed + list(tracker.flush())
 
@@ -76,7 +76,7 @@ def track(
     return by_number(run(tracker, film(count, cut=cut)))
 
 
-def by_number(items: Iterable[Sample | Progress]) -> dict[int, list[Sample]]:
+def by_number(items: Iterable[Sample | Watermark]) -> dict[int, list[Sample]]:
     out: dict[int, list[Sample]] = {}
     for item in items:
         if isinstance(item, Sample):
@@ -290,7 +290,7 @@ def test_progress_is_kept_and_packets_do_not_matter(
     )
     for frame in [*frames, None]:
         for item in tracker.feed(frame) if frame else tracker.flush():
-            if isinstance(item, Progress):
+            if isinstance(item, Watermark):
                 assert item.track is Modality.FACE
                 assert item.upto_ns > promised
                 promised = item.upto_ns
@@ -305,11 +305,11 @@ def test_progress_is_kept_and_packets_do_not_matter(
     # The same film with progress in between, at random, after a reset.
     rng = np.random.default_rng(seed)
     tracker.reset()
-    mixed: list[Frame | Progress] = []
+    mixed: list[Frame | Watermark] = []
     for frame in frames:
         mixed.append(frame)
         if rng.random() < 0.5:
-            mixed.append(Progress(Track.VIDEO, frame.at.end_ns))
+            mixed.append(Watermark(Track.VIDEO, frame.at.end_ns))
     again = [s for s in run(tracker, mixed) if isinstance(s, Sample)]
     assert len(again) == len(whole)
     for one, other in zip(whole, again, strict=True):
@@ -338,7 +338,7 @@ def test_live_every_picture_is_answered_at_once(script: dict, gaps: list[int]) -
     tracker = FaceTracker(Scripted(script), LIVE)
     for frame in at_times(list(itertools.accumulate(gaps))[: len(script)]):
         *samples, last = tracker.feed(frame)
-        assert last == Progress(Modality.FACE, frame.at.end_ns)
+        assert last == Watermark(Modality.FACE, frame.at.end_ns)
         assert all(isinstance(s, Sample) and s.span == frame.at for s in samples)
     assert not [s for s in tracker.flush() if isinstance(s, Sample)]
 
@@ -393,16 +393,16 @@ def test_live_after_a_reset_the_stream_is_new() -> None:
 def test_in_an_empty_stretch_progress_comes_with_every_picture() -> None:
     tracker = FaceTracker(Scripted({}))
     for frame in film(30):
-        assert list(tracker.feed(frame)) == [Progress(Modality.FACE, frame.at.end_ns)]
-    assert list(tracker.feed(Progress(Track.VIDEO, 9 * NS))) == [Progress(Modality.FACE, 9 * NS)]
-    assert list(tracker.feed(Progress(Track.AUDIO, 99 * NS))) == []
+        assert list(tracker.feed(frame)) == [Watermark(Modality.FACE, frame.at.end_ns)]
+    assert list(tracker.feed(Watermark(Track.VIDEO, 9 * NS))) == [Watermark(Modality.FACE, 9 * NS)]
+    assert list(tracker.feed(Watermark(Track.AUDIO, 99 * NS))) == []
 
 
 def test_after_a_face_left_progress_catches_up_within_the_hold() -> None:
     tracker = FaceTracker(Scripted({n: [face()] for n in range(9)}), FaceConfig(hold_seconds=0.5))
     upto = 0
     for frame in film(24):
-        upto = max([upto, *(i.upto_ns for i in tracker.feed(frame) if isinstance(i, Progress))])
+        upto = max([upto, *(i.upto_ns for i in tracker.feed(frame) if isinstance(i, Watermark))])
         assert frame.at.end_ns - upto <= NS // 2
         if frame.at.end_ns > 9 * STEP + NS // 2:
             assert upto == frame.at.end_ns
@@ -446,7 +446,7 @@ def follow(path: Path, detector: Detector) -> tuple[dict[int, list[Sample]], int
         items = [
             p
             for p in source.packets()
-            if isinstance(p, Frame) or (isinstance(p, Progress) and p.track is Track.VIDEO)
+            if isinstance(p, Frame) or (isinstance(p, Watermark) and p.track is Track.VIDEO)
         ]
     samples = by_number(run(FaceTracker(detector), items))
     return samples, sum(isinstance(i, Frame) for i in items)

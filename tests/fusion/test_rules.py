@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Scores
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Slot
 from emofuse.core.time import Span
@@ -13,7 +13,7 @@ from emofuse.errors import InputError, ModelError
 from emofuse.fusion.rules import POOLS, FusionConfig, Strategy, disagreement, make_fuser
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
-FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.WORDS
+FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.TEXT
 SPAN = Span(0, 1)
 KNOWS = {FACE: CANONICAL, SPEECH: SEVEN, WORDS: SEVEN}
 
@@ -25,7 +25,7 @@ def sharp(label: str, p: float, taxonomy: Taxonomy) -> np.ndarray:
 
 def say(modality: Modality, label: str, p: float = 0.7, quality: float = 1.0) -> Estimate:
     taxonomy = KNOWS[modality]
-    scores = Scores(taxonomy, sharp(label, p, taxonomy))
+    scores = Probabilities(taxonomy, sharp(label, p, taxonomy))
     return Estimate(SPEAKER, SPAN, scores, modality, quality, f"model-{modality.value}")
 
 
@@ -43,22 +43,22 @@ def test_alone_a_modality_has_the_say(strategy: Strategy, modality: Modality) ->
     prior = sharp("neutral", 0.4, KNOWS[modality])
     fused = fuse(strategy, alone, priors={alone.model_id: tuple(prior)})
     n = len(KNOWS[modality])
-    assert fused.scores.probabilities[:n] == pytest.approx(alone.scores.probabilities, abs=1e-5)
-    assert fused.blend is not None
-    assert dict(fused.blend.shares) == {modality: 1.0}
-    assert fused.blend.disagreement == 0
+    assert fused.probabilities.values[:n] == pytest.approx(alone.probabilities.values, abs=1e-5)
+    assert fused.fusion is not None
+    assert dict(fused.fusion.modality_weights) == {modality: 1.0}
+    assert fused.fusion.disagreement == 0
 
 
 def test_fixed_weights_are_renormalised_over_who_is_there() -> None:
     fused = fuse(Strategy.WEIGHTED, say(FACE, "happy"), say(SPEECH, "sad"))
-    assert dict(fused.blend.shares) == pytest.approx({FACE: 0.6, SPEECH: 0.4})
+    assert dict(fused.fusion.modality_weights) == pytest.approx({FACE: 0.6, SPEECH: 0.4})
     assert fused.label == "happy"
     assert fuse(Strategy.WEIGHTED, say(FACE, "happy"), say(SPEECH, "sad"), face=0.2).label == "sad"
 
 
 def test_confidence_shifts_the_weight() -> None:
     unsure, sure = say(FACE, "happy", p=0.3), say(SPEECH, "sad", p=0.95)
-    shares = fuse(Strategy.CONFIDENCE, unsure, sure).blend.shares
+    shares = fuse(Strategy.CONFIDENCE, unsure, sure).fusion.modality_weights
     assert shares[SPEECH] > 0.6
 
 
@@ -66,9 +66,9 @@ def test_quality_shifts_the_weight() -> None:
     face = say(FACE, "happy")
     for strategy in (Strategy.CONFIDENCE, Strategy.LOGPOOL):
         clear, misheard = (fuse(strategy, face, say(WORDS, "sad", quality=q)) for q in (1, 0.2))
-        assert misheard.blend.shares[WORDS] < clear.blend.shares[WORDS] / 1.5
+        assert misheard.fusion.modality_weights[WORDS] < clear.fusion.modality_weights[WORDS] / 1.5
         clear, noisy = (fuse(strategy, face, say(SPEECH, "sad", quality=q)) for q in (1, 0.2))
-        assert noisy.blend.shares[SPEECH] < clear.blend.shares[SPEECH]
+        assert noisy.fusion.modality_weights[SPEECH] < clear.fusion.modality_weights[SPEECH]
 
 
 def test_independent_agreement_strengthens_the_log_pool_but_not_the_linear() -> None:
@@ -81,16 +81,16 @@ def test_a_score_equal_to_its_prior_is_no_evidence() -> None:
     prior = tuple(sharp("neutral", 0.5, SEVEN))
     words = say(WORDS, "neutral", p=0.5)
     face = say(FACE, "sad", p=0.6)
-    with_words = fuse(Strategy.LOGPOOL, face, words, priors={words.model_id: prior}, words=1)
-    without_prior = fuse(Strategy.LOGPOOL, face, words, words=1)
+    with_words = fuse(Strategy.LOGPOOL, face, words, priors={words.model_id: prior}, text=1)
+    without_prior = fuse(Strategy.LOGPOOL, face, words, text=1)
     assert with_words.label == "sad"
-    assert with_words.scores["sad"] > without_prior.scores["sad"]
+    assert with_words.probabilities["sad"] > without_prior.probabilities["sad"]
 
 
 def test_poor_evidence_is_flattened_and_counts_less() -> None:
     clear = fuse(Strategy.LOGPOOL, say(FACE, "happy"), say(SPEECH, "sad"))
     noisy = fuse(Strategy.LOGPOOL, say(FACE, "happy"), say(SPEECH, "sad", quality=0.2))
-    assert noisy.blend.shares[SPEECH] < clear.blend.shares[SPEECH]
+    assert noisy.fusion.modality_weights[SPEECH] < clear.fusion.modality_weights[SPEECH]
     assert noisy.label == "happy"
     assert noisy.quality < clear.quality
 
@@ -104,7 +104,7 @@ def test_a_label_that_only_the_face_knows_is_the_faces_to_judge() -> None:
     for strategy in POOLS:
         fused = fuse(strategy, say(FACE, "contempt", p=0.8), say(SPEECH, "neutral", p=0.3))
         assert fused.label == "contempt"
-    assert fuse(Strategy.LOGPOOL, say(SPEECH, "sad")).scores["contempt"] == 0
+    assert fuse(Strategy.LOGPOOL, say(SPEECH, "sad")).probabilities["contempt"] == 0
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -115,7 +115,7 @@ def test_nothing_in_nothing_out() -> None:
 
 
 def test_foreign_labels_are_refused() -> None:
-    foreign = Scores(Taxonomy("feelings", ("glad", "grumpy")), np.array([0.5, 0.5]))
+    foreign = Probabilities(Taxonomy("feelings", ("glad", "grumpy")), np.array([0.5, 0.5]))
     slot = Slot(SPEAKER, SPAN, {FACE: Estimate(SPEAKER, SPAN, foreign, FACE, 1, "m")})
     with pytest.raises(ModelError, match="glad"):
         make_fuser(FusionConfig()).fuse(slot)
@@ -139,12 +139,14 @@ def test_any_evidence_fuses_to_probabilities(
     strategy: Strategy, rows: list[list[float]], qualities: list[float]
 ) -> None:
     parts = [
-        Estimate(SPEAKER, SPAN, Scores(SEVEN, np.array(p) / sum(p)), modality, q, "m")
+        Estimate(SPEAKER, SPAN, Probabilities(SEVEN, np.array(p) / sum(p)), modality, q, "m")
         for modality, p, q in zip((FACE, SPEECH, WORDS), rows, qualities, strict=False)
     ]
-    fused = fuse(strategy, *parts)  # Scores and Blend check sums and ranges themselves
-    assert set(fused.blend.shares) == {e.modality for e in parts}
-    assert 0 <= fused.blend.disagreement <= 1
+    fused = fuse(
+        strategy, *parts
+    )  # Probabilities and FusionDetails check sums and ranges themselves
+    assert set(fused.fusion.modality_weights) == {e.modality for e in parts}
+    assert 0 <= fused.fusion.disagreement <= 1
 
 
 def test_disagreement_runs_from_none_to_all() -> None:

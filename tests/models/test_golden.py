@@ -21,7 +21,7 @@ RECOGNISERS = [card for card in EMBEDDED if card.recogniser in registry.recognis
 def test_face_speech_and_words_each_have_an_embedded_model() -> None:
     """Without these the tests below would pass on nothing."""
     known = {card.modality for card in RECOGNISERS}
-    assert {Modality.FACE, Modality.SPEECH, Modality.WORDS} <= known
+    assert {Modality.FACE, Modality.SPEECH, Modality.TEXT} <= known
 
 
 @pytest.mark.parametrize("card", RECOGNISERS, ids=lambda card: card.id)
@@ -33,8 +33,8 @@ def test_an_embedded_model_answers_its_golden_pair(card: Card) -> None:
     assert replay(recogniser, golden) < 5e-3, "on this kind of processor it should be closer"
     answers = recogniser.infer([recogniser.prepare(raw) for raw in golden.inputs])
     labels = [card.taxonomy.labels[i] for i in golden.logits.argmax(axis=1)]
-    assert [a.scores.label for a in answers] == labels
-    assert len({a.scores.label for a in answers}) > 1, (
+    assert [a.probabilities.label for a in answers] == labels
+    assert len({a.probabilities.label for a in answers}) > 1, (
         "a pair with one answer only would prove little"
     )
 

@@ -14,7 +14,7 @@ CardMaker = Callable[..., Path]
 
 THIRD_PARTY = """
 import numpy as np
-from emofuse.core.estimates import Answer, Scores
+from emofuse.core.estimates import Prediction, Probabilities
 
 class Coin:
     def __init__(self, card, files, threads):
@@ -23,7 +23,7 @@ class Coin:
     def prepare(self, sample):
         return np.asarray(sample, np.float32)
     def infer(self, batch):
-        return [Answer(Scores(self.taxonomy, np.array([0.5, 0.5]))) for _ in batch]
+        return [Prediction(Probabilities(self.taxonomy, np.array([0.5, 0.5]))) for _ in batch]
 """
 
 
@@ -53,7 +53,7 @@ def test_a_third_party_recogniser_is_loaded_by_its_card(
     assert coin.threads == 2
     assert coin.files["weights"].read_bytes() == content
     (answer,) = coin.infer([coin.prepare(0)])
-    assert answer.scores.taxonomy.labels == ("neutral", "happy")
+    assert answer.probabilities.taxonomy.labels == ("neutral", "happy")
 
 
 @pytest.mark.usefixtures("third_party")

@@ -8,13 +8,13 @@ from typing import Any
 
 from emofuse.core.media import (
     AudioChunk,
+    Diagnostic,
     Frame,
     MediaInfo,
-    Note,
     Packet,
-    Progress,
     Track,
     Utterance,
+    Watermark,
 )
 from emofuse.core.time import NS
 
@@ -35,9 +35,9 @@ def of(packets: Iterable[Packet], kind: type) -> list[Any]:
     return [packet for packet in packets if isinstance(packet, kind)]
 
 
-def notes(packets: Iterable[Packet]) -> dict[str, Note]:
+def notes(packets: Iterable[Packet]) -> dict[str, Diagnostic]:
     """The notes by code."""
-    return {note.code: note for note in of(packets, Note)}
+    return {note.code: note for note in of(packets, Diagnostic)}
 
 
 def span_of(item: Frame | AudioChunk | Utterance) -> tuple[int, int]:
@@ -48,7 +48,7 @@ def span_of(item: Frame | AudioChunk | Utterance) -> tuple[int, int]:
 
 def end_of(packets: Iterable[Packet]) -> float:
     """Where the last progress points, in seconds."""
-    return of(packets, Progress)[-1].upto_ns / NS
+    return of(packets, Watermark)[-1].upto_ns / NS
 
 
 def check_laws(packets: list[Packet], info: MediaInfo) -> None:
@@ -56,9 +56,9 @@ def check_laws(packets: list[Packet], info: MediaInfo) -> None:
     promised = dict.fromkeys(info.tracks, 0)
     last_start = dict.fromkeys(info.tracks, 0)
     for packet in packets:
-        if isinstance(packet, Note):
+        if isinstance(packet, Diagnostic):
             continue
-        if isinstance(packet, Progress):
+        if isinstance(packet, Watermark):
             assert packet.upto_ns >= promised[packet.track], "progress went backwards"
             promised[packet.track] = packet.upto_ns
             continue
@@ -84,7 +84,7 @@ def check_steady(packets: list[Packet], info: MediaInfo, step: float = 0.5) -> N
     """No track's progress lags more than the allowed patience, or takes long steps at first."""
     upto = dict.fromkeys(info.tracks, 0)
     for packet in packets:
-        if isinstance(packet, Progress):
+        if isinstance(packet, Watermark):
             if packet.track is not Track.TEXT and packet.upto_ns < end_of(packets) * NS:
                 assert packet.upto_ns - upto[packet.track] <= step * NS
             upto[packet.track] = packet.upto_ns

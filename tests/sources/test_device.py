@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from emofuse.core.media import AudioChunk, Note, Packet
+from emofuse.core.media import AudioChunk, Diagnostic, Packet
 from emofuse.errors import InputError
 from emofuse.sources.device import DeviceLost, Reconnecting
 
@@ -49,11 +49,11 @@ def test_it_says_once_that_a_device_is_lost_and_goes_on_when_it_is_back() -> Non
         seen.append(packet)
         if len(seen) == 9:
             device.stop()
-    notes = [p for p in seen if isinstance(p, Note)]
+    notes = [p for p in seen if isinstance(p, Diagnostic)]
     assert [n.code for n in notes] == ["camera-lost", "camera-back", "camera-lost", "camera-back"]
     assert "camera 3" in notes[0].message
     assert "pulled out" in notes[0].message
-    assert [isinstance(p, Note) for p in seen] == [
+    assert [isinstance(p, Diagnostic) for p in seen] == [
         *(False, False, True),  # pulled out
         *(True, False, False, True),  # back, and at its end
         *(True, False),  # back again
@@ -68,7 +68,7 @@ def test_a_device_that_is_missing_at_the_start_is_looked_for() -> None:
     device = Reconnecting("camera 3", "camera", plug.open, retry_seconds=0.01)
     notes = []
     for packet in device.packets():
-        if isinstance(packet, Note):
+        if isinstance(packet, Diagnostic):
             notes.append(packet)
         if len(notes) == 4:
             device.stop()

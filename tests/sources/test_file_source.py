@@ -10,7 +10,7 @@ import pytest
 from tests.sources.derive import TALKING, counted, film, number_in, tone
 from tests.sources.source_laws import check_laws, check_steady, end_of, notes, of, read
 
-from emofuse.core.media import AudioChunk, Frame, MediaKind, Progress, Track, Utterance
+from emofuse.core.media import AudioChunk, Frame, MediaKind, Track, Utterance, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.errors import InputError
 from emofuse.sources.file import FileSource, open_source
@@ -227,7 +227,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     sizes, images = {}, 0
     for packet in source.packets():
         images += isinstance(packet, Frame)
-        if isinstance(packet, Progress):
+        if isinstance(packet, Watermark):
             sizes.setdefault(packet.upto_ns // (180 * NS), rss())
     source.close()
     assert images == 9000

@@ -15,7 +15,7 @@ import pytest
 from tests.sources.derive import SPEECH, TALKING, film, number_in, sound_frames, tone, truncate
 from tests.sources.source_laws import check_laws, end_of, notes, of, read, span_of
 
-from emofuse.core.media import AudioChunk, Frame, MediaKind, Progress, Track, Utterance
+from emofuse.core.media import AudioChunk, Frame, MediaKind, Track, Utterance, Watermark
 from emofuse.core.time import NS
 from emofuse.errors import InputError
 from emofuse.sources.file import FileSource, open_source
@@ -111,7 +111,7 @@ def lag(packets: list, behind: Track, ahead: Track) -> float:
     """By how many seconds the progress of one track fell behind another's at most."""
     upto, worst = {behind: 0, ahead: 0}, 0
     for packet in packets:
-        if isinstance(packet, Progress):
+        if isinstance(packet, Watermark):
             upto[packet.track] = packet.upto_ns
             if packet.upto_ns < end_of(packets) * NS:
                 worst = max(worst, upto[ahead] - upto[behind])

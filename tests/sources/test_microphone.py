@@ -106,11 +106,11 @@ def test_a_virtual_microphone_is_heard_through_portaudio(tmp_path: Path) -> None
 
 WAIT = """
 import os, sys
-from emofuse.core.media import Note
+from emofuse.core.media import Diagnostic
 from emofuse.sources.microphone import Microphone
 source, seen = Microphone("tape", wait=True, retry_seconds=0.01), []
 for packet in source.packets():
-    seen.append(packet.code if isinstance(packet, Note) else packet.rate)
+    seen.append(packet.code if isinstance(packet, Diagnostic) else packet.rate)
     if len(seen) == 1:
         os.replace(sys.argv[1], os.environ["ALSA_CONFIG_PATH"])
     if len(seen) == 4:

@@ -10,7 +10,7 @@ import pytest
 from tests.sources.derive import TALKING
 from tests.sources.source_laws import check_laws, of, read
 
-from emofuse.core.media import AudioChunk, Frame, MediaInfo, MediaKind, Packet, Progress, Track
+from emofuse.core.media import AudioChunk, Frame, MediaInfo, MediaKind, Packet, Track, Watermark
 from emofuse.errors import InputError
 from emofuse.sources.file import FileSource
 from emofuse.sources.prefetch import Prefetch
@@ -28,7 +28,7 @@ def test_the_same_packets(depth: int) -> None:
     ahead = read(source)
     check_laws(ahead, source.info)
     assert [type(p) for p in ahead] == [type(p) for p in plain]
-    assert of(ahead, Progress) == of(plain, Progress)
+    assert of(ahead, Watermark) == of(plain, Watermark)
     for one, two in zip(of(ahead, Frame), of(plain, Frame), strict=True):
         assert one.at == two.at
         assert np.array_equal(one.image, two.image)
@@ -51,7 +51,7 @@ class Counting:
             if self.taken == self.breaks_at:
                 raise InputError("the tape is torn; mend it")
             self.taken += 1
-            yield Progress(Track.AUDIO, self.taken)
+            yield Watermark(Track.AUDIO, self.taken)
 
     def close(self) -> None:
         self.closed += 1
@@ -75,7 +75,7 @@ def test_errors_come_where_they_belong() -> None:
     seen: list[Packet] = []
     with pytest.raises(InputError, match="tape"):
         seen.extend(source.packets())
-    assert seen == [Progress(Track.AUDIO, number) for number in range(1, 21)]
+    assert seen == [Watermark(Track.AUDIO, number) for number in range(1, 21)]
     source.close()
     assert threads() == 0
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emofuse.core.media import AudioChunk, Progress, Track
+from emofuse.core.media import AudioChunk, Track, Watermark
 from emofuse.core.time import NS, samples_to_ns
 from emofuse.errors import InputError
 from emofuse.speech.resample import Resample
@@ -44,7 +44,7 @@ def cut(x: np.ndarray, rate: int, first: int, borders: list[float]) -> list:
     items: list = []
     for a, b in pairwise(at):
         items.append(AudioChunk(x[a:b], rate, first + a))
-        items.append(Progress(Track.AUDIO, samples_to_ns(first + b, rate)))
+        items.append(Watermark(Track.AUDIO, samples_to_ns(first + b, rate)))
     return items
 
 
@@ -106,7 +106,7 @@ def test_progress_is_monotone_true_and_near(rate: int) -> None:
     promised = 0
     for item in cut(x, rate, 0, list(np.linspace(0, 1, 41))):
         for out in stage.feed(item):
-            if isinstance(out, Progress):
+            if isinstance(out, Watermark):
                 assert out.track is Track.AUDIO
                 assert promised <= out.upto_ns <= item.upto_ns
                 assert item.upto_ns - out.upto_ns < 0.15 * NS
@@ -115,16 +115,16 @@ def test_progress_is_monotone_true_and_near(rate: int) -> None:
                 assert out.span.start_ns >= promised
     last = list(stage.flush())
     assert all(c.span.start_ns >= promised for c in last if isinstance(c, AudioChunk))
-    assert last[-1] == Progress(Track.AUDIO, 2 * NS)
+    assert last[-1] == Watermark(Track.AUDIO, 2 * NS)
 
 
 def test_progress_beyond_the_sound_ends_it() -> None:
     """When a source promises silence, nothing is held back any more."""
     stage = Resample()
     out = [*stage.feed(AudioChunk(chirp(48_000), 48_000, 0))]
-    out += stage.feed(Progress(Track.AUDIO, 3 * NS))
+    out += stage.feed(Watermark(Track.AUDIO, 3 * NS))
     assert joined(out)[1].size == 16_000
-    assert out[-1] == Progress(Track.AUDIO, 3 * NS)
+    assert out[-1] == Watermark(Track.AUDIO, 3 * NS)
 
 
 def test_a_change_of_rate_is_refused() -> None:

@@ -10,9 +10,9 @@ import pytest
 import emofuse
 from emofuse.analyzer import AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
-from emofuse.core.media import MediaKind, Note
+from emofuse.core.media import Diagnostic, MediaKind
 from emofuse.errors import EmofuseError, InputError
-from emofuse.sources.webcam import Webcam
+from emofuse.sources.camera import Webcam
 from emofuse.streaming import live_config
 from emofuse.streaming.feed import joined_info, open_devices, opened
 from emofuse.text.transcribe import TranscribeConfig, TranscriberName
@@ -36,7 +36,7 @@ def test_a_loop_over_live_estimates_can_be_left_at_any_time(media: Path) -> None
 
 
 def test_one_device_goes_on_where_the_other_is_missing(media: Path) -> None:
-    notes: list[Note] = []
+    notes: list[Diagnostic] = []
     stream = emofuse.live(
         media / "talking.mp4",
         "a microphone that nobody has",
@@ -58,7 +58,7 @@ def test_a_device_that_is_missing_beside_another_is_waited_for(media: Path, tmp_
     assert not notes
     packets = sources[1].packets()
     first = next(packets)
-    assert isinstance(first, Note)
+    assert isinstance(first, Diagnostic)
     assert first.code == "camera-missing"
     for source in sources:
         source.close()

@@ -16,7 +16,7 @@ import pytest
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
-from emofuse.core.media import AudioChunk, Frame, MediaInfo, Note, Packet, Progress, Track
+from emofuse.core.media import AudioChunk, Diagnostic, Frame, MediaInfo, Packet, Track, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.streaming import (
     LiveConfig,
@@ -55,7 +55,7 @@ def clip(media: Path) -> tuple[MediaInfo, list[Packet]]:
     tracks = {Track.VIDEO, Track.AUDIO}
     with closing(FileSource(media / "talking.mp4", fps=12, tracks=tracks)) as source:
         packets, info = list(source.packets()), source.info
-    return info, [p for p in packets if not isinstance(p, Note) and _start(p) < 2.5 * NS]
+    return info, [p for p in packets if not isinstance(p, Diagnostic) and _start(p) < 2.5 * NS]
 
 
 def _start(packet: Packet) -> int:
@@ -123,7 +123,7 @@ def until(session: LiveSession, done: Callable[[Any], bool]) -> list:
 
 
 def reached(modality: Modality, upto_ns: int) -> Callable[[Any], bool]:
-    return lambda e: isinstance(e, Progress) and e.track is modality and e.upto_ns >= upto_ns
+    return lambda e: isinstance(e, Watermark) and e.track is modality and e.upto_ns >= upto_ns
 
 
 def measured(events: Sequence[Any], kind: MeasurementKind) -> Iterator[Estimate]:
@@ -132,7 +132,7 @@ def measured(events: Sequence[Any], kind: MeasurementKind) -> Iterator[Estimate]
 
 def table(estimates: Iterator[Estimate]) -> dict:
     return {
-        (e.subject, e.span, e.modality): np.append(e.scores.probabilities, e.quality)
+        (e.subject, e.span, e.modality): np.append(e.probabilities.values, e.quality)
         for e in estimates
     }
 
@@ -208,7 +208,7 @@ def test_a_still_face_keeps_its_number_however_slowly_pictures_come(
     assert [len(found) for found in faces[1:]] == [1] * (len(frames) - 1)
 
 
-@pytest.mark.parametrize("slow", [Modality.SPEECH, Modality.WORDS])
+@pytest.mark.parametrize("slow", [Modality.SPEECH, Modality.TEXT])
 def test_faces_do_not_wait_for_a_slow_voice_or_words(
     analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]], slow: Modality
 ) -> None:
@@ -259,7 +259,7 @@ def test_the_newest_picture_wins_and_drops_are_counted(
         events = list(session)
         dropped = session.counters().dropped_frames
     assert dropped >= len(frames) - pushed - 1
-    looked = [e.upto_ns for e in events if isinstance(e, Progress) and e.track is Modality.FACE]
+    looked = [e.upto_ns for e in events if isinstance(e, Watermark) and e.track is Modality.FACE]
     assert looked[-1] == frames[-1].at.end_ns
 
 
@@ -274,13 +274,13 @@ def test_a_branch_that_breaks_says_so_and_the_others_go_on(
             session.push(packet)
         session.finish()
         events = list(session)
-    (note,) = [e for e in events if isinstance(e, Note)]
+    (note,) = [e for e in events if isinstance(e, Diagnostic)]
     assert note.code == "branch-failed"
     assert "tripped" in note.message
     assert session.errors == {"speech": error}
     fused = [e for e in measured(events, MeasurementKind.TIMELINE) if e.modality is Modality.FUSED]
     assert max(e.span.end_ns for e in fused) >= 2 * NS
-    assert {m for e in fused if e.blend for m in e.blend.shares} == {Modality.FACE}
+    assert {m for e in fused if e.fusion for m in e.fusion.modality_weights} == {Modality.FACE}
 
 
 def test_a_microphone_that_says_nothing_holds_nobody_up(
@@ -318,17 +318,17 @@ def test_what_comes_late_is_cut_and_counted(analyzer: Analyzer) -> None:
         session.push(AudioChunk(sound, 16_000, 0))
         session.push(AudioChunk(sound, 16_000, 8_000))  # half of it is known
         session.push(AudioChunk(sound[:100], 16_000, 0))  # all of it is
-        session.push(Progress(Track.AUDIO, 0))  # nothing new, nothing lost
+        session.push(Watermark(Track.AUDIO, 0))  # nothing new, nothing lost
         assert session.counters().late == 2
         session.finish()
-        assert max(e.upto_ns for e in session if isinstance(e, Progress)) == 3 * NS // 2
+        assert max(e.upto_ns for e in session if isinstance(e, Watermark)) == 3 * NS // 2
 
 
 def test_a_picture_that_comes_late_is_answered_too(
     looks: Analyzer, clip: tuple[MediaInfo, list[Packet]]
 ) -> None:
     with LiveSession(looks, live_info(audio=False), PATIENT) as session:
-        session.push(Progress(Track.VIDEO, 5 * NS))
+        session.push(Watermark(Track.VIDEO, 5 * NS))
         until(session, reached(Modality.FACE, 5 * NS))
         for frame in shown_at(clip, [2.0, 3.0]):
             session.push(frame)
@@ -351,7 +351,7 @@ def test_sound_beyond_the_room_is_dropped_and_told(
             if gate.busy.is_set() and session.counters().dropped_sound_seconds:
                 break
         assert session.counters().dropped_sound_seconds > 0
-        notes = until(session, lambda e: isinstance(e, Note))
+        notes = until(session, lambda e: isinstance(e, Diagnostic))
         assert notes[-1].code == "sound-dropped"
         opened.set()
 
@@ -394,9 +394,9 @@ def test_what_is_said_now_joins_the_latest_face_and_voice(
         events = known + list(session)
     now = list(measured(events, MeasurementKind.NOW))
     assert all(e.modality is Modality.FUSED for e in now)
-    blend = now[-1].blend
+    blend = now[-1].fusion
     assert blend is not None
-    assert set(blend.shares) == {Modality.FACE, Modality.SPEECH}
+    assert set(blend.modality_weights) == {Modality.FACE, Modality.SPEECH}
 
 
 def test_events_that_nobody_fetches_are_bounded(
@@ -430,13 +430,13 @@ def test_an_inbox_keeps_the_newest_pictures_and_joins_promises() -> None:
     frames = [Frame(image, Span(i, i + 1)) for i in range(4)]
     for frame in frames:
         inbox.put(frame)
-    inbox.put(Progress(Track.VIDEO, 4))
-    inbox.put(Progress(Track.VIDEO, 5))
+    inbox.put(Watermark(Track.VIDEO, 4))
+    inbox.put(Watermark(Track.VIDEO, 5))
     inbox.end()
     inbox.put(frames[0])  # too late
     out = [inbox.get() for _ in range(4)]
     assert out[:2] == frames[2:]
-    assert out[2] == Progress(Track.VIDEO, 5)
+    assert out[2] == Watermark(Track.VIDEO, 5)
     assert out[3] is END
     assert inbox.dropped_frames == 2
 

@@ -65,7 +65,9 @@ def tokenizer() -> Path:
 @pytest.mark.parametrize("emotion", EVERYDAY)
 def test_everyday_sentences_are_understood(recogniser: TextRecogniser, emotion: str) -> None:
     rows = [recogniser.prepare(text) for text in EVERYDAY[emotion]]
-    assert [answer.scores.label for answer in recogniser.infer(rows)] == [emotion] * len(rows)
+    assert [answer.probabilities.label for answer in recogniser.infer(rows)] == [emotion] * len(
+        rows
+    )
 
 
 def test_signs_are_written_plainly() -> None:
@@ -79,7 +81,7 @@ def test_signs_are_written_plainly() -> None:
 def test_a_pictograph_changes_the_answer(recogniser: TextRecogniser) -> None:
     texts = ["I have seen it.", "I have seen it 😭", "I have seen it 😍"]
     answers = recogniser.infer([recogniser.prepare(t) for t in texts])
-    plain_, crying, loving = (answer.scores for answer in answers)
+    plain_, crying, loving = (answer.probabilities for answer in answers)
     assert crying["sad"] > plain_["sad"] + 0.1
     assert loving["happy"] > plain_["happy"] + 0.1
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import SPEAKER, Modality
-from emofuse.core.media import Progress, Sample, Track, Utterance, Word
+from emofuse.core.media import Sample, Track, Utterance, Watermark, Word
 from emofuse.core.time import NS, Span
 from emofuse.text.sentences import Sentences, share_time, split_sentences
 
@@ -97,12 +97,12 @@ def says(text: str, start: float, end: float, **more: object) -> Utterance:
     return Utterance(text, Span.of_seconds(start, end), **more)  # type: ignore[arg-type]
 
 
-def run(*items: Utterance | Progress) -> list[Sample | Progress]:
+def run(*items: Utterance | Watermark) -> list[Sample | Watermark]:
     stage = Sentences()
     return [out for item in items for out in stage.feed(item)] + list(stage.flush())
 
 
-def texts(*items: Utterance | Progress) -> list[str]:
+def texts(*items: Utterance | Watermark) -> list[str]:
     return [s.data for s in run(*items) if isinstance(s, Sample)]
 
 
@@ -149,11 +149,11 @@ def test_cues_that_do_not_go_on_stay_apart(second: Utterance) -> None:
 def test_progress_waits_for_what_is_held_and_no_longer() -> None:
     stage = Sentences()
     assert list(stage.feed(says("I never thought", 1, 2))) == []
-    assert list(stage.feed(Progress(Track.TEXT, 2 * NS))) == [Progress(Modality.WORDS, NS)]
-    sample, progress = stage.feed(Progress(Track.TEXT, 10 * NS))
+    assert list(stage.feed(Watermark(Track.TEXT, 2 * NS))) == [Watermark(Modality.TEXT, NS)]
+    sample, progress = stage.feed(Watermark(Track.TEXT, 10 * NS))
     assert isinstance(sample, Sample)
-    assert progress == Progress(Modality.WORDS, 10 * NS)
-    assert list(stage.feed(Progress(Track.TEXT, 60 * NS))) == [Progress(Modality.WORDS, 60 * NS)]
+    assert progress == Watermark(Modality.TEXT, 10 * NS)
+    assert list(stage.feed(Watermark(Track.TEXT, 60 * NS))) == [Watermark(Modality.TEXT, 60 * NS)]
 
 
 cues = st.lists(
@@ -176,16 +176,16 @@ def test_progress_in_between_changes_nothing(
         at += gap * NS // 4
         utterances.append(Utterance(text, Span(at, at + length * NS // 4)))
         at = utterances[-1].span.end_ns
-    items: list[Utterance | Progress] = []
+    items: list[Utterance | Watermark] = []
     last = 0
     for utterance in utterances:
         last = data.draw(st.integers(last, utterance.span.start_ns))
-        items += [Progress(Track.TEXT, last), utterance]
+        items += [Watermark(Track.TEXT, last), utterance]
     plain = [(s.data, s.span) for s in run(*utterances) if isinstance(s, Sample)]
     assert [(s.data, s.span) for s in run(*items) if isinstance(s, Sample)] == plain
     promised = 0
     for out in run(*items):
-        if isinstance(out, Progress):
+        if isinstance(out, Watermark):
             promised = max(promised, out.upto_ns)
         else:
             assert out.span.start_ns >= promised

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import Modality
-from emofuse.core.media import AudioChunk, Progress, Utterance
+from emofuse.core.media import AudioChunk, Utterance, Watermark
 from emofuse.core.time import Span, samples_to_ns
 from emofuse.errors import InputError, MissingExtra, ModelError
-from emofuse.sources.audio import read_audio
+from emofuse.io.audio import read_audio
 from emofuse.text.moonshine import MoonshineNet, find_moonshine
 from emofuse.text.transcribe import (
     RATE,
@@ -41,7 +41,7 @@ needs_moonshine = pytest.mark.skipif(
     not HAS_MOONSHINE, reason="moonshine-voice with its model is not installed"
 )
 
-Out = Utterance | Progress
+Out = Utterance | Watermark
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +283,7 @@ class Ruler:
         return [Utterance(f"{len(samples)} {samples.sum():.4f}", span)]
 
 
-def feed(stage: Transcribe, items: Iterator[AudioChunk | Progress]) -> list[Out]:
+def feed(stage: Transcribe, items: Iterator[AudioChunk | Watermark]) -> list[Out]:
     return [out for item in items for out in stage.feed(item)] + list(stage.flush())
 
 
@@ -299,7 +299,7 @@ REGIONS = [(0.0, 1.0), (1.4, 0.2), (2.0, 40.0), (45.0, 15.0), (61.0, 0.5)]
 """Voiced regions: start and length in seconds."""
 
 
-def stream(sizes: Iterator[int]) -> Iterator[AudioChunk | Progress]:
+def stream(sizes: Iterator[int]) -> Iterator[AudioChunk | Watermark]:
     rng = np.random.default_rng(7)
     for start, length in REGIONS:
         samples = rng.normal(0, 0.1, int(length * RATE)).astype(np.float32)
@@ -307,8 +307,8 @@ def stream(sizes: Iterator[int]) -> Iterator[AudioChunk | Progress]:
         first = int(start * RATE)
         for chunk in chunks(samples, first, sizes):
             yield chunk
-            yield Progress(Modality.SPEECH, chunk.span.end_ns)
-        yield Progress(Modality.SPEECH, chunk.span.end_ns + 1)
+            yield Watermark(Modality.SPEECH, chunk.span.end_ns)
+        yield Watermark(Modality.SPEECH, chunk.span.end_ns + 1)
 
 
 @given(st.lists(st.integers(50, 200_000), min_size=1, max_size=8))
@@ -328,8 +328,8 @@ def test_any_chunking_gives_the_same_regions(sizes: list[int]) -> None:
     assert [u for u in found if isinstance(u, Utterance)] == expected
     promised = 0
     for out in found:
-        if isinstance(out, Progress):
-            assert out.track is Modality.WORDS
+        if isinstance(out, Watermark):
+            assert out.track is Modality.TEXT
             promised = max(promised, out.upto_ns)
         else:
             assert out.span.start_ns >= promised
@@ -349,8 +349,8 @@ def test_long_speech_is_cut_in_its_pause() -> None:
 def test_progress_goes_on_through_silence() -> None:
     stage = Transcribe(Ruler())
     for second in (1, 5, 60):
-        progress = Progress(Modality.SPEECH, second * 10**9)
-        assert list(stage.feed(progress)) == [Progress(Modality.WORDS, second * 10**9)]
+        progress = Watermark(Modality.SPEECH, second * 10**9)
+        assert list(stage.feed(progress)) == [Watermark(Modality.TEXT, second * 10**9)]
 
 
 def test_reset_forgets_the_region() -> None:

@@ -13,17 +13,17 @@ from tests.evaluation.made import made
 from emofuse.analyzer import ModelsConfig
 from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Fuser
-from emofuse.evaluation.readings import Readings
+from emofuse.evaluation.predict.cached import CachedPredictions
 from emofuse.fusion.config import FusionConfig, Strategy
 from emofuse.fusion.rules import make_fuser
 from emofuse.models.card import Card
 from emofuse.models.store import Store
-from emofuse.training.export import write_card
+from emofuse.training.core.export import write_card
 from emofuse.training.fusion import FusionTraining, train
 
 LABELS = ("neutral", "happy", "sad", "angry")
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
-WIDTHS = {Modality.FACE: 3, Modality.SPEECH: None, Modality.WORDS: None}
+PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
+WIDTHS = {Modality.FACE: 3, Modality.SPEECH: None, Modality.TEXT: None}
 
 
 def name(modality: Modality) -> str:
@@ -51,7 +51,7 @@ def _card(folder: Path, modality: Modality) -> Card:
     return write_card(fields, folder, {"weights": weights})
 
 
-def readings(card: Card, n: int, split: str = "validation") -> Readings:
+def readings(card: Card, n: int, split: str = "validation") -> CachedPredictions:
     """What the model of a card would have said: it is as sure as it is right.
 
     The embedding holds the face's logits, turned: a net can find them there.
@@ -63,7 +63,7 @@ def readings(card: Card, n: int, split: str = "validation") -> Readings:
         model_id=card.id,
         sha256=card.files["weights"].sha256,
         embeddings=(found.logits @ turn).astype(np.float32) if card.embedding else None,
-        corpus={"face": "fer2013", "speech": "crema-d", "words": "goemotions"}[card.modality.value],
+        corpus={"face": "fer2013", "speech": "crema-d", "text": "goemotions"}[card.modality.value],
     )
 
 

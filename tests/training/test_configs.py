@@ -13,17 +13,17 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
-from emofuse.apps.config import Flag, read, read_file, settings  # noqa: E402
+from emofuse.config.loader import Flag, read, read_file, settings  # noqa: E402
 from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.build import NetPlan  # noqa: E402
+from emofuse.training.core.build import NetPlan  # noqa: E402
+from emofuse.training.core.loop import _optimiser  # noqa: E402
+from emofuse.training.core.nets import names  # noqa: E402
+from emofuse.training.core.tune import read_space  # noqa: E402
 from emofuse.training.detector import DetectorTraining  # noqa: E402
-from emofuse.training.face import FaceTrainer, FaceTraining  # noqa: E402
+from emofuse.training.face.task import FaceTrainer, FaceTraining  # noqa: E402
 from emofuse.training.fusion import FusionTraining  # noqa: E402
-from emofuse.training.loop import _optimiser  # noqa: E402
-from emofuse.training.nets import names  # noqa: E402
-from emofuse.training.speech import SpeechTrainer, SpeechTraining  # noqa: E402
-from emofuse.training.text import TextTrainer, TextTraining  # noqa: E402
-from emofuse.training.tune import read_space  # noqa: E402
+from emofuse.training.speech.task import SpeechTrainer, SpeechTraining  # noqa: E402
+from emofuse.training.text.task import TextTrainer, TextTraining  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / "configs").iterdir())

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emofuse.training.loop import Batch, LoopConfig, Optimiser, Schedule, Task, fit
+from emofuse.training.core.loop import Batch, LoopConfig, Optimiser, Schedule, Task, fit
 
 STEPS = 8
 

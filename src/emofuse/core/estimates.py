@@ -19,7 +19,7 @@ class Modality(str, Enum):
 
     FACE = "face"
     SPEECH = "speech"
-    WORDS = "words"
+    TEXT = "text"
     FUSED = "fused"
 
 
@@ -51,7 +51,7 @@ SPEAKER = Subject(SubjectKind.SPEAKER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
+class Probabilities:
     """Probabilities over a taxonomy (never logits): float32, shape (len(taxonomy),).
 
     The array is copied and read-only. For a single-label taxonomy it sums to 1.
@@ -62,10 +62,10 @@ class Scores:
     """
 
     taxonomy: Taxonomy
-    probabilities: NDArray[np.floating]
+    values: NDArray[np.floating]
 
     def __post_init__(self) -> None:
-        p = np.array(self.probabilities, dtype=np.float32)
+        p = np.array(self.values, dtype=np.float32)
         if p.shape != (len(self.taxonomy),):
             raise ValueError(
                 f"taxonomy {self.taxonomy.name!r} needs {len(self.taxonomy)} probabilities, "
@@ -77,37 +77,37 @@ class Scores:
             raise ValueError(f"single-label probabilities must sum to 1, got {float(p.sum()):.4f}")
         np.clip(p, 0.0, 1.0, out=p)
         p.flags.writeable = False
-        object.__setattr__(self, "probabilities", p)
+        object.__setattr__(self, "values", p)
 
     @property
     def label(self) -> str:
         """The most probable label (the first of equals)."""
-        return self.taxonomy.labels[int(self.probabilities.argmax())]
+        return self.taxonomy.labels[int(self.values.argmax())]
 
     @property
     def confidence(self) -> float:
         """Probability of the most probable label."""
-        return float(self.probabilities.max())
+        return float(self.values.max())
 
     def __getitem__(self, label: str) -> float:
-        return float(self.probabilities[self.taxonomy.index(label)])
+        return float(self.values[self.taxonomy.index(label)])
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield (label, probability) in the taxonomy's order."""
-        return zip(self.taxonomy.labels, map(float, self.probabilities), strict=True)
+        return zip(self.taxonomy.labels, map(float, self.values), strict=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Prediction:
     """What a recogniser says of one sample.
 
     Args:
-        scores: calibrated probabilities.
+        probabilities: calibrated.
         embedding: what the net made of the sample before it decided, float32,
             shape (`Recogniser.embedding`,); None if the model gives none.
     """
 
-    scores: Scores
+    probabilities: Probabilities
     embedding: NDArray[np.float32] | None = None
 
 
@@ -124,30 +124,35 @@ class Affect:
 
 
 @dataclass(frozen=True, slots=True)
-class Blend:
+class FusionDetails:
     """How a fused estimate came about.
 
     Args:
-        shares: each present modality's weight in the result; they sum to 1.
-        disagreement: Jensen–Shannon divergence between the modalities' scores
-            over their common labels, weighted by the shares and divided by the
-            shares' entropy, in [0, 1]: 0 if all say the same (or only one
+        modality_weights: each present modality's weight in the result; they sum to 1.
+        disagreement: Jensen–Shannon divergence between the modalities' probabilities
+            over their common labels, weighted by the weights and divided by the
+            weights' entropy, in [0, 1]: 0 if all say the same (or only one
             speaks), 1 if they exclude each other.
-        scores: what each modality said in this slot.
+        probabilities: what each modality said in this slot.
     """
 
-    shares: Mapping[Modality, float]
+    modality_weights: Mapping[Modality, float]
     disagreement: float
-    scores: Mapping[Modality, Scores]
+    probabilities: Mapping[Modality, Probabilities]
 
     def __post_init__(self) -> None:
-        if abs(sum(self.shares.values()) - 1.0) > 1e-6 or min(self.shares.values()) < 0:
-            raise ValueError(f"shares must be ≥ 0 and sum to 1, got {dict(self.shares)}")
+        if (
+            abs(sum(self.modality_weights.values()) - 1.0) > 1e-6
+            or min(self.modality_weights.values()) < 0
+        ):
+            raise ValueError(
+                f"weights must be >= 0 and sum to 1, got {dict(self.modality_weights)}"
+            )
         if not 0 <= self.disagreement <= 1:
             raise ValueError(f"disagreement must lie in [0, 1], got {self.disagreement}")
 
 
-class Reason(str, Enum):
+class RejectionReason(str, Enum):
     """Why an estimate is uncertain: the values for machines, `sentence` for people."""
 
     NO_FACE = "no-face"
@@ -166,22 +171,22 @@ class Reason(str, Enum):
 
 
 _SENTENCES = {
-    Reason.NO_FACE: "No face is seen, and the rest does not say enough.",
-    Reason.FACE_TOO_SMALL: "The face is too small to be read.",
-    Reason.FACE_BLURRED: "The face is too blurred to be read.",
-    Reason.NO_SPEECH: "Nobody speaks, and the rest does not say enough.",
-    Reason.TOO_SHORT: "There is too little speech to go by.",
-    Reason.TOO_NOISY: "The sound is too noisy.",
-    Reason.DISAGREE: "Face, voice and words contradict each other.",
-    Reason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
+    RejectionReason.NO_FACE: "No face is seen, and the rest does not say enough.",
+    RejectionReason.FACE_TOO_SMALL: "The face is too small to be read.",
+    RejectionReason.FACE_BLURRED: "The face is too blurred to be read.",
+    RejectionReason.NO_SPEECH: "Nobody speaks, and the rest does not say enough.",
+    RejectionReason.TOO_SHORT: "There is too little speech to go by.",
+    RejectionReason.TOO_NOISY: "The sound is too noisy.",
+    RejectionReason.DISAGREE: "Face, voice and words contradict each other.",
+    RejectionReason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Uncertain:
+class Rejected:
     """The answer that an estimate's scores are not to be relied on, and why."""
 
-    reason: Reason
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +196,7 @@ class Estimate:
     `quality` in [0, 1] says how good the evidence was (face size, blur, pose;
     signal-to-noise ratio, voiced share; confidence of the transcript); for a
     fused estimate it is the shares' mean of the parts. `embedding` is there only
-    on the way to a fuser that asks for it: it never leaves a pipeline. `blend` is
+    on the way to a fuser that asks for it: it never leaves a pipeline. `fusion` is
     set on fused estimates only. `details` holds small extras for those who draw it: a face
     has ``box`` = (x, y, width, height) in fractions of the picture, words have
     ``text``; what the evidence lacks may be told by ``side`` (pixels across the
@@ -201,15 +206,15 @@ class Estimate:
 
     subject: Subject
     span: Span
-    scores: Scores
+    probabilities: Probabilities
     modality: Modality
     quality: float
     model_id: str
     affect: Affect | None = None
     embedding: NDArray[np.float32] | None = None
-    blend: Blend | None = None
+    fusion: FusionDetails | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    uncertain: Uncertain | None = None
+    uncertain: Rejected | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.quality <= 1.0:
@@ -218,9 +223,9 @@ class Estimate:
     @property
     def label(self) -> str:
         """The most probable label."""
-        return self.scores.label
+        return self.probabilities.label
 
     @property
     def confidence(self) -> float:
         """Probability of the most probable label."""
-        return self.scores.confidence
+        return self.probabilities.confidence

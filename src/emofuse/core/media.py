@@ -120,7 +120,7 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Watermark:
     """A promise: nothing more will come from `track` that starts before `upto_ns`.
 
     Every source and stage emits it even when it finds nothing: without it an
@@ -132,7 +132,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Diagnostic:
     """Something the user should know about a result, e.g. that a file broke off.
 
     Args:
@@ -146,7 +146,7 @@ class Note:
     at_ns: int | None = None
 
 
-Packet = Frame | AudioChunk | Utterance | Progress | Note
+Packet = Frame | AudioChunk | Utterance | Watermark | Diagnostic
 """What a source yields."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
-from .estimates import Answer, Estimate, Modality, Subject
+from .estimates import Estimate, Modality, Prediction, Subject
 from .labels import Taxonomy
 from .media import Frame, MediaInfo, Packet
 from .time import Span
@@ -43,7 +43,7 @@ class Recogniser(Protocol):
         """Turn one `Sample.data` into one row of a batch. Pure; training calls this too."""
         ...
 
-    def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Answer]:
+    def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Prediction]:
         """Answer prepared samples, one answer each, in order."""
         ...
 
@@ -54,7 +54,7 @@ class Stage(Protocol[In, Out]):
 
     `feed` takes one item and yields what it can already say. It must not matter
     how a stream was cut into items. `flush` yields the rest at the end; `reset`
-    makes the stage as new. `Progress` goes in and comes out, translated to the
+    makes the stage as new. `Watermark` goes in and comes out, translated to the
     stage's own track.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .estimates import Estimate, Modality, Subject
-from .media import MediaInfo, Note
+from .media import Diagnostic, MediaInfo
 from .time import Span
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Provenance:
     Args:
         version: of emofuse.
         models: modality → model id (for `FUSED`, the strategy's name).
-        components: other parts by role, e.g. ``{"detector": "haar", "words": "pocketsphinx"}``.
+        components: other parts by role, e.g. ``{"detector": "haar", "asr": "pocketsphinx"}``.
         settings: the configuration as plain types.
     """
 
@@ -41,7 +41,7 @@ class Timeline:
     media: MediaInfo
     estimates: tuple[Estimate, ...]
     provenance: Provenance
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
     duration_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class Timeline:
         """
         labels = self.labels
         for e in self.estimates:
-            known = dict(e.scores.items())
+            known = dict(e.probabilities.items())
             yield {
                 "file": self.media.path or self.media.name,
                 "start": e.span.start,
@@ -105,7 +105,7 @@ class Timeline:
             {e.modality for e in self.estimates}, key=lambda m: m is not Modality.FUSED
         )
         for modality in ordered:
-            for taxonomy in {e.scores.taxonomy: None for e in self.of(modality)}:
+            for taxonomy in {e.probabilities.taxonomy: None for e in self.of(modality)}:
                 seen.update(dict.fromkeys(taxonomy.labels))
         return tuple(seen)
 

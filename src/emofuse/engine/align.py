@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Scores, Subject
-from ..core.media import Progress
+from ..core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject
+from ..core.media import Watermark
 from ..core.protocols import Slot
 from ..core.time import Span
 
-VOICE = (Modality.SPEECH, Modality.WORDS)
+VOICE = (Modality.SPEECH, Modality.TEXT)
 """The modalities that tell of a speaker rather than of a face."""
 
 
@@ -33,12 +33,12 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     if not weights.any():
         weights = overlap
     share = weights / weights.sum()
-    p = np.stack([e.scores.probabilities for e in estimates])
+    p = np.stack([e.probabilities.values for e in estimates])
     best = estimates[int(weights.argmax())]
     return replace(
         best,
         span=span,
-        scores=Scores(best.scores.taxonomy, share @ p),
+        probabilities=Probabilities(best.probabilities.taxonomy, share @ p),
         quality=min(1.0, float(overlap @ quality / overlap.sum())),
         embedding=_mean_embedding(estimates, share),
         details=_pooled_details(estimates, best),
@@ -99,7 +99,7 @@ class Aligner:
         self._progress = dict.fromkeys(self._modalities, 0)
         self._next = 0  # number of the first slot not yet emitted
 
-    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Slot | Progress]:
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Slot | Watermark]:
         """Take an estimate, or progress of one modality; yield the slots that are complete."""
         if isinstance(item, Estimate):
             self._pending.append(item)
@@ -110,15 +110,15 @@ class Aligner:
             self._progress[item.track] = max(known, item.upto_ns)
             yield from self._emit_until(min(self._progress.values()))
 
-    def flush(self) -> Iterator[Estimate | Slot | Progress]:
+    def flush(self) -> Iterator[Estimate | Slot | Watermark]:
         """Yield the remaining slots, the last one clipped to the end of the stream."""
         end = max([*self._progress.values(), *(e.span.end_ns for e in self._pending)], default=0)
         yield from self._emit_until(end)
         if self._next * self._hop_ns < end:
             yield from self._emit(Span(self._next * self._hop_ns, end))
-            yield Progress(Modality.FUSED, end)
+            yield Watermark(Modality.FUSED, end)
 
-    def _emit_until(self, upto_ns: int) -> Iterator[Estimate | Slot | Progress]:
+    def _emit_until(self, upto_ns: int) -> Iterator[Estimate | Slot | Watermark]:
         ready = upto_ns // self._hop_ns
         if ready <= self._next:
             return
@@ -127,7 +127,7 @@ class Aligner:
             yield from self._emit(Span(start, start + self._hop_ns))
             self._next += 1
         self._next = ready  # nothing pending: the empty stretch needs no visit
-        yield Progress(Modality.FUSED, ready * self._hop_ns)
+        yield Watermark(Modality.FUSED, ready * self._hop_ns)
 
     def _emit(self, span: Span) -> Iterator[Estimate | Slot]:
         here = [e for e in self._pending if e.span.overlap_ns(span)]

@@ -17,7 +17,7 @@ class Branch:
     """A stage and the branches that each take everything it yields.
 
     Args:
-        name: what it does, for people: ``"face"``, ``"sound"``, ``"words"``.
+        name: what it does, for people: ``"face"``, ``"sound"``, ``"text"``.
         track: what it is fed.
         stage: what it runs.
         modality: of the estimates and the progress that a branch without

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.estimates import Estimate
-from ..core.media import AudioChunk, Frame, Note, Packet, Progress, Track, Utterance
+from ..core.media import AudioChunk, Diagnostic, Frame, Packet, Track, Utterance, Watermark
 from ..core.protocols import Fuser, Slot, Stage
 
 _ITEMS: dict[Track, type] = {
@@ -29,7 +29,7 @@ class Select:
 
     def feed(self, item: Packet) -> Iterator[Packet]:
         """Yield the packet if it is of the track."""
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             if item.track is self._track:
                 yield item
         elif isinstance(item, _ITEMS[self._track]):
@@ -102,7 +102,7 @@ class Fuse:
     def __init__(self, fuser: Fuser) -> None:
         self._fuser = fuser
 
-    def feed(self, item: Estimate | Slot | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Estimate | Slot | Watermark) -> Iterator[Estimate | Watermark]:
         """Take what the aligner yields."""
         if not isinstance(item, Slot):
             if isinstance(item, Estimate) and item.embedding is not None:
@@ -124,7 +124,7 @@ class Pipeline:
     """The whole way from packets to estimates.
 
     Yields each modality's estimates, the fused ones, notes, and
-    `Progress(Modality.FUSED, …)`: everything that starts before is out.
+    `Watermark(Modality.FUSED, …)`: everything that starts before is out.
 
     Args:
         branches: one chain per modality or group of modalities, fed every
@@ -137,14 +137,14 @@ class Pipeline:
     ) -> None:
         self._chain = Chain(Fork(*branches), *joint)
 
-    def feed(self, packet: Packet) -> Iterator[Estimate | Progress | Note]:
+    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic]:
         """Take one packet; yield what can be said now."""
-        if isinstance(packet, Note):
+        if isinstance(packet, Diagnostic):
             yield packet
         else:
             yield from self._chain.feed(packet)
 
-    def flush(self) -> Iterator[Estimate | Progress | Note]:
+    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic]:
         """End the stream; yield the rest."""
         return self._chain.flush()
 

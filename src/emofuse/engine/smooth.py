@@ -19,10 +19,10 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Estimate, Modality, Scores, Subject, SubjectKind
+from ..core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from ..core.intervals import Interval, check_within
 from ..core.labels import CANONICAL, Taxonomy
-from ..core.media import Progress
+from ..core.media import Watermark
 from ..core.time import NS, Span, to_ns
 from ..errors import InputError
 
@@ -125,10 +125,10 @@ class Smoother(ABC):
         """Forget the stream."""
 
     @abstractmethod
-    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Watermark]:
         """Take an estimate or progress; yield what can be said now."""
 
-    def flush(self) -> Iterator[Estimate | Progress]:
+    def flush(self) -> Iterator[Estimate | Watermark]:
         """Yield what is still held."""
         return iter(())
 
@@ -141,7 +141,7 @@ class Unsmoothed(Smoother):
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Watermark]:
         """Yield the item."""
         yield item
 
@@ -166,9 +166,9 @@ class _Causal(Smoother, Generic[Past]):
         """Forget every subject."""
         self._past: dict[Subject, tuple[int, Past]] = {}  # end of the last estimate, memory
 
-    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Watermark]:
         """Take an estimate; yield it, smoothed if it is a fused one."""
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             oldest = item.upto_ns - self._reset_ns
             if item.track is Modality.FUSED:
                 self._past = {s: past for s, past in self._past.items() if past[0] >= oldest}
@@ -182,7 +182,7 @@ class _Causal(Smoother, Generic[Past]):
             past = None
         p, memory = self._remember(past, end_ns, e)
         self._past[e.subject] = (e.span.end_ns, memory)
-        return replace(e, scores=Scores(e.scores.taxonomy, p))
+        return replace(e, probabilities=Probabilities(e.probabilities.taxonomy, p))
 
     @abstractmethod
     def _remember(self, past: Past | None, end_ns: int, e: Estimate) -> tuple[Array, Past]:
@@ -219,7 +219,7 @@ class ExponentialSmoother(_Causal[Array]):
         return self._half_life_ns
 
     def _remember(self, past: Array | None, end_ns: int, e: Estimate) -> tuple[Array, Array]:
-        p = e.scores.probabilities.astype(np.float64)
+        p = e.probabilities.values.astype(np.float64)
         if past is not None and self._half_life_ns:
             memory = 0.5 ** ((e.span.end_ns - end_ns) / self._half_life_ns)
             p = memory * past + (1 - memory) * p
@@ -256,7 +256,7 @@ class RollingMean(_Causal[deque[Estimate]]):
         overlap = np.array([r.span.overlap_ns(window) for r in recent], dtype=np.float64)
         if not overlap.any():  # an estimate of no length
             overlap[-1] = 1.0
-        p = np.stack([r.scores.probabilities for r in recent]).astype(np.float64)
+        p = np.stack([r.probabilities.values for r in recent]).astype(np.float64)
         return overlap @ p / overlap.sum(), recent
 
 
@@ -281,7 +281,7 @@ class HmmSmoother(Smoother):
 
     Args:
         lag_ns: how much of what comes is waited for.
-        dwell_ns: mean time between two draws (> 0).
+        dwell_ns: mean time between two n_resamples (> 0).
         independent_ns: distance at which two readings are independent (> 0).
         prior: label → how common it is, in any scale; empty: all alike.
         slot_ns: usual distance of estimates, which the declared latency is for.
@@ -314,7 +314,7 @@ class HmmSmoother(Smoother):
         self._before: dict[Subject, tuple[int, Array]] = {}  # start of the last, belief after it
         self._told_ns = 0
 
-    def feed(self, item: Estimate | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Watermark]:
         """Take an estimate or progress; yield what has been waited for long enough."""
         if isinstance(item, Estimate):
             if item.modality is Modality.FUSED:
@@ -326,13 +326,13 @@ class HmmSmoother(Smoother):
         else:
             yield item
 
-    def flush(self) -> Iterator[Estimate | Progress]:
+    def flush(self) -> Iterator[Estimate | Watermark]:
         """Yield what is held; nothing more comes after it."""
         if self._held:
             end_ns = max(e.span.end_ns for e in self._held)
             yield from self._release(end_ns + self.lag_ns, end_ns)
 
-    def _release(self, known_ns: int, upto_ns: int | None = None) -> Iterator[Estimate | Progress]:
+    def _release(self, known_ns: int, upto_ns: int | None = None) -> Iterator[Estimate | Watermark]:
         """Yield the estimates whose lag is over now that all before `known_ns` is known."""
         self._held.sort(key=lambda e: (e.span.start_ns, e.subject))
         while self._held and self._held[0].span.end_ns + self.lag_ns <= known_ns:
@@ -344,10 +344,10 @@ class HmmSmoother(Smoother):
             safe_ns = min(safe_ns, self._held[0].span.start_ns)
         if safe_ns > self._told_ns:
             self._told_ns = safe_ns
-            yield Progress(Modality.FUSED, safe_ns)
+            yield Watermark(Modality.FUSED, safe_ns)
 
     def _smoothed(self, e: Estimate) -> Estimate:
-        taxonomy = e.scores.taxonomy
+        taxonomy = e.probabilities.taxonomy
         prior = self._prior(taxonomy)
         start_ns, belief = self._before.get(e.subject, (e.span.start_ns, prior))
         forward = self._drift(belief, e.span.start_ns - start_ns, prior)
@@ -356,7 +356,7 @@ class HmmSmoother(Smoother):
         apart = e.span.start_ns - start_ns if e.subject in self._before else None
         own = self._evidence(e, prior, self._exponent(e.span.duration_ns, apart))
         self._before[e.subject] = (e.span.start_ns, _normalised(forward * own))
-        return replace(e, scores=Scores(taxonomy, p))
+        return replace(e, probabilities=Probabilities(taxonomy, p))
 
     def _backward(self, e: Estimate, prior: Array) -> Array:
         """Return how likely each label makes what starts within the lag after an estimate."""
@@ -377,7 +377,7 @@ class HmmSmoother(Smoother):
         return min(1.0, max(distance, 1) / self._independent_ns)
 
     def _evidence(self, e: Estimate, prior: Array, exponent: float = 1.0) -> Array:
-        p = np.maximum(e.scores.probabilities.astype(np.float64), _FLOOR)
+        p = np.maximum(e.probabilities.values.astype(np.float64), _FLOOR)
         ratio: Array = (p / prior) ** exponent
         ratio /= ratio.max()
         return ratio
@@ -445,15 +445,15 @@ def smooth_rows(
         Smoothed probabilities, shape (slots, labels).
     """
     subject = Subject(SubjectKind.FACE)
-    out: list[Estimate | Progress] = []
+    out: list[Estimate | Watermark] = []
     smoother.reset()
     for i, row in enumerate(rows):
         span = Span(i * slot_ns, (i + 1) * slot_ns)
-        scores = Scores(CANONICAL, np.asarray(row))
+        scores = Probabilities(CANONICAL, np.asarray(row))
         out += smoother.feed(Estimate(subject, span, scores, Modality.FUSED, 1.0, "rows"))
-        out += smoother.feed(Progress(Modality.FUSED, span.end_ns))
+        out += smoother.feed(Watermark(Modality.FUSED, span.end_ns))
     out += smoother.flush()
-    smoothed = [e.scores.probabilities for e in out if isinstance(e, Estimate)]
+    smoothed = [e.probabilities.values for e in out if isinstance(e, Estimate)]
     return np.array(smoothed, dtype=np.float64).reshape(-1, len(CANONICAL))
 
 

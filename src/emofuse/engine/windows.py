@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Estimate, Modality, Subject
-from ..core.media import AudioChunk, Grade, Progress, Sample, WindowSpec
+from ..core.media import AudioChunk, Grade, Sample, Watermark, WindowSpec
 from ..core.protocols import Recogniser
 from ..core.time import NS, Span, samples_to_ns
 
@@ -23,8 +23,8 @@ Quality = Callable[[NDArray[np.float32], int], Grade]
 class Windower:
     """Cuts voiced regions into overlapping windows, one per hop.
 
-    Takes the voiced `AudioChunk`s of `speech/segment.py`: contiguous inside a
-    region, with a gap (or a `Progress` beyond the last sample) between regions.
+    Takes the voiced `AudioChunk`s of `speech/vad.py`: contiguous inside a
+    region, with a gap (or a `Watermark` beyond the last sample) between regions.
     Yields a `Sample` for each hop of a region; its span is the hop, its data the
     window around it (see `WindowSpec`). The last hop of a region takes a
     remainder of up to half a hop with it, and is short if more remains.
@@ -49,9 +49,9 @@ class Windower:
         self._hop_first = 0  # stream index of the first hop not yet emitted
         self._rate = 0  # 0: no region is open
 
-    def feed(self, item: AudioChunk | Progress) -> Iterator[Sample | Progress]:
+    def feed(self, item: AudioChunk | Watermark) -> Iterator[Sample | Watermark]:
         """Take voiced samples or progress; yield the hops that are complete."""
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             yield from self._advance(item)
         else:
             yield from self._extend(item)
@@ -65,13 +65,13 @@ class Windower:
     def _end(self) -> int:
         return self._buffer_first + len(self._buffer)
 
-    def _advance(self, progress: Progress) -> Iterator[Sample | Progress]:
+    def _advance(self, progress: Watermark) -> Iterator[Sample | Watermark]:
         if self._rate and progress.upto_ns > samples_to_ns(self._end, self._rate):
             yield from self._close()
         upto = progress.upto_ns
         if self._rate:
             upto = min(upto, samples_to_ns(self._hop_first, self._rate))
-        yield Progress(Modality.SPEECH, upto)
+        yield Watermark(Modality.SPEECH, upto)
 
     def _extend(self, chunk: AudioChunk) -> Iterator[Sample]:
         if self._rate and chunk.first != self._end:
@@ -145,9 +145,9 @@ class Recognise:
     def reset(self) -> None:
         """Forget the stream."""
         self._pending: list[Sample] = []
-        self._held: Progress | None = None
+        self._held: Watermark | None = None
 
-    def feed(self, item: Sample | Progress) -> Iterator[Estimate | Progress]:
+    def feed(self, item: Sample | Watermark) -> Iterator[Estimate | Watermark]:
         """Take a sample or progress; yield estimates, in the samples' order."""
         if isinstance(item, Sample):
             self._pending.append(item)
@@ -160,7 +160,7 @@ class Recognise:
         else:
             yield item
 
-    def flush(self) -> Iterator[Estimate | Progress]:
+    def flush(self) -> Iterator[Estimate | Watermark]:
         """Run what is held, then say how far that brought us."""
         samples, self._pending = self._pending, []
         held, self._held = self._held, None
@@ -169,7 +169,7 @@ class Recognise:
             yield Estimate(
                 subject=sample.subject,
                 span=sample.span,
-                scores=answer.scores,
+                probabilities=answer.probabilities,
                 modality=self._modality,
                 quality=sample.quality,
                 model_id=self._recogniser.model_id,

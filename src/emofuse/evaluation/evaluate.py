@@ -19,29 +19,31 @@ from ..corpora.manifest import Entry, Manifest, Split
 from ..errors import InputError
 from ..models.card import Calibration
 from ..models.recogniser import OnnxRecogniser
-from . import bootstrap, metrics, protocols, subgroups
-from .answers import Answers, Tick, View, ask, crops, view_of
-from .cuts import Cut
-from .join import Join, join
-from .leaks import LeakError
-from .multilabel import best_thresholds
-from .protocols import Kind, Protocol
-from .provenance import provenance
-from .results import (
+from .metrics import bootstrap
+from .metrics import classification as metrics
+from .metrics.multilabel import best_thresholds
+from .metrics.state import BINS, Countable, MetricState, MultilabelMetricState
+from .predict.predict import Predictions, Tick, View, ask, crops, view_of
+from .predict.scenes import Faces, Finder
+from .predict.segmentation import Segmentation
+from .protocol import protocols, subgroups
+from .protocol.label_alignment import LabelAlignment, join
+from .protocol.leaks import LeakError
+from .protocol.protocols import Kind, Protocol
+from .protocol.robustness import spoilings
+from .report.provenance import provenance
+from .report.results import (
     Answered,
     ClassRow,
     CorpusFacts,
+    Corrupted,
     Evaluation,
     Figure,
     ModelFacts,
     Part,
     Reliability,
-    Spoilt,
     number,
 )
-from .robustness import spoilings
-from .scenes import Faces, Finder
-from .tally import BINS, Countable, FlagTally, Tally
 
 Floats = NDArray[np.float32]
 Bars = Callable[[str, int], Tick]
@@ -65,11 +67,11 @@ class Plan:
         protocol: on which samples.
         cuts: what of each clip a speech model hears; the first is the headline.
         faces: whether faces are crops, or have to be found in films and scenes.
-        robustness: also measure spoilt samples.
+        robustness: also measure corrupted samples.
         noises: folder of recorded noises and rooms, see `robustness.spoilings`.
         refit: also run validation data, to show what a fresh temperature would give.
         limit: ask at most so many samples, drawn by `seed`; 0 asks all.
-        draws: resampled sets for the intervals; at least 1000 is advised.
+        n_resamples: resampled sets for the intervals; at least 1000 is advised.
         seed: of everything that is random.
         despite_leaks: turn a refused leak into a warning that the report leads with.
         command: how it was asked for, for the report.
@@ -81,13 +83,13 @@ class Plan:
     """
 
     protocol: Protocol = field(default_factory=Protocol)
-    cuts: tuple[Cut, ...] = tuple(Cut)
+    cuts: tuple[Segmentation, ...] = tuple(Segmentation)
     faces: Faces = Faces.AUTO
     robustness: bool = False
     noises: Path | None = None
     refit: bool = True
     limit: int = 0
-    draws: int = bootstrap.DRAWS
+    n_resamples: int = bootstrap.DRAWS
     seed: int = 0
     despite_leaks: bool = False
     command: str = ""
@@ -95,13 +97,13 @@ class Plan:
     label_map: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.cuts or self.limit < 0 or self.draws < 1 or self.seed < 0:
-            raise ValueError(f"need a cut, limit >= 0, draws >= 1 and seed >= 0, got {self}")
+        if not self.cuts or self.limit < 0 or self.n_resamples < 1 or self.seed < 0:
+            raise ValueError(f"need a cut, limit >= 0, n_resamples >= 1 and seed >= 0, got {self}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Samples that can be asked, with the truth over `Join.labels`.
+    """Samples that can be asked, with the truth over `LabelAlignment.labels`.
 
     Args:
         entries: the samples.
@@ -116,7 +118,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Answers to a question in one view, each (n, labels) unless it says otherwise.
+    """Predictions to a question in one view, each (n, labels) unless it says otherwise.
 
     Args:
         question: what was asked.
@@ -203,12 +205,12 @@ def evaluate(
             _with_folds(part, studies, [rows[i] for rows in found])
             for i, part in enumerate(parts[: len(names)])
         ]
-    spoilt = merged[len(names) :]
+    corrupted = merged[len(names) :]
     headline = merged[0]
     if multi:
         headline = headline.subset(headline.question.present.sum(axis=1) == 1)
     with_people = () if multi else subgroups.compare(
-        headline.question.entries, headline.question.actual, headline.p, plan.draws, plan.seed
+        headline.question.entries, headline.question.actual, headline.p, plan.n_resamples, plan.seed
     )  # fmt: skip
     left_out: Counter[str] = sum((s.left_out for s in studies), Counter())
     return Evaluation(
@@ -218,7 +220,7 @@ def evaluate(
         corpus=_corpus_facts(manifest),
         parts=tuple(parts),
         subgroups=with_people,
-        robustness=_robustness(merged[0], spoilt, lead, plan, multi) if spoilt else (),
+        robustness=_robustness(merged[0], corrupted, lead, plan, multi) if corrupted else (),
         temperature_refit=lead.temperature_refit,
         left_out=dict(left_out),
         warnings=tuple(dict.fromkeys(w for s in studies for w in s.warnings)),
@@ -244,7 +246,7 @@ class _Study:
     ) -> None:
         self.model, self.plan, self.bars = model, plan, bars
         self.modality = model.card.modality
-        self.join: Join = join(model.taxonomy, manifest.taxonomy, plan.label_map)
+        self.join: LabelAlignment = join(model.taxonomy, manifest.taxonomy, plan.label_map)
         self.multi = manifest.taxonomy.multi_label
         self.left_out: Counter[str] = Counter()
         self.warnings: list[str] = []
@@ -271,8 +273,8 @@ class _Study:
         self.thresholds: NDArray[np.float64] | None = None
 
     @property
-    def _cuts(self) -> tuple[Cut, ...]:
-        return self.plan.cuts if self.modality is Modality.SPEECH else (Cut.CLIP,)
+    def _cuts(self) -> tuple[Segmentation, ...]:
+        return self.plan.cuts if self.modality is Modality.SPEECH else (Segmentation.CLIP,)
 
     @property
     def facts(self) -> ModelFacts:
@@ -301,7 +303,7 @@ class _Study:
             self.thresholds = best_thresholds(self.question.present, p)
         return [self._score(answers) for answers in found]
 
-    def _score(self, answers: Answers) -> Scored:
+    def _score(self, answers: Predictions) -> Scored:
         card = self.model.card.calibration
         fitted = self.temperature_refit
         return Scored(
@@ -312,7 +314,7 @@ class _Study:
             self._free(answers) if self.join.unknown_to_corpus else None,
         )
 
-    def _say_empty(self, found: Sequence[Answers]) -> None:
+    def _say_empty(self, found: Sequence[Predictions]) -> None:
         thing = {Modality.SPEECH: "voice", Modality.FACE: "face"}.get(self.modality, "text")
         for cut, answers in zip(self._cuts, found, strict=True):
             if empty := answers.samples - len(np.unique(answers.sample)):
@@ -322,7 +324,7 @@ class _Study:
                     "neutral, or by chance where that is no label."
                 )
 
-    def _free(self, answers: Answers) -> NDArray[np.int64]:
+    def _free(self, answers: Predictions) -> NDArray[np.int64]:
         number_of = np.where(
             self.join.shared, np.cumsum(self.join.shared) - 1, len(self.join.labels)
         )
@@ -425,7 +427,11 @@ class _Study:
 
 
 def fit_temperature(
-    answers: Answers, actual: NDArray[np.int64], asked: Join, low: float = 0.05, high: float = 20.0
+    answers: Predictions,
+    actual: NDArray[np.int64],
+    asked: LabelAlignment,
+    low: float = 0.05,
+    high: float = 20.0,
 ) -> float:
     """Find the temperature that minimises the log loss of samples' averaged answers.
 
@@ -473,7 +479,7 @@ def _parts(scored: Scored, cut: str, study: _Study, plan: Plan, multi: bool) -> 
 
 
 def _protocol(study: _Study, plan: Plan, cut: str) -> str:
-    words = [Cut(cut).protocol] if cut else []
+    words = [Segmentation(cut).protocol] if cut else []
     if plan.protocol.kind is Kind.FOLDS:
         words.append("each fold by the model that has not learnt from it")
     if study.multi:
@@ -488,11 +494,11 @@ def _asked_for(study: _Study) -> str:
 
 def _part(name: str, protocol: str, scored: Scored, study: _Study, plan: Plan) -> Part:
     q, labels = scored.question, study.join.labels
-    tally = Tally.of(q.actual, scored.p)
+    tally = MetricState.of(q.actual, scored.p)
     figures = _figures(tally, scored, plan)
     for suffix, p in (("uncalibrated", scored.raw), ("refit", scored.refit)):
         if p is not None:
-            at = Tally.of(q.actual, p).total().figures()
+            at = MetricState.of(q.actual, p).total().figures()
             figures |= {f"{f}_{suffix}": Figure(float(at[f])) for f in _CALIBRATED}
     if scored.free is not None:
         figures["uar_open"] = Figure(metrics.uar(q.actual, scored.free, len(labels) + 1))
@@ -526,7 +532,7 @@ def _flag_part(
     plan: Plan,
 ) -> Part:
     present = scored.question.present
-    tally = FlagTally.of(present, scored.p >= thresholds)
+    tally = MultilabelMetricState.of(present, scored.p >= thresholds)
     total = tally.total()
     f1 = total.f1()
     rows = tuple(
@@ -554,7 +560,7 @@ def _flag_part(
 
 def _figures(tally: Any, scored: Scored, plan: Plan) -> dict[str, Figure]:
     values = tally.total().figures()
-    limits = bootstrap.intervals(tally, scored.groups, plan.draws, plan.seed)
+    limits = bootstrap.intervals(tally, scored.groups, plan.n_resamples, plan.seed)
     return {name: Figure(float(v), *map(number, limits[name])) for name, v in values.items()}
 
 
@@ -586,7 +592,8 @@ def _with_folds(part: Part, studies: Sequence[_Study], folds: Sequence[Scored]) 
         return part
     by_fold = {
         f"fold {study.fold}": {
-            name: float(v) for name, v in Tally.of(s.question.actual, s.p).total().figures().items()
+            name: float(v)
+            for name, v in MetricState.of(s.question.actual, s.p).total().figures().items()
         }
         for study, s in zip(studies, folds, strict=True)
     }
@@ -600,12 +607,12 @@ def _with_folds(part: Part, studies: Sequence[_Study], folds: Sequence[Scored]) 
 
 
 def _robustness(
-    clean: Scored, spoilt: Sequence[Scored], study: _Study, plan: Plan, multi: bool
-) -> tuple[Spoilt, ...]:
+    clean: Scored, corrupted: Sequence[Scored], study: _Study, plan: Plan, multi: bool
+) -> tuple[Corrupted, ...]:
     names = [("unspoilt", ""), *((s.kind, s.strength) for s in study.spoilings)]
     return tuple(
-        Spoilt(kind, strength, _spoilt_figures(scored, study, plan, multi))
-        for (kind, strength), scored in zip(names, (clean, *spoilt), strict=True)
+        Corrupted(kind, strength, _spoilt_figures(scored, study, plan, multi))
+        for (kind, strength), scored in zip(names, (clean, *corrupted), strict=True)
     )
 
 
@@ -613,10 +620,12 @@ def _spoilt_figures(scored: Scored, study: _Study, plan: Plan, multi: bool) -> d
     shown: dict[str, Figure] = {}
     if multi:
         assert study.thresholds is not None
-        flags: Countable = FlagTally.of(scored.question.present, scored.p >= study.thresholds)
+        flags: Countable = MultilabelMetricState.of(
+            scored.question.present, scored.p >= study.thresholds
+        )
         shown["macro_f1"] = _figures(flags, scored, plan)["macro_f1"]
         scored = scored.subset(scored.question.present.sum(axis=1) == 1)
-    figures = _figures(Tally.of(scored.question.actual, scored.p), scored, plan)
+    figures = _figures(MetricState.of(scored.question.actual, scored.p), scored, plan)
     return shown | {name: figures[name] for name in ("accuracy", "uar", "ece", "nll")}
 
 

@@ -23,7 +23,8 @@ from ..corpora.recipes import fer2013
 from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from . import command, metrics
+from . import command
+from .metrics import classification as metrics
 
 COMMAND = "python -m emofuse.evaluation.face --data ROOT"
 

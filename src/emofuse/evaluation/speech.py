@@ -23,12 +23,13 @@ from ..corpora.recipes import crema_d, ravdess
 from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from . import command, metrics
-from .answers import ask, windows
-from .cuts import Cut, voiced_range
+from . import command
+from .metrics import classification as metrics
+from .predict.predict import ask, windows
+from .predict.segmentation import Segmentation, voiced_range
 
 __all__ = [
-    "COMMAND", "LABELS", "Answers", "Cut", "answers", "evaluate", "main", "test_sets", "to_labels",
+    "COMMAND", "LABELS", "Predictions", "Segmentation", "answers", "evaluate", "main", "test_sets", "to_labels",
     "voiced_range",
 ]  # fmt: skip
 
@@ -41,7 +42,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class Predictions:
     """What a model said about the windows of a set of clips.
 
     Args:
@@ -101,9 +102,9 @@ def answers(
     recogniser: OnnxRecogniser,
     entries: Iterable[Entry],
     to: LabelMap,
-    cut: Cut,
+    cut: Segmentation,
     tick: Callable[[], object] = lambda: None,
-) -> Answers:
+) -> Predictions:
     """Let a model answer clips.
 
     Args:
@@ -121,7 +122,9 @@ def answers(
         raise InputError("no clips to measure on: does the corpus' table have its test speakers?")
     found = ask(recogniser, asked, [windows(recogniser.card, cut)], tick)[0]
     actual = [int(soft_target(entry.labels, to).argmax()) for entry in asked]
-    return Answers(found.logits, found.sample, found.weight, np.array(actual, np.int64), to.covered)
+    return Predictions(
+        found.logits, found.sample, found.weight, np.array(actual, np.int64), to.covered
+    )
 
 
 def test_sets(root: Path) -> Iterator[tuple[Manifest, str]]:
@@ -135,7 +138,7 @@ def test_sets(root: Path) -> Iterator[tuple[Manifest, str]]:
 
 
 def evaluate(
-    recogniser: OnnxRecogniser, root: Path, cuts: Sequence[Cut] = tuple(Cut)
+    recogniser: OnnxRecogniser, root: Path, cuts: Sequence[Segmentation] = tuple(Segmentation)
 ) -> list[Metric]:
     """Measure a speech model on the test speakers of both corpora.
 
@@ -166,7 +169,7 @@ def evaluate(
 
 
 def _metrics(
-    found: Answers, manifest: Manifest, split: str, cut: Cut, calibration: Calibration
+    found: Predictions, manifest: Manifest, split: str, cut: Segmentation, calibration: Calibration
 ) -> Iterator[Metric]:
     speakers = len({e.speaker for e in manifest})
     of = f"{len(manifest)} clips of {speakers} speakers; {cut.protocol}; acted emotion"
@@ -190,10 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print each figure beside the card's; see `command.run` for what is returned."""
     parser = command.parser(__doc__ or "", "speech-whisper-v3", "both corpora")
     parser.add_argument(
-        "--cut", choices=[c.value for c in Cut], action="append", help="only this cut; repeatable"
+        "--cut",
+        choices=[c.value for c in Segmentation],
+        action="append",
+        help="only this cut; repeatable",
     )
     args = parser.parse_args(arguments)
-    cuts = [Cut(c) for c in args.cut or list(Cut)]
+    cuts = [Segmentation(c) for c in args.cut or list(Segmentation)]
     return command.run(
         args, lambda recogniser, args: evaluate(recogniser, args.data, cuts), tolerance=2e-3
     )

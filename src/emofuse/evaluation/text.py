@@ -23,9 +23,10 @@ from ..corpora.recipes import goemotions
 from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
-from . import command, metrics
-from .multilabel import best_thresholds, multilabel_f1
-from .robustness import spoken
+from . import command
+from .metrics import classification as metrics
+from .metrics.multilabel import best_thresholds, multilabel_f1
+from .protocol.robustness import spoken
 
 __all__ = [
     "COMMAND", "LABELS", "TextSamples", "choose_thresholds", "evaluate", "figures", "logits_of",

@@ -274,7 +274,7 @@ class CompactDetector:
     """The embedded detector: 0.2 M parameters, five landmarks, any size of picture.
 
     Each cell of three grids (8, 16 and 32 pixels apart) says how well the box that
-    it draws would fit a face; of boxes that overlap the surest is kept.
+    it n_resamples would fit a face; of boxes that overlap the surest is kept.
     `emofuse.training.detector` made it.
 
     Args:

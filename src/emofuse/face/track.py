@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ..core.estimates import Modality, Subject, SubjectKind
-from ..core.media import Frame, Progress, Sample, Track
+from ..core.media import Frame, Sample, Track, Watermark
 from ..core.time import to_ns
 from .config import Between, FaceConfig
 from .crop import crop_face
@@ -52,7 +52,7 @@ class FaceTracker:
     held for a while. If the face is found again in time, the gap is filled by
     interpolation, with less quality; if not, the gap stays empty, so that no
     sample shows the wall where a face was. Either way nothing is said about a
-    picture before it is known, and `Progress` waits for it: at most for
+    picture before it is known, and `Watermark` waits for it: at most for
     `hold_seconds`, or ``detect_every * (confirmations - 1)`` pictures at a birth,
     and not at all while there is no face.
 
@@ -103,7 +103,7 @@ class FaceTracker:
         self._end_ns = 0  # of the last picture
         self._upto_ns = self._told_ns = 0
 
-    def feed(self, item: Frame | Progress) -> Iterator[Sample | Progress]:
+    def feed(self, item: Frame | Watermark) -> Iterator[Sample | Watermark]:
         """Take a picture or progress; yield samples in order of time, and progress."""
         if isinstance(item, Frame):
             self._see(item)
@@ -113,7 +113,7 @@ class FaceTracker:
             self._upto_ns = max(self._upto_ns, item.upto_ns)
         yield from self._release()
 
-    def flush(self) -> Iterator[Sample | Progress]:
+    def flush(self) -> Iterator[Sample | Watermark]:
         """Yield what is held, as if the film ended here."""
         self._end_all()
         yield from self._release()
@@ -145,7 +145,7 @@ class FaceTracker:
         alive = [face for face in self._tracks if face.alive]
         found = self._find(frame)
         for face, detection in assign(alive, found, frame.at.start_ns):
-            face.add(_Sight.of(self._index, frame, detection))
+            face.add(_Observation.of(self._index, frame, detection))
             found.remove(detection)
         for face in alive:
             if face.last.index != self._index:
@@ -162,7 +162,7 @@ class FaceTracker:
         room = self._config.max_faces - sum(face.alive for face in self._tracks)
         surest = sorted(found, key=lambda d: d.score * d.box[2] * d.box[3], reverse=True)
         for detection in surest[: max(0, room)]:
-            self._tracks.append(_Face(_Sight.of(self._index, frame, detection)))
+            self._tracks.append(_Face(_Observation.of(self._index, frame, detection)))
 
     def _confirm(self) -> None:
         """Give numbers to faces that were found often and surely enough, from left to right."""
@@ -214,7 +214,7 @@ class FaceTracker:
             if face.alive:
                 face.end(self._index - 1 if face.last.index == self._looked else None)
 
-    def _release(self) -> Iterator[Sample | Progress]:
+    def _release(self) -> Iterator[Sample | Watermark]:
         """Yield the samples of all pictures about which every track is decided."""
         held = [face.decided for face in self._tracks if face.alive and self._flow is None]
         decided = min(held, default=self._index)
@@ -228,7 +228,7 @@ class FaceTracker:
         upto_ns = self._pending[0][1].at.start_ns if self._pending else self._upto_ns
         if upto_ns > self._told_ns:
             self._told_ns = upto_ns
-            yield Progress(Modality.FACE, upto_ns)
+            yield Watermark(Modality.FACE, upto_ns)
 
     def _samples(self, index: int, frame: Frame) -> Iterator[Sample]:
         numbered = [face for face in self._tracks if face.number is not None]
@@ -295,7 +295,7 @@ def _cost(a: Box, b: Box) -> float:
 
 
 @dataclass(slots=True, eq=False)
-class _Sight:
+class _Observation:
     """A face found in a picture. `place` is its box and landmarks in one vector, in pixels."""
 
     index: int
@@ -312,7 +312,7 @@ class _Sight:
         return x, y, w, h
 
     @classmethod
-    def of(cls, index: int, frame: Frame, d: Detection) -> _Sight:
+    def of(cls, index: int, frame: Frame, d: Detection) -> _Observation:
         points = [] if d.landmarks is None else d.landmarks.ravel().tolist()
         place = np.array([*d.box, *points], dtype=np.float64)
         return cls(index, frame.at.start_ns, frame.at.end_ns, place, d.score, d.carried)
@@ -322,8 +322,8 @@ class _Sight:
 class _Face:
     """A track: one face as long as it is followed."""
 
-    first: _Sight
-    sights: list[_Sight] = field(init=False)  # the latest
+    first: _Observation
+    sights: list[_Observation] = field(init=False)  # the latest
     number: int | None = None  # once it counts
     missed: int = 0
     until: int = -1  # index of its last picture, once it ended
@@ -333,7 +333,7 @@ class _Face:
         self.sights = [self.first]
 
     @property
-    def last(self) -> _Sight:
+    def last(self) -> _Observation:
         return self.sights[-1]
 
     @property
@@ -346,7 +346,7 @@ class _Face:
         """Index of the last picture about which nothing can change any more."""
         return self.first.index - 1 if self.number is None else self.last.index
 
-    def add(self, sight: _Sight) -> None:
+    def add(self, sight: _Observation) -> None:
         """Take a find. A still face's jitter is averaged out, a move is followed at once."""
         if sight.place.shape == self.last.place.shape:
             moved = np.abs(sight.place[:4] - self.last.place[:4]).max() / self.last.place[2]

@@ -28,14 +28,14 @@ class Strategy(str, Enum):
         return self not in (Strategy.WEIGHTED, Strategy.CONFIDENCE, Strategy.LOGPOOL)
 
 
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.WORDS)
+PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
 """The modalities that can be fused, in the order of all arrays."""
 
-_LINEAR = MappingProxyType({Modality.FACE: 0.45, Modality.SPEECH: 0.30, Modality.WORDS: 0.25})
-_LOG = MappingProxyType({Modality.FACE: 1.0, Modality.SPEECH: 1.0, Modality.WORDS: 1.0})
+_LINEAR = MappingProxyType({Modality.FACE: 0.45, Modality.SPEECH: 0.30, Modality.TEXT: 0.25})
+_LOG = MappingProxyType({Modality.FACE: 1.0, Modality.SPEECH: 1.0, Modality.TEXT: 1.0})
 
 
-TELLING = MappingProxyType({Modality.FACE: 0.1, Modality.SPEECH: 0.1, Modality.WORDS: 1.0})
+QUALITY_EXPONENT = MappingProxyType({Modality.FACE: 0.1, Modality.SPEECH: 0.1, Modality.TEXT: 1.0})
 """How much a modality's quality tells of what its evidence is worth: γ in `reliability`."""
 
 
@@ -47,7 +47,7 @@ def reliability(modality: Modality, quality: float) -> float:
     noisy, any γ above 0.1 is worse. A transcript's quality is the recogniser's confidence
     in its words, of which the words model knows nothing.
     """
-    return float(quality ** TELLING[modality])
+    return float(quality ** QUALITY_EXPONENT[modality])
 
 
 @dataclass(frozen=True, slots=True)

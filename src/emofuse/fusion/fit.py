@@ -1,6 +1,6 @@
 """Fits the opinion pools' weights to data: by the log loss, without torch.
 
-Experts are models that were asked about the same samples. Those of one modality see the
+ModalityPosteriors are models that were asked about the same samples. Those of one modality see the
 same evidence, so they are averaged (`merged`) before modalities are pooled: pooling
 them as if they were independent would count their evidence twice.
 
@@ -36,7 +36,7 @@ _RANGE = [(-9.0, 9.0)]  # of the logarithm of a ratio of weights: beyond, one ha
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Experts:
+class ModalityPosteriors:
     """What several modalities say of the same samples.
 
     Args:
@@ -80,14 +80,14 @@ class Experts:
     def __len__(self) -> int:
         return len(self.p)
 
-    def where(self, rows: NDArray[Any]) -> Experts:
+    def where(self, rows: NDArray[Any]) -> ModalityPosteriors:
         """Return some samples: a mask or their numbers."""
-        return Experts(self.p[rows], self._quality[rows], self.priors)
+        return ModalityPosteriors(self.p[rows], self._quality[rows], self.priors)
 
-    def without(self, missing: NDArray[np.bool_]) -> Experts:
+    def without(self, missing: NDArray[np.bool_]) -> ModalityPosteriors:
         """Return the same samples with modalities taken away: bool (samples, modalities)."""
         p = np.where(missing[:, :, None], np.nan, self.p)
-        return Experts(p, self.quality, self.priors)
+        return ModalityPosteriors(p, self.quality, self.priors)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -107,7 +107,7 @@ class Experts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pool:
+class OpinionPool:
     """A pool with learned weights.
 
     Args:
@@ -128,8 +128,8 @@ class Pool:
     calibration: Calibration = field(default_factory=Calibration)
     losses: tuple[tuple[str, float], ...] = ()
 
-    def __call__(self, experts: Experts) -> Array:
-        """Pool: (samples, labels), rows sum to 1. Who is alone is left as it is."""
+    def __call__(self, experts: ModalityPosteriors) -> Array:
+        """OpinionPool: (samples, labels), rows sum to 1. Who is alone is left as it is."""
         pooled = self.pooled(experts)
         logits = np.log(np.maximum(pooled, _TINY))
         calibrated = self.calibration.probabilities(logits).astype(np.float64)
@@ -138,8 +138,8 @@ class Pool:
         out: Array = np.where(several, calibrated, alone)
         return out
 
-    def pooled(self, experts: Experts) -> Array:
-        """Pool, not yet calibrated: (samples, labels)."""
+    def pooled(self, experts: ModalityPosteriors) -> Array:
+        """OpinionPool, not yet calibrated: (samples, labels)."""
         strengths = self.strengths(experts)
         if self.strategy is not Strategy.LOGPOOL:
             return linear_pool(experts.p, strengths)
@@ -152,7 +152,7 @@ class Pool:
             floor=self.floor,
         )
 
-    def strengths(self, experts: Experts) -> Array:
+    def strengths(self, experts: ModalityPosteriors) -> Array:
         """Return how much each modality counts in each sample: (samples, modalities), ≥ 0."""
         out = self.weights * experts.present
         if self.strategy is Strategy.CONFIDENCE:
@@ -174,12 +174,12 @@ def merged(*experts: Array) -> Array:
 
 def fit(
     strategy: Strategy,
-    experts: Experts,
+    experts: ModalityPosteriors,
     actual: NDArray[np.int64],
     groups: NDArray[Any] | None = None,
     seed: int = 0,
     folds: int = 4,
-) -> Pool:
+) -> OpinionPool:
     """Fit a pool's weights by the log loss.
 
     Args:
@@ -217,22 +217,24 @@ def fit(
     return replace(pool, calibration=calibration)
 
 
-def _fit_linear(strategy: Strategy, experts: Experts, actual: NDArray[np.int64]) -> Pool:
+def _fit_linear(
+    strategy: Strategy, experts: ModalityPosteriors, actual: NDArray[np.int64]
+) -> OpinionPool:
     """Find weights that sum to 1 by the log loss; their logarithms are free."""
     modalities = experts.p.shape[1]
 
     def loss(theta: Array) -> float:
-        pool = Pool(strategy, _softmax(np.append(theta, 0.0)))
+        pool = OpinionPool(strategy, _softmax(np.append(theta, 0.0)))
         return _log_loss(pool.pooled(experts), actual)
 
     if modalities == 1:
-        return Pool(strategy, np.ones(1))
+        return OpinionPool(strategy, np.ones(1))
     from scipy.optimize import minimize
 
     found = minimize(
         loss, np.zeros(modalities - 1), method="L-BFGS-B", bounds=_RANGE * (modalities - 1)
     )
-    return Pool(strategy, _softmax(np.append(found.x, 0.0)))
+    return OpinionPool(strategy, _softmax(np.append(found.x, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +254,11 @@ class _Form:
 
 
 def _fit_log_pool(
-    experts: Experts, actual: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[Any]
-) -> Pool:
+    experts: ModalityPosteriors,
+    actual: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    groups: NDArray[Any],
+) -> OpinionPool:
     """Choose floor, then form, by cross-validation; fit that to everything."""
 
     def held_out(form: _Form) -> Array:
@@ -278,7 +283,7 @@ def _fit_log_pool(
     return replace(_fit_form(best, experts, actual), losses=losses)
 
 
-def _fit_form(form: _Form, experts: Experts, actual: NDArray[np.int64]) -> Pool:
+def _fit_form(form: _Form, experts: ModalityPosteriors, actual: NDArray[np.int64]) -> OpinionPool:
     """Fit weights ≥ 0, and what else the form has, by the log loss and its gradient."""
     from scipy.optimize import minimize
 
@@ -326,10 +331,10 @@ def _fit_form(form: _Form, experts: Experts, actual: NDArray[np.int64]) -> Pool:
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     weights, prior, factors = unpack(found.x)
     if not form.by_label:
-        return Pool(Strategy.LOGPOOL, weights, base + prior, None, form.floor)
+        return OpinionPool(Strategy.LOGPOOL, weights, base + prior, None, form.floor)
     scale = np.maximum(weights[:, None] + factors, 0.0)
     by_label = scale / np.maximum(weights[:, None], 1e-6)
-    return Pool(Strategy.LOGPOOL, weights, base + prior, by_label, form.floor)
+    return OpinionPool(Strategy.LOGPOOL, weights, base + prior, by_label, form.floor)
 
 
 def _folds(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:

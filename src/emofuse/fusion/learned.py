@@ -90,7 +90,7 @@ class Layout:
         for i, (modality, width) in enumerate(zip(self.modalities, self.widths, strict=True)):
             e = evidence.get(modality)
             if e is not None:
-                p = spread(e, e.scores.probabilities)
+                p = spread(e, e.probabilities.values)
                 known = ~np.isnan(p)
                 out["evidence"][i, known] = log_evidence(p, prior_of(e, priors), FLOOR)[known]
                 out["quality"][i], out["mask"][i] = e.quality, 1.0
@@ -163,7 +163,7 @@ class GraphFuser:
         p = self._remembered(slot, p)
         present = [self.layout.modalities.index(e.modality) for e in parts]
         share = np.maximum(shares[0, present].astype(np.float64), 1e-9)
-        said = np.stack([spread(e, e.scores.probabilities) for e in parts])
+        said = np.stack([spread(e, e.probabilities.values) for e in parts])
         return blended(slot, parts, p / p.sum(), share / share.sum(), said, self.model_id)
 
     def prepare(self, sample: NDArray[Any]) -> Floats:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Blend, Estimate, Modality, Scores
+from ..core.estimates import Estimate, FusionDetails, Modality, Probabilities
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.protocols import Fuser, Slot
 from ..errors import ModelError
@@ -57,7 +57,7 @@ def make_fuser(
     if priors is None:
         priors = {c.id: c.prior for c in (models or {}).values() if c.prior is not None}
     if config.card is not None:
-        from .trained import make_trained  # reads cards and weights; the plain pools need neither
+        from .factory import make_trained  # reads cards and weights; the plain pools need neither
 
         return make_trained(config, config.card, priors, models, store)
     return POOLS[config.strategy](config, priors)
@@ -95,7 +95,7 @@ class PoolingFuser(ABC):
         """Nothing is remembered."""
 
     def fuse(self, slot: Slot) -> Estimate | None:
-        """Pool a slot's evidence; None if there is none (or none that counts).
+        """OpinionPool a slot's evidence; None if there is none (or none that counts).
 
         Raises:
             ModelError: if a model's labels are not among the fused ones.
@@ -109,7 +109,7 @@ class PoolingFuser(ABC):
         if len(parts) == 1:
             strengths = np.ones(1)
         shares = strengths / strengths.sum()
-        p = np.stack([spread(e, e.scores.probabilities, self.taxonomy) for e in parts])
+        p = np.stack([spread(e, e.probabilities.values, self.taxonomy) for e in parts])
         learned = self._fusion is not None and len(parts) > 1
         pooled = self._pool(p, strengths, parts, learned)
         if learned and self.card is not None:
@@ -124,7 +124,7 @@ class PoolingFuser(ABC):
 
     @abstractmethod
     def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
-        """Pool rows of probabilities (nan: label unknown) into one row."""
+        """OpinionPool rows of probabilities (nan: label unknown) into one row."""
 
 
 class WeightedFuser(PoolingFuser):
@@ -205,14 +205,14 @@ def blended(
     return Estimate(
         subject=slot.subject,
         span=slot.span,
-        scores=Scores(CANONICAL, probabilities),
+        probabilities=Probabilities(CANONICAL, probabilities),
         modality=Modality.FUSED,
         quality=min(1.0, float(shares @ [e.quality for e in parts])),
         model_id=model_id,
-        blend=Blend(
-            shares={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
+        fusion=FusionDetails(
+            modality_weights={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
             disagreement=disagreement(p, shares),
-            scores={e.modality: e.scores for e in parts},
+            probabilities={e.modality: e.probabilities for e in parts},
         ),
         details=_merged_details(parts),
     )
@@ -226,7 +226,7 @@ def spread(
     Raises:
         ModelError: if a label of the model is not among the fused ones.
     """
-    source = e.scores.taxonomy
+    source = e.probabilities.taxonomy
     foreign = set(source.labels) - set(taxonomy.labels)
     if foreign or source.multi_label:
         wrong = f"has the labels {sorted(foreign)}" if foreign else "lets several labels hold"
@@ -243,11 +243,11 @@ def prior_of(
     e: Estimate, priors: Mapping[str, Sequence[float]], taxonomy: Taxonomy = CANONICAL
 ) -> Array:
     """Return the prior of an estimate's model at the fused labels; uniform if it has none."""
-    n = len(e.scores.taxonomy)
+    n = len(e.probabilities.taxonomy)
     prior = priors.get(e.model_id) or np.full(n, 1.0 / n)
     if len(prior) != n:
         raise ModelError(
-            f"{e.model_id!r} scores {n} labels ({e.scores.taxonomy.name!r}), and its prior has "
+            f"{e.model_id!r} scores {n} labels ({e.probabilities.taxonomy.name!r}), and its prior has "
             f"{len(prior)}: load the model that its card describes"
         )
     return spread(e, prior, taxonomy)

@@ -58,7 +58,7 @@ def read_golden(path: Path) -> Golden:
 
 
 @runtime_checkable
-class Answers(Protocol):
+class Predictions(Protocol):
     """What has a golden pair: a model that can be asked for its logits, e.g. a recogniser."""
 
     @property
@@ -76,12 +76,12 @@ class Answers(Protocol):
 
 
 def replay(recogniser: Any, golden: Golden) -> float:
-    """Let a model (see `Answers`) answer its golden inputs; return the largest difference.
+    """Let a model (see `Predictions`) answer its golden inputs; return the largest difference.
 
     Raises:
         ModelError: if it answers otherwise than when it was exported.
     """
-    if not isinstance(recogniser, Answers):
+    if not isinstance(recogniser, Predictions):
         name = getattr(recogniser, "model_id", recogniser)
         raise ModelError(f"{name!r} has no logits to compare with a golden pair")
     rows = [recogniser.prepare(raw) for raw in golden.inputs]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Answer, Scores
+from ..core.estimates import Prediction, Probabilities
 from ..core.labels import Taxonomy
 from ..errors import ModelError
 from .card import Card
@@ -60,8 +60,8 @@ class OnnxRecogniser(ABC):
         """Run the graph on prepared rows: float32, shape (len(rows), labels), uncalibrated."""
         return self._session.logits(*self.collate(rows))
 
-    def infer(self, batch: Sequence[NDArray[Any]]) -> list[Answer]:
-        """Answer prepared samples in order: calibrated probabilities, never logits.
+    def infer(self, batch: Sequence[NDArray[Any]]) -> list[Prediction]:
+        """Prediction prepared samples in order: calibrated probabilities, never logits.
 
         Raises:
             ModelError: if the graph's answers or embeddings are not what the card declares.
@@ -72,11 +72,11 @@ class OnnxRecogniser(ABC):
         p = self.card.calibration.probabilities(logits, self.taxonomy.multi_label)
         # Copies: a view would keep the embeddings of the whole batch alive.
         rows = [None] * len(batch) if embeddings is None else [e.copy() for e in embeddings]
-        return [Answer(self._scores(x), e) for x, e in zip(p, rows, strict=True)]
+        return [Prediction(self._scores(x), e) for x, e in zip(p, rows, strict=True)]
 
-    def _scores(self, row: NDArray[np.float32]) -> Scores:
+    def _scores(self, row: NDArray[np.float32]) -> Probabilities:
         try:
-            return Scores(self.taxonomy, row)
+            return Probabilities(self.taxonomy, row)
         except ValueError as e:
             raise ModelError(
                 f"model {self.model_id!r} gave scores that are none over {self.taxonomy.name!r}: "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from ..core.media import Note, Packet
+from ..core.media import Diagnostic, Packet
 from ..core.protocols import Source
 from ..errors import EmofuseError
 
@@ -39,7 +39,7 @@ Raises an `EmofuseError` if the device cannot be opened.
 class Reconnecting:
     """Reads a device, and opens it again for as long as it takes when it is lost.
 
-    Says so in a `Note` when it is lost and when it is back; likewise when it is missing
+    Says so in a `Diagnostic` when it is lost and when it is back; likewise when it is missing
     at the start, and when it is there.
 
     Args:
@@ -66,7 +66,7 @@ class Reconnecting:
                     for packet in packets:
                         if lost:
                             how = "back" if seen else "there"
-                            yield Note(f"{self._code}-back", f"{self._name} is {how}")
+                            yield Diagnostic(f"{self._code}-back", f"{self._name} is {how}")
                         lost, seen = False, True
                         yield packet
                         if self._stop.is_set():
@@ -80,12 +80,12 @@ class Reconnecting:
                     yield self._complaint(error, seen)
             self._stop.wait(self._retry_seconds)
 
-    def _complaint(self, error: EmofuseError, seen: bool) -> Note:
+    def _complaint(self, error: EmofuseError, seen: bool) -> Diagnostic:
         if seen:
             why = f"{self._name} is lost ({error}); trying again until it is back"
-            return Note(f"{self._code}-lost", why)
+            return Diagnostic(f"{self._code}-lost", why)
         why = f"{self._name} is missing ({error}); trying again until it is there"
-        return Note(f"{self._code}-missing", why)
+        return Diagnostic(f"{self._code}-missing", why)
 
     def stop(self) -> None:
         """End `packets` soon; harmless when called twice."""

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.media import (
     AudioInfo,
+    Diagnostic,
     MediaInfo,
     MediaKind,
-    Note,
     Packet,
-    Progress,
     Track,
     Utterance,
     VideoInfo,
+    Watermark,
 )
 from ..core.protocols import Source
 from ..core.time import NS, clock
 from ..errors import InputError
-from .image import IMAGE_SUFFIXES, ImageSource
-from .paths import check_file
+from ..io.paths import check_file
+from .images import IMAGE_SUFFIXES, ImageSource
 from .tracks import (
     AudioReader,
     Clock,
@@ -37,7 +37,7 @@ from .tracks import (
     length_ns,
     shown_size,
 )
-from .words import TEXT_SUFFIXES, UtteranceSource, describe_text
+from .transcript import TEXT_SUFFIXES, UtteranceSource, describe_text
 
 if TYPE_CHECKING:
     import av
@@ -75,7 +75,7 @@ class FileSource:
 
     Decoding streams: memory doesn't grow with the file's length. Files without a
     video track or without sound are fine. Where a file breaks off, what could be
-    read is delivered, followed by a `Note` that says where.
+    read is delivered, followed by a `Diagnostic` that says where.
 
     Args:
         path: the file.
@@ -193,7 +193,7 @@ class FileSource:
                 yield from reader.advance(self._position_ns - PATIENCE_NS[reader.track])
                 if reader.upto_ns - promised[index] >= PROGRESS_STEP_NS:
                     promised[index] = reader.upto_ns
-                    yield Progress(reader.track, reader.upto_ns)
+                    yield Watermark(reader.track, reader.upto_ns)
         yield from self._finish()
 
     def _finish(self) -> Iterator[Packet]:
@@ -210,7 +210,7 @@ class FileSource:
             yield from reader.advance(end)
         yield from self._notes(end)
         for reader in self._readers.values():
-            yield Progress(reader.track, end)
+            yield Watermark(reader.track, end)
 
     def _demux(self) -> Iterator[av.Packet[Any]]:
         """Yield the packets of the tracks in use, and follow the position in the file."""
@@ -239,26 +239,26 @@ class FileSource:
         except av.FFmpegError:
             self._damaged.append(self._position_ns)
 
-    def _notes(self, end_ns: int) -> Iterator[Note]:
+    def _notes(self, end_ns: int) -> Iterator[Diagnostic]:
         """Say what is unusual about what was read."""
         name, seen = self.info.name, self.info.video is not None
         if seen and self.info.audio is None and Track.AUDIO in self._wanted:
-            yield Note("no-audio", f"{name} has no sound that can be read")
+            yield Diagnostic("no-audio", f"{name} has no sound that can be read")
         declared, missing = self._declared_end_ns, missing_bytes(self._path)
         truncated = self._broke_off or missing or end_ns + SHORTFALL_NS < declared
         if truncated:
             total = f" of {clock(declared)}" if declared > end_ns else ""
             why = f"{missing} bytes are missing" if missing else self._broke_off
             text = f"{name} breaks off: reading stopped at {clock(end_ns)}{total}"
-            yield Note("truncated", f"{text} ({why})" if why else text, end_ns)
+            yield Diagnostic("truncated", f"{text} ({why})" if why else text, end_ns)
         damaged = [at for at in self._damaged if not truncated or at + NS < end_ns]
         if damaged:
             text = f"packets of {name} that could not be decoded: {len(damaged)}"
-            yield Note("damaged", f"{text}, the first at {clock(damaged[0])}", damaged[0])
+            yield Diagnostic("damaged", f"{text}, the first at {clock(damaged[0])}", damaged[0])
         left = sum(len(r.left) for r in self._readers.values() if isinstance(r, GivenText))
         if left:
             text = f"utterances of {self.info.text} that start after {name} ends, left out: {left}"
-            yield Note("transcript-too-long", text, end_ns)
+            yield Diagnostic("transcript-too-long", text, end_ns)
 
     def close(self) -> None:
         """Let go of the file; harmless when called twice."""

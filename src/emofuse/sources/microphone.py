@@ -78,7 +78,7 @@ class Microphone:
     """A microphone as a source: mono sound as it comes, counted in samples from time 0.
 
     A microphone that disappears is opened again when it is back; in between
-    nothing comes but a `Note`, and the sound's index jumps.
+    nothing comes but a `Diagnostic`, and the sound's index jumps.
 
     Args:
         device: its number or a part of its name; by default the system's choice.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
-from ..core.media import AudioChunk, Frame, MediaInfo, Packet, Progress, Track, Utterance
+from ..core.media import AudioChunk, Frame, MediaInfo, Packet, Track, Utterance, Watermark
 from ..core.protocols import Source
 from ..core.time import Span, ns_to_samples, to_ns
 
@@ -103,7 +103,7 @@ def _due_ns(packet: Packet) -> int:
         return packet.at.start_ns
     if isinstance(packet, (AudioChunk, Utterance)):
         return packet.span.end_ns
-    return packet.upto_ns if isinstance(packet, Progress) else 0
+    return packet.upto_ns if isinstance(packet, Watermark) else 0
 
 
 def _pieces(packet: Packet) -> Iterator[Packet]:
@@ -123,8 +123,8 @@ def _later(packet: Packet, by_ns: int) -> Packet:
     if isinstance(packet, AudioChunk):
         first = packet.first + ns_to_samples(by_ns, packet.rate)
         return AudioChunk(packet.samples, packet.rate, first)
-    if isinstance(packet, Progress) and isinstance(packet.track, Track):
-        return Progress(packet.track, packet.upto_ns + by_ns)
+    if isinstance(packet, Watermark) and isinstance(packet.track, Track):
+        return Watermark(packet.track, packet.upto_ns + by_ns)
     if isinstance(packet, Utterance):
         span = Span(packet.span.start_ns + by_ns, packet.span.end_ns + by_ns)
         return replace(packet, span=span, words=())

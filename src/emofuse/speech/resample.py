@@ -8,7 +8,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.media import AudioChunk, Progress, Track
+from ..core.media import AudioChunk, Track, Watermark
 from ..core.time import ns_to_samples, samples_to_ns
 from ..errors import InputError
 
@@ -38,23 +38,23 @@ class Resample:
         self._run: _Run | None = None  # the contiguous run that is open
         self._promised_ns = 0
 
-    def feed(self, item: AudioChunk | Progress) -> Iterator[AudioChunk | Progress]:
+    def feed(self, item: AudioChunk | Watermark) -> Iterator[AudioChunk | Watermark]:
         """Take sound or progress; yield the sound that is complete.
 
         Raises:
             InputError: if the sampling rate changes inside the stream.
         """
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             self._promised_ns = max(self._promised_ns, item.upto_ns)
             yield from self._advance()
         else:
             yield from self._extend(item)
 
-    def flush(self) -> Iterator[AudioChunk | Progress]:
+    def flush(self) -> Iterator[AudioChunk | Watermark]:
         """End the stream: yield what the filter still held."""
         yield from self._close()
         if self._promised_ns:
-            yield Progress(Track.AUDIO, self._promised_ns)
+            yield Watermark(Track.AUDIO, self._promised_ns)
 
     def _extend(self, chunk: AudioChunk) -> Iterator[AudioChunk]:
         if self._run is not None:
@@ -71,7 +71,7 @@ class Resample:
         if len(fresh):
             yield from self._run.feed(fresh)
 
-    def _advance(self) -> Iterator[AudioChunk | Progress]:
+    def _advance(self) -> Iterator[AudioChunk | Watermark]:
         run = self._run
         # One sample of slack: times are rounded.
         if run and ns_to_samples(self._promised_ns, run.source_rate) > run.end + 1:
@@ -79,7 +79,7 @@ class Resample:
         upto = self._promised_ns
         if self._run is not None:
             upto = min(upto, samples_to_ns(self._run.next, self.rate))
-        yield Progress(Track.AUDIO, upto)
+        yield Watermark(Track.AUDIO, upto)
 
     def _close(self) -> Iterator[AudioChunk]:
         if self._run is not None:

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from ..core.estimates import Estimate
-from ..core.media import Note, Progress
+from ..core.media import Diagnostic, Watermark
 
 
 class MeasurementKind(str, Enum):
@@ -39,12 +39,12 @@ class Measurement:
     latency_ns: int
 
 
-Event = Measurement | Progress | Note
+Event = Measurement | Watermark | Diagnostic
 """What a session says.
 
-`Progress(Modality.FACE, …)` follows the `FRAME` measurements of every picture, also of
+`Watermark(Modality.FACE, …)` follows the `FRAME` measurements of every picture, also of
 one without a face or one that came too late; voice and words likewise.
-`Progress(Modality.FUSED, …)`: the timeline is complete so far.
+`Watermark(Modality.FUSED, …)`: the timeline is complete so far.
 """
 
 

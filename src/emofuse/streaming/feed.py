@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..analyzer import Analyzer, AnalyzerConfig
 from ..core.estimates import Estimate
-from ..core.media import MediaInfo, MediaKind, Note, Packet, Track
+from ..core.media import Diagnostic, MediaInfo, MediaKind, Packet, Track
 from ..core.protocols import Source
 from ..errors import EmofuseError, InputError
 from ..sources.device import Device
@@ -51,7 +51,7 @@ class Feeder(threading.Thread):
                 self._push(packet)
         except Exception as error:  # whatever it is, the other device goes on
             message = f"{self.source.info.name} has failed: {error or type(error).__name__}"
-            self._push(Note("source-failed", message))
+            self._push(Diagnostic("source-failed", message))
         finally:
             self.source.close()
             if self._ended is not None:
@@ -86,7 +86,7 @@ def open_camera(
     """
     if (path := _file(camera)) is not None:
         return _played(path, Track.VIDEO, loop, fps=fps, max_side=max(size))
-    from ..sources.webcam import Webcam
+    from ..sources.camera import Webcam
 
     number = int(camera) if isinstance(camera, str) and camera.isdigit() else camera
     return Webcam(number, size=size, fps=fps, wait=wait)
@@ -142,7 +142,7 @@ def joined_info(infos: Sequence[MediaInfo]) -> MediaInfo:
 
 def open_devices(
     camera: int | str | Path | bool, microphone: int | str | Path | bool, *, loop: bool = False
-) -> tuple[list[Device], list[Note]]:
+) -> tuple[list[Device], list[Diagnostic]]:
     """Open a camera and a microphone; one is enough, the other is looked for until it is there.
 
     Beside a file that is played, which has an end, nothing is looked for.
@@ -170,7 +170,7 @@ def open_devices(
     return opened(wanted)
 
 
-def opened(wanted: Sequence[Opener]) -> tuple[list[Device], list[Note]]:
+def opened(wanted: Sequence[Opener]) -> tuple[list[Device], list[Diagnostic]]:
     """Open devices; see `open_devices`.
 
     Raises:
@@ -182,7 +182,7 @@ def opened(wanted: Sequence[Opener]) -> tuple[list[Device], list[Note]]:
     if not any(isinstance(source, Paced) for source in sources):
         later, missing = _try([opener for opener, _ in missing], wait=True)
         sources += later
-    return sources, [Note("device-missing", str(error)) for _, error in missing]
+    return sources, [Diagnostic("device-missing", str(error)) for _, error in missing]
 
 
 def _try(
@@ -203,9 +203,9 @@ def live(
     *,
     config: AnalyzerConfig | None = None,
     kinds: Collection[MeasurementKind | str] = (MeasurementKind.NOW,),
-    on_note: Callable[[Note], None] | None = None,
+    on_note: Callable[[Diagnostic], None] | None = None,
 ) -> Iterator[Estimate]:
-    """Analyse a camera and a microphone live.
+    """Analyze a camera and a microphone live.
 
         for estimate in emofuse.live():
             print(estimate.subject, estimate.label, estimate.confidence)
@@ -239,9 +239,9 @@ def live(
 def _live(
     analyzer: Analyzer,
     sources: Sequence[Device],
-    notes: Sequence[Note],
+    notes: Sequence[Diagnostic],
     wanted: set[MeasurementKind],
-    on_note: Callable[[Note], None],
+    on_note: Callable[[Diagnostic], None],
 ) -> Iterator[Estimate]:
     with ExitStack() as stack:
         for source in sources:
@@ -252,7 +252,7 @@ def _live(
         for note in notes:
             on_note(note)
         for event in session:
-            if isinstance(event, Note):
+            if isinstance(event, Diagnostic):
                 on_note(event)
             elif isinstance(event, Measurement) and event.kind in wanted:
                 yield event.estimate

@@ -12,7 +12,7 @@ from ..core.time import Span, to_ns
 from ..engine.align import VOICE, sole_face
 from ..engine.pipeline import Chain
 from ..engine.smooth import ExponentialSmoother
-from ..fusion.abstain import Abstain
+from ..fusion.rejection import Rejection
 from .config import LiveConfig
 
 
@@ -31,7 +31,7 @@ class Now:
 
     fuser: Fuser
     config: LiveConfig
-    abstain: Abstain
+    abstain: Rejection
     _latest: dict[tuple[Subject, Modality], tuple[int, Estimate]] = field(default_factory=dict)
     _ends: dict[Subject, int] = field(default_factory=dict)
     _speaker: tuple[int, Subject] | None = None

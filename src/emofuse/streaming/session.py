@@ -14,10 +14,19 @@ from typing import Any
 
 from ..analyzer import Analyzer
 from ..core.estimates import Estimate, Modality
-from ..core.media import AudioChunk, Frame, MediaInfo, Note, Packet, Progress, Track, Utterance
+from ..core.media import (
+    AudioChunk,
+    Diagnostic,
+    Frame,
+    MediaInfo,
+    Packet,
+    Track,
+    Utterance,
+    Watermark,
+)
 from ..core.time import NS, Span, ns_to_samples, to_ns
 from ..engine.pipeline import Chain
-from ..fusion.abstain import Abstain
+from ..fusion.rejection import Rejection
 from .config import LiveConfig
 from .events import Counters, Event, Measurement, MeasurementKind, delay
 from .now import Now
@@ -29,11 +38,11 @@ _STOP = object()
 
 
 class LiveSession:
-    """Analyses packets as they come, each modality in a thread of its own.
+    """Analyzes packets as they come, each modality in a thread of its own.
 
     Fed without drops it makes the timeline that `Analyzer.analyze` makes of the
     same media. Whatever is too much is dropped and counted; memory is bounded.
-    A branch that fails says so in a `Note` and goes on keeping time, so that the
+    A branch that fails says so in a `Diagnostic` and goes on keeping time, so that the
     other modalities' results still come.
 
     Sessions may share an analyzer; its models are loaded once.
@@ -71,7 +80,7 @@ class LiveSession:
         leaves = [w.branch for w in self._workers if w.branch.modality is not None]
         self._progress = {b.modality: 0 for b in leaves if b.modality is not None}
         self._tracks = {b.modality: b.track for b in leaves}
-        abstain = Abstain(analyzer.config.abstain, tuple(self._progress))
+        abstain = Rejection(analyzer.config.rejection, tuple(self._progress))
         self._now = Now(analyzer.fuser(info), config, abstain)
         self._latency: dict[Modality, deque[int]] = {m: deque(maxlen=KEPT) for m in Modality}
         self._late = self._unread = self._dropped_told_ns = 0
@@ -87,10 +96,10 @@ class LiveSession:
         than was known to be over is cut or dropped, and counted as late. After
         `finish` or `close` nothing is taken any more.
         """
-        if isinstance(packet, Note):
+        if isinstance(packet, Diagnostic):
             self._say(packet)
             return
-        track = packet.track if isinstance(packet, Progress) else TRACKS[type(packet)]
+        track = packet.track if isinstance(packet, Watermark) else TRACKS[type(packet)]
         if not isinstance(track, Track) or track not in self._stamps:
             return
         with self._pushing:
@@ -98,13 +107,13 @@ class LiveSession:
             self._push(track, packet)
 
     def finish(self) -> None:
-        """End the stream: what waits is still analysed, then the iterator ends."""
+        """End the stream: what waits is still analyzed, then the iterator ends."""
         with self._pushing:
             for root in self._roots:
                 root.inbox.end()
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stop without analysing what waits; harmless when called twice.
+        """Stop without analyzing what waits; harmless when called twice.
 
         Args:
             timeout: seconds to wait for models that are at work. One that is still
@@ -164,14 +173,14 @@ class LiveSession:
             unread=self._unread,
         )
 
-    def _push(self, track: Track, packet: Frame | AudioChunk | Utterance | Progress) -> None:
+    def _push(self, track: Track, packet: Frame | AudioChunk | Utterance | Watermark) -> None:
         stamps = self._stamps[track]
         kept = after(packet, stamps.upto_ns)
         if kept is not packet and not isinstance(packet, Utterance):
-            self._late += not isinstance(packet, Progress)
+            self._late += not isinstance(packet, Watermark)
         if kept is None:
             if isinstance(packet, Frame) and Modality.FACE in self._progress:  # an answer, too
-                self._results.put(Progress(Modality.FACE, self._progress[Modality.FACE]))
+                self._results.put(Watermark(Modality.FACE, self._progress[Modality.FACE]))
             return
         stamps.add(end_of(kept) if not isinstance(kept, Utterance) else kept.span.start_ns)
         for root in self._roots:
@@ -206,11 +215,11 @@ class LiveSession:
             self._ended.set()
             self._events.put(None)
 
-    def _take(self, item: Estimate | Progress | Failure) -> None:
+    def _take(self, item: Estimate | Watermark | Failure) -> None:
         if isinstance(item, Failure):
             self._fail(item.branch, item.error)
             return
-        if isinstance(item, Progress):
+        if isinstance(item, Watermark):
             assert isinstance(item.track, Modality)
             self._progress[item.track] = max(self._progress[item.track], item.upto_ns)
             self._say(item)
@@ -277,14 +286,14 @@ class LiveSession:
                 # progress costs the branches a step each.
                 if stamps.heard_ns < quiet_ns and silent_ns - stamps.upto_ns > _TICK * NS:
                     with self._pushing:
-                        self._push(track, Progress(track, silent_ns))
+                        self._push(track, Watermark(track, silent_ns))
         if self._config.overdue_seconds is not None:
             overdue_ns = now_ns - to_ns(self._config.overdue_seconds)
             for modality, upto_ns in self._progress.items():
                 if overdue_ns - upto_ns > _TICK * NS:
                     self._progress[modality] = overdue_ns
                     self._complain("overdue", f"{modality.value} is too slow to be waited for")
-                    self._tell(self._joint.feed, Progress(modality, overdue_ns))
+                    self._tell(self._joint.feed, Watermark(modality, overdue_ns))
         dropped_ns = sum(worker.inbox.dropped_sound_ns for worker in self._workers)
         if dropped_ns > self._dropped_told_ns:
             text = f"{dropped_ns / NS:.1f} s of sound so far were left out: listening is too slow"
@@ -297,18 +306,18 @@ class LiveSession:
         if last_ns is not None and time.monotonic_ns() - last_ns < _COMPLAIN_NS:
             return False
         self._complaints[code] = time.monotonic_ns()
-        self._say(Note(code, message, self._now_ns()))
+        self._say(Diagnostic(code, message, self._now_ns()))
         return True
 
     def _fail(self, branch: str, error: Exception) -> None:
         self.errors[branch] = error
-        message = f"{branch} is no longer analysed: {error or type(error).__name__}"
-        self._say(Note("branch-failed", message, self._now_ns()))
+        message = f"{branch} is no longer analyzed: {error or type(error).__name__}"
+        self._say(Diagnostic("branch-failed", message, self._now_ns()))
 
 
 def after(
-    packet: Frame | AudioChunk | Utterance | Progress, upto_ns: int
-) -> Frame | AudioChunk | Utterance | Progress | None:
+    packet: Frame | AudioChunk | Utterance | Watermark, upto_ns: int
+) -> Frame | AudioChunk | Utterance | Watermark | None:
     """Return the part of a packet after a time; None if nothing is left."""
     if isinstance(packet, Frame) and packet.at.start_ns < upto_ns:
         late = packet.at.end_ns <= upto_ns
@@ -319,7 +328,7 @@ def after(
             return None
         if cut > 0:
             return AudioChunk(packet.samples[cut:], packet.rate, packet.first + cut)
-    if isinstance(packet, Progress) and packet.upto_ns <= upto_ns:
+    if isinstance(packet, Watermark) and packet.upto_ns <= upto_ns:
         return None
     if isinstance(packet, Utterance) and packet.span.start_ns < upto_ns:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.media import AudioChunk, Frame, Progress, Track, Utterance
+from ..core.media import AudioChunk, Frame, Track, Utterance, Watermark
 from ..core.time import to_ns
 from ..engine.branch import Branch
 from .config import LiveConfig
@@ -36,9 +36,9 @@ class Failure:
     error: Exception
 
 
-def end_of(packet: Frame | AudioChunk | Utterance | Progress) -> int:
+def end_of(packet: Frame | AudioChunk | Utterance | Watermark) -> int:
     """Return up to which time a packet tells of its track, in nanoseconds."""
-    if isinstance(packet, Progress):
+    if isinstance(packet, Watermark):
         return packet.upto_ns
     return packet.at.end_ns if isinstance(packet, Frame) else packet.span.end_ns
 
@@ -63,7 +63,7 @@ class Inbox:
             if self._over:
                 return
             last = self._items[-1] if self._items else None
-            if isinstance(item, Progress) and isinstance(last, Progress):
+            if isinstance(item, Watermark) and isinstance(last, Watermark):
                 self._items.pop()  # the newer promise holds the older
             self._items.append(item)
             self._count(item, 1)
@@ -141,7 +141,7 @@ class Worker(threading.Thread):
                 self._keep_time(item)
             else:
                 self._work(self.branch.stage.feed, item)
-            if not isinstance(item, Progress):
+            if not isinstance(item, Watermark):
                 self.took.append(time.perf_counter_ns() - began)
         if not (self._failed or self._stopped):
             self._work(self.branch.stage.flush)
@@ -162,8 +162,8 @@ class Worker(threading.Thread):
             if item:
                 self._keep_time(item[0])
 
-    def _keep_time(self, item: Frame | AudioChunk | Utterance | Progress) -> None:
-        self._send(Progress(self.branch.modality or self.branch.track, end_of(item)))
+    def _keep_time(self, item: Frame | AudioChunk | Utterance | Watermark) -> None:
+        self._send(Watermark(self.branch.modality or self.branch.track, end_of(item)))
 
     def _send(self, item: Any) -> None:
         if not self._followers:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ..core.estimates import SPEAKER, Modality
-from ..core.media import Progress, Sample, Utterance, Word
+from ..core.media import Sample, Utterance, Watermark, Word
 from ..core.time import Span, to_ns
 
 _FULL_STOPS = ".!?…‼⁇⁈⁉؟۔।॥։።፧"
@@ -142,8 +142,8 @@ class Sentences:
     end with a full stop and the second goes on in lower case. What a speech
     recogniser heard is not joined: it ends where the speaker paused.
 
-    Takes `Utterance` and `Progress` of the text track or of `Modality.WORDS`;
-    yields `Sample(data=text, quality=confidence)` and `Progress(Modality.WORDS)`.
+    Takes `Utterance` and `Watermark` of the text track or of `Modality.TEXT`;
+    yields `Sample(data=text, quality=confidence)` and `Watermark(Modality.TEXT)`.
 
     Args:
         gap: longest pause inside a sentence of several cues, in seconds.
@@ -159,7 +159,7 @@ class Sentences:
         """Forget the stream."""
         self._held: Utterance | None = None
 
-    def feed(self, item: Utterance | Progress) -> Iterator[Sample | Progress]:
+    def feed(self, item: Utterance | Watermark) -> Iterator[Sample | Watermark]:
         """Take an utterance or progress; yield the sentences that are complete."""
         if isinstance(item, Utterance):
             if self._held is not None and self._continues(self._held, item):
@@ -173,7 +173,7 @@ class Sentences:
         upto = item.upto_ns
         if self._held is not None:
             upto = min(upto, self._held.span.start_ns)
-        yield Progress(Modality.WORDS, upto)
+        yield Watermark(Modality.TEXT, upto)
 
     def flush(self) -> Iterator[Sample]:
         """Yield what is held."""

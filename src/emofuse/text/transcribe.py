@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Modality
-from ..core.media import AudioChunk, Progress, Utterance, Word
+from ..core.media import AudioChunk, Utterance, Watermark, Word
 from ..core.time import Span, samples_to_ns, to_ns
 from ..errors import InputError, MissingExtra, ModelError
 from .moonshine import MoonshineNet, find_moonshine
@@ -330,7 +330,7 @@ class Whisper:
             samples,
             language=self._language,
             beam_size=1,
-            temperature=0.0,  # else it draws lots when unsure
+            temperature=0.0,  # else it n_resamples lots when unsure
             condition_on_previous_text=False,
             word_timestamps=True,
             vad_filter=False,
@@ -390,8 +390,8 @@ def find_whisper(model: str | None = None) -> Path | None:
 class Transcribe:
     """Turns voiced regions into utterances: a `Stage`.
 
-    Takes the voiced 16 kHz chunks and the progress of `speech/segment.py`; yields
-    utterances when a region has ended, and `Progress(Modality.WORDS)`. A region
+    Takes the voiced 16 kHz chunks and the progress of `speech/vad.py`; yields
+    utterances when a region has ended, and `Watermark(Modality.TEXT)`. A region
     is cut before it is longer than `longest` seconds, in the quietest tenth of a
     second of that stretch's last third, so nothing depends on how the sound came in.
 
@@ -410,7 +410,7 @@ class Transcribe:
         self._pieces: list[Waveform] = []
         self._first = self._end = 0  # stream indices of what is held
 
-    def feed(self, item: AudioChunk | Progress) -> Iterator[Utterance | Progress]:
+    def feed(self, item: AudioChunk | Watermark) -> Iterator[Utterance | Watermark]:
         """Take voiced sound or progress; yield what was said in ended regions.
 
         Raises:
@@ -424,7 +424,7 @@ class Transcribe:
         upto = item.upto_ns
         if self._pieces:
             upto = min(upto, samples_to_ns(self._first, RATE))
-        yield Progress(Modality.WORDS, upto)
+        yield Watermark(Modality.TEXT, upto)
 
     def flush(self) -> Iterator[Utterance]:
         """Recognise what is held."""

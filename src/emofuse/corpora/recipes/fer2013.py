@@ -159,7 +159,7 @@ def _read(request: Request) -> Manifest:
 
 
 def _from_votes(request: Request) -> tuple[Entry, ...]:
-    """Join FER+'s table with the images, by their number in FER2013's table."""
+    """LabelAlignment FER+'s table with the images, by their number in FER2013's table."""
     table = tree.find(request.root, _VOTES)
     if table is None:
         raise InputError(

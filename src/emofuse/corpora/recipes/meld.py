@@ -89,7 +89,7 @@ def _clips(request: Request) -> Clips:
 RECIPE = Recipe(
     name="meld",
     title="13,708 utterances of the series Friends: words, voice and face in conversation",
-    modalities=(Modality.WORDS, Modality.SPEECH, Modality.FACE),
+    modalities=(Modality.TEXT, Modality.SPEECH, Modality.FACE),
     media=(Medium.AUDIO_VIDEO, Medium.AUDIO, Medium.TEXT),
     labellings={"emotion": "meld"},
     licence="GPL-3.0 (annotations); the clips are from a television series",

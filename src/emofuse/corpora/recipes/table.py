@@ -123,7 +123,7 @@ def _entry(
 RECIPE = Recipe(
     name="csv",
     title="your own data in a table with columns of your choice",
-    modalities=(Modality.FACE, Modality.SPEECH, Modality.WORDS),
+    modalities=(Modality.FACE, Modality.SPEECH, Modality.TEXT),
     media=(Medium.IMAGE, Medium.AUDIO, Medium.AUDIO_VIDEO, Medium.TEXT),
     labellings={},
     licence="yours",

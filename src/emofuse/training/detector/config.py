@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...face.scenes import SceneConfig
-from ..nets.detector import DetectorNetConfig
+from .net import DetectorNetConfig
+from .scenes import SceneConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Faces:
     """Where photos and their faces are.
 
     Args:
-        table: CSV, see `emofuse.face.photos`.
+        table: CSV, see `emofuse.training.detector.photos`.
         folder: holds the pictures.
         times: how often each photo counts.
     """

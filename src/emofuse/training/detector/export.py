@@ -17,13 +17,13 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from ...errors import ModelError
 from ...face.detect import CompactConfig, CompactDetector, Detector
-from ...face.judge import Tally, compare, from_rows
-from ...face.photos import Photo
 from ...models.card import Card
 from ...models.runtime import Session
-from ..export import forget_origin, write_card
-from ..nets.detector import MEAN, SPREAD, STRIDES, DetectorNet
-from ..shrink import quantise
+from ..core.export import forget_origin, write_card
+from ..core.quantize import quantise
+from .detection_metrics import MetricState, compare, from_rows
+from .net import MEAN, SPREAD, STRIDES, DetectorNet
+from .photos import Photo
 
 TOLERANCE = 1e-3
 """Largest difference that is allowed between torch's and ONNX Runtime's answers."""
@@ -115,12 +115,12 @@ class Shipped(nn.Module):
 
 def measure(
     detector: Detector, photos: Sequence[Photo], sizes: Sequence[float] = (40.0, 20.0)
-) -> dict[float, Tally]:
+) -> dict[float, MetricState]:
     """Compare a detector with the photos' known faces, from several sizes (pixels) on."""
     found = [detector.detect(p.pixels) for p in photos]
     known = [from_rows(p.faces) for p in photos]
     pairs = list(zip(found, known, strict=True))
-    return {s: sum((compare(f, k, smallest=s) for f, k in pairs), Tally()) for s in sizes}
+    return {s: sum((compare(f, k, smallest=s) for f, k in pairs), MetricState()) for s in sizes}
 
 
 def golden(path: Path) -> dict[str, NDArray[Any]]:
@@ -211,7 +211,7 @@ def _round_kernels(path: Path) -> None:
 
 
 def _card_fields(
-    model_id: str, config: CompactConfig, figures: Mapping[float, Tally]
+    model_id: str, config: CompactConfig, figures: Mapping[float, MetricState]
 ) -> dict[str, Any]:
     metrics = [
         {

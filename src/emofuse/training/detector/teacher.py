@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...face.detect import YunetGraph
-from ..nets.detector import STRIDES
+from .net import STRIDES
 
 
 class Teacher:

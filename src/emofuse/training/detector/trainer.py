@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
-from ...face.photos import Part, part_of, read_photos
-from ...face.scenes import use_one_thread
-from ..nets.detector import DetectorNet
 from .config import DetectorTraining
+from .data import SceneBatch, Scenes, learning_photos
 from .export import ship
-from .lesson import losses
-from .material import SceneBatch, Scenes, learning_photos
+from .net import DetectorNet
+from .photos import Part, part_of, read_photos
+from .scenes import use_one_thread
+from .targets import losses
 
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 
@@ -39,7 +39,7 @@ def train(config: DetectorTraining) -> Path:
     photos = [
         photo
         for source in config.faces
-        for photo in read_photos(source.table, source.folder, lambda n: part_of(n) is Part.JUDGE)
+        for photo in read_photos(source.table, source.folder, lambda n: part_of(n) is Part.TEST)
     ]
     card = ship(net, config.id, config.out, photos)
     return config.out / f"{card.id}.toml"

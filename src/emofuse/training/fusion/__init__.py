@@ -1,6 +1,6 @@
 """Trains fusers on what recognisers said of samples that they have not learnt from.
 
-Scores on training samples are too sure to learn fusing from, so everything here is made
+Probabilities on training samples are too sure to learn fusing from, so everything here is made
 of the *validation* readings of each corpus (`evaluation.readings`), paired by label
 (`evaluation.pairs`). Of these one part is learnt from; the other, of other people, chooses
 the epoch and the temperature and gives the card's figures.
@@ -14,8 +14,8 @@ with a poor quality.
 from __future__ import annotations
 
 from .config import FusionTraining
+from .fit import sequences
 from .moments import Moments, only, subsets
-from .teach import sequences
 from .trainer import train
 
 __all__ = ["FusionTraining", "Moments", "only", "sequences", "subsets", "train"]

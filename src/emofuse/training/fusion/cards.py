@@ -11,11 +11,11 @@ import numpy as np
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...corpora import recipes
-from ...evaluation import metrics
+from ...evaluation.metrics import classification as metrics
 from ...fusion.config import Strategy
-from ..checkpoint import save_text
+from ..core.checkpoint import save_text
 from .config import FusionTraining
-from .material import Material
+from .data import Material
 from .moments import Floats, Moments, only, subsets
 
 

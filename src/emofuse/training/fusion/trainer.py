@@ -8,12 +8,12 @@ import torch
 import yaml
 
 from ...models.store import Store
-from ..build import plain
-from ..checkpoint import save_text, told
+from ..core.build import plain
+from ..core.checkpoint import save_text, told
 from .config import FusionTraining, Tell
-from .material import Material
-from .ship_net import ship_net
-from .ship_pool import ship_pool
+from .data import Material
+from .export_net import ship_net
+from .export_pool import ship_pool
 
 
 def train(

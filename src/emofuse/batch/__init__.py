@@ -1,0 +1,1 @@
+"""Many media at once."""

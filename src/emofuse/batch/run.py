@@ -1,0 +1,273 @@
+"""Analyze many media one after the other: `emofuse analyze` without its flags."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ..core.estimates import Modality
+from ..core.labels import CANONICAL
+from ..core.time import NS
+from ..errors import EmofuseError, InputError
+from ..export.summary import Summary, summarise
+from ..export.tables import CsvSink, write_csv, write_json
+from ..io.files import OutputFolder, refuse_existing
+from ..models.store import Store
+from .inputs import Failure, Job, Plan
+
+if TYPE_CHECKING:
+    from ..analyzer import Analyzer, AnalyzerConfig
+    from ..core.timeline import Timeline
+    from ..export.thumbnails import Thumbnail
+
+Ticker = Callable[[int, "int | None"], None]
+"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
+
+
+class Format(str, Enum):
+    """Kinds of result files."""
+
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one medium.
+
+    Args:
+        job: what was asked for.
+        summary: what the timeline says.
+        words: where the words came from, e.g. ``"clip.srt"``; None if there were none.
+        files: the results by format.
+        seconds: how long it took, writing included.
+    """
+
+    job: Job
+    summary: Summary
+    words: str | None
+    files: dict[Format, Path]
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """Seconds of media per second of time."""
+        return self.summary.duration_ns / NS / max(self.seconds, 1e-9)
+
+
+class Results:
+    """Where results go; a context manager. Says before the analysis whether they can.
+
+    One medium's go into the folder itself, those of a batch into a folder each,
+    beside a table of all and an index.
+
+    Args:
+        folder: None to write nothing.
+        formats: which files are written for each medium.
+        plan: what will be analyzed.
+        overwrite: whether existing results may be replaced.
+        labels: the emotion columns of the table of all.
+
+    Raises:
+        InputError: if a result exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        formats: Sequence[Format],
+        plan: Plan,
+        overwrite: bool,
+        labels: Sequence[str],
+    ) -> None:
+        self._root, self._formats, self._plan = folder, tuple(formats), plan
+        self._overwrite, self._labels = overwrite, tuple(labels)
+        self._open = ExitStack()
+        self._table: CsvSink | None = None
+        self.files: tuple[Path, ...] = ()
+        if folder is not None:
+            self._claim(folder)
+
+    def _claim(self, root: Path) -> None:
+        own = tuple(f"timeline.{f.value}" for f in self._formats)
+        OutputFolder(root, self._overwrite).claim(*(self._shared if self._plan.batch else own))
+        for job in self._plan.jobs:
+            for name in own:
+                refuse_existing(self._home(job) / name, self._overwrite)
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether thumbnails will be needed."""
+        return self._root is not None and Format.HTML in self._formats
+
+    def write(
+        self, job: Job, timeline: Timeline, pictures: Sequence[Thumbnail]
+    ) -> dict[Format, Path]:
+        """Write one medium's results and return them by format."""
+        if self._root is None:
+            return {}
+        written = {f: self._home(job) / f"timeline.{f.value}" for f in self._formats}
+        write_formats(timeline, written, pictures, overwrite=self._overwrite)
+        self._add_to_table(timeline)
+        return written
+
+    def _add_to_table(self, timeline: Timeline) -> None:
+        if self._root is None or "timeline.csv" not in self._shared:
+            return
+        if self._table is None:  # not earlier: where nothing succeeds no table is left
+            path = self._root / "timeline.csv"
+            table = CsvSink(path, labels=self._labels, overwrite=self._overwrite)
+            self._table = self._open.enter_context(table)
+            self.files += (path,)
+        self._table.file = timeline.media.path or timeline.media.name
+        for estimate in timeline:
+            self._table.write(estimate)
+
+    def write_index(self, outcomes: Sequence[Outcome], failures: Sequence[Failure]) -> None:
+        """Write the page that leads to each medium's own and says what failed."""
+        if self._root is None or "index.html" not in self._shared or not outcomes:
+            return
+        from ..export.html import IndexEntry, index_page
+
+        pages = [o.files[Format.HTML].relative_to(self._root).as_posix() for o in outcomes]
+        entries = [
+            *(
+                IndexEntry(o.summary.file, o.summary, page)
+                for o, page in zip(outcomes, pages, strict=True)
+            ),
+            *(IndexEntry(str(path), error=str(error)) for path, error in failures),
+        ]
+        path = self._root / "index.html"
+        index_page(entries, path, overwrite=self._overwrite)
+        self.files += (path,)
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    @property
+    def _shared(self) -> tuple[str, ...]:
+        """Names of the files about all media of a batch."""
+        if not self._plan.batch:
+            return ()
+        names = {Format.CSV: "timeline.csv", Format.HTML: "index.html"}
+        return tuple(name for kind, name in names.items() if kind in self._formats)
+
+    def _home(self, job: Job) -> Path:
+        """The folder of one medium's results."""
+        assert self._root is not None
+        return self._root / job.name if self._plan.batch else self._root
+
+
+def write_formats(
+    timeline: Timeline,
+    paths: Mapping[Format, Path],
+    pictures: Sequence[Thumbnail],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a timeline in every format that `paths` names.
+
+    Raises:
+        InputError: if a file exists and `overwrite` is False, or cannot be written.
+    """
+    for kind, path in paths.items():
+        if kind is Format.JSON:
+            write_json(timeline, path, overwrite=overwrite)
+        elif kind is Format.CSV:
+            write_csv(timeline, path, overwrite=overwrite)
+        else:
+            from ..export.html import write_report  # brings plotly's page
+
+            write_report(timeline, path, thumbnails=pictures, overwrite=overwrite)
+
+
+def analyze(
+    analyzer: Analyzer,
+    plan: Plan,
+    results: Results,
+    progress: Callable[[Job], Ticker] | None = None,
+) -> Iterator[Outcome | Failure]:
+    """Analyze the media of a plan and write their results; yield what came of each.
+
+    A medium that cannot be used does not stop the others. A missing model does,
+    unless something worked before: it would fail them all.
+
+    Args:
+        analyzer: analyzes.
+        plan: the media.
+        results: writes.
+        progress: told which medium is next; returns what is told how far it is.
+
+    Raises:
+        EmofuseError: if the first medium shows that none can be analyzed.
+    """
+    outcomes: list[Outcome] = []
+    failures = list(plan.failures)
+    with results:
+        for job in plan.jobs:
+            ticker = progress(job) if progress else None
+            try:
+                outcomes.append(_analyse_one(analyzer, job, results, ticker))
+            except EmofuseError as e:
+                if not (outcomes or isinstance(e, InputError)):
+                    raise
+                failures.append((job.path, e))
+                yield failures[-1]
+            except Exception as e:
+                if not plan.batch:
+                    raise
+                failures.append((job.path, _as_failure(job, e)))
+                yield failures[-1]
+            else:
+                yield outcomes[-1]
+    results.write_index(outcomes, failures)
+
+
+def _analyse_one(analyzer: Analyzer, job: Job, results: Results, ticker: Ticker | None) -> Outcome:
+    from ..export.thumbnails import ThumbnailSink
+
+    started = time.perf_counter()
+    with ThumbnailSink() as pictures:
+        timeline = analyzer.analyze(
+            job.path,
+            transcript=job.transcript,
+            sinks=[pictures] if results.wants_pictures else [],
+            progress=ticker,
+        )
+    files = results.write(job, timeline, pictures.thumbnails)
+    heard = timeline.of(Modality.TEXT)
+    words = timeline.provenance.components.get("asr") if heard else None
+    seconds = time.perf_counter() - started
+    return Outcome(job, summarise(timeline), words, files, seconds)
+
+
+def _as_failure(job: Job, error: Exception) -> EmofuseError:
+    """Wrap what nobody foresaw, so that the rest of a batch still gets its turn."""
+    failure = EmofuseError(
+        f"{job.path}: unexpected {type(error).__name__}: {error}; this is a bug in emofuse, "
+        "please report it with what `emofuse --debug analyze` prints for this file"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def table_labels(config: AnalyzerConfig, store: Store) -> tuple[str, ...]:
+    """Return the emotion columns of a table that results of all configured models fit into."""
+    ids = [getattr(config.models, m.value) for m in config.modalities]
+    labels = [label for model_id in ids for label in store.card(model_id).taxonomy.labels]
+    return tuple(dict.fromkeys((*CANONICAL.labels, *labels)))

@@ -1,0 +1,433 @@
+"""What `emofuse` shows in a terminal, with rich: progress, summaries, tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..core.estimates import Modality
+from ..core.media import MediaKind
+from ..core.time import NS
+from ..export.summary import Person, Summary, describe, describe_doubt, person_name, short_clock
+from ..models import metrics_table as figures
+from ..models.card import Card
+from ..models.store import Store, megabytes
+from .doctor import Check, Status
+
+if TYPE_CHECKING:
+    from ..batch.inputs import Failure, Job, Plan
+    from ..batch.run import Outcome
+
+CAVEAT = "emofuse reports expressions: what faces, voices and words show, not what people feel."
+
+_TIMED = (MediaKind.VIDEO, MediaKind.AUDIO)
+
+_MOST = 8  # people shown in the terminal; all are in the results
+
+_WARM = 0.3  # seconds before a speed means anything
+
+_SOURCES = {Modality.SPEECH: "voice"}
+
+
+def stdout() -> Console:
+    """Return a console for results. Nothing is taken for markup or coloured by itself."""
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def stderr() -> Console:
+    """Return a console for progress and errors."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+class ProgressBars:
+    """A bar for the medium in work: media time, media speed, time left. Cleared when done.
+
+    Args:
+        total: number of media.
+        enabled: False shows nothing.
+    """
+
+    def __init__(self, total: int, enabled: bool = True) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._count, self._total, self._started = 0, total, 0.0
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[where]}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=stderr(),
+            transient=True,
+            disable=not enabled,
+        )
+        self._task = self._progress.add_task("", total=None, where="", speed="", visible=False)
+
+    def next(self, job: Job) -> ProgressBars:
+        """Go on to the next medium; call the bars with how far it is."""
+        self._count += 1
+        number = f"[{self._count}/{self._total}] " if self._total > 1 else ""
+        self._progress.start()
+        self._progress.reset(
+            self._task,
+            total=None,
+            visible=True,
+            description=f"{number}{job.path.name}",
+            where="loading",
+            speed="",
+        )
+        self._started = 0.0
+        return self
+
+    def __call__(self, done_ns: int, total_ns: int | None) -> None:
+        """Show that `done_ns` of `total_ns` are done."""
+        now = time.perf_counter()
+        if not self._started:  # loading models is not the media's fault
+            self._started = now
+        of = f" / {short_clock(total_ns)}" if total_ns else ""
+        elapsed = now - self._started
+        self._progress.update(
+            self._task,
+            completed=done_ns,
+            total=total_ns,
+            where=f"{short_clock(done_ns)}{of}",
+            speed=f"{done_ns / NS / elapsed:.1f}× real time" if elapsed > _WARM else "",
+        )
+
+    def clear(self) -> None:
+        """Take the bar away, so that something else can be printed."""
+        self._progress.stop()
+
+    def __enter__(self) -> ProgressBars:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+
+def outcome(result: Outcome) -> RenderableType:
+    """Show what came of one medium: who expressed what, remarks, where the files lie."""
+    summary = result.summary
+    parts: list[RenderableType] = [_heading(summary)]
+    if summary.people:
+        parts.append(Padding(people(summary), (0, 0, 0, 2)))
+    else:
+        parts.append(_line("  No face, voice or words were found."))
+    if len(summary.people) > _MOST:
+        parts.append(_line(f"  and {len(summary.people) - _MOST} more, present for less long"))
+    parts.extend(_line(f"  {remark}") for remark in _remarks(result))
+    return Group(*parts, Text())
+
+
+def people(summary: Summary) -> Table:
+    """Make the table of a summary's people, longest present first."""
+    timed = summary.kind in _TIMED
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Who", no_wrap=True)
+    table.add_column("Expressed", ratio=1)
+    if timed:
+        table.add_column("Present", no_wrap=True)
+        table.add_column("Sure", justify="right", no_wrap=True)
+    table.add_column("From", no_wrap=True)
+    for person in summary.people[:_MOST]:
+        sure = f"{person.confidence:.0%}"
+        table.add_row(
+            Text(person_name(person.subject, summary.kind)),
+            Text("; ".join(filter(None, (describe(person, timed=timed), describe_doubt(person))))),
+            *((_presence(person), sure) if timed else ()),
+            " + ".join(_SOURCES.get(m, m.value) for m in person.modalities),
+        )
+    return table
+
+
+def failures(failed: Sequence[Failure], of: int = 1) -> str:
+    """Say which media came to nothing and why: a line each."""
+    lines = [str(error) for _, error in failed]
+    if of > 1:
+        lines.append(f"{len(failed)} of {of} inputs could not be analyzed")
+    return "\n".join(lines)
+
+
+def closing(plan: Plan, files: Sequence[Path], analyzed: bool) -> list[str]:
+    """Say last what was skipped, where the results of all lie, and what they are not."""
+    lines = []
+    if plan.skipped:
+        noun = "file" if plan.skipped == 1 else "files"
+        lines.append(f"Skipped {plan.skipped} other {noun} in the folders: no media.")
+    if files:
+        lines.append(f"All together: {', '.join(map(str, files))}")
+    return [*lines, CAVEAT] if analyzed else lines
+
+
+def report_mapping(
+    outcomes: Sequence[Outcome], failed: Sequence[Failure], skipped: int, files: Sequence[Path]
+) -> dict[str, Any]:
+    """Return everything that came of a command line as plain types, for ``--json``."""
+    return {
+        "media": [to_mapping(result) for result in outcomes],
+        "failed": [{"file": str(path), "error": str(error)} for path, error in failed],
+        "skipped": skipped,
+        "results": [str(path) for path in files],
+        "about": CAVEAT,
+    }
+
+
+def to_mapping(result: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain types, for ``--json``."""
+    summary = result.summary
+    return {
+        "file": summary.file,
+        "kind": summary.kind.value,
+        "duration": summary.duration_ns / NS,
+        "seconds": round(result.seconds, 3),
+        "words": result.words,
+        "transcript": str(result.job.transcript) if result.job.transcript else None,
+        "people": [_person_mapping(person) for person in summary.people],
+        "notes": [{"code": n.code, "message": n.message} for n in summary.notes],
+        "results": {kind.value: str(path) for kind, path in result.files.items()},
+    }
+
+
+def cards(store: Store) -> Table:
+    """Make the table of all known models."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Model", "For", "Labels"):
+        table.add_column(name, no_wrap=name != "Labels")
+    table.add_column("Size", justify="right", no_wrap=True)
+    for name in ("Licence", "Where", "Measured"):
+        table.add_column(name)
+    for card in store.cards():
+        table.add_row(
+            card.id,
+            card.modality.value,
+            str(len(card.taxonomy)),
+            megabytes(card.bytes),
+            Text(card.licence),
+            store.whereabouts(card).value,
+            Text(key_metric(card)),
+        )
+    return table
+
+
+def key_metric(card: Card) -> str:
+    """Return the first figures of a card, which are its headline; empty if it has none."""
+    for row in figures.rows(card.metrics)[:1]:
+        measure, value = next(iter(row.values.items()))
+        return f"{figures.MEASURES[measure]} {value:.1%} on {row.name}"
+    return ""
+
+
+def card_mapping(card: Card, store: Store) -> dict[str, Any]:
+    """Return what there is to know about a model as plain types."""
+    found = figures.rows(card.metrics)
+    return {
+        "id": card.id,
+        "modality": card.modality.value,
+        "summary": card.summary,
+        "labels": list(card.taxonomy.labels),
+        "licence": card.licence,
+        "bytes": card.bytes,
+        "where": store.whereabouts(card).value,
+        "data": [
+            {"name": c.name, "licence": c.licence, "used": c.used, "citation": c.citation}
+            for c in card.data
+        ],
+        "metrics": [
+            {
+                "name": m.name,
+                "value": m.value,
+                "corpus": m.corpus,
+                "split": m.split,
+                "protocol": m.protocol,
+                "seeds": m.seeds,
+                "command": m.command,
+            }
+            for m in card.metrics
+        ],
+        "figures": {
+            "measures": {m: figures.MEASURES[m] for m in figures.measures(found)},
+            "rows": [{"on": r.name, "values": r.values, "how": r.protocol} for r in found],
+        },
+        "files": [
+            {"name": f.name, "sha256": f.sha256, "bytes": f.bytes, "url": f.url}
+            for f in card.files.values()
+        ],
+        "notes": list(card.notes),
+    }
+
+
+def card(card: Card, store: Store) -> RenderableType:
+    """Show one model's card."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(ratio=1)
+    rows = [
+        ("Model", card.id),
+        ("", card.summary),
+        ("For", card.modality.value),
+        ("Labels", ", ".join(card.taxonomy.labels)),
+        ("Licence", card.licence),
+        ("Size", f"{megabytes(card.bytes)}, {store.whereabouts(card).value}"),
+        *(("Trained on", _corpus(c.name, c.licence, c.used)) for c in card.data),
+    ]
+    rows.extend(("File", f"{f.name}  sha256 {f.sha256}") for f in card.files.values())
+    rows.extend(("Note", note) for note in card.notes)
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    return Group(table, *_measured(card)) if card.metrics else table
+
+
+def _measured(card: Card) -> Iterator[RenderableType]:
+    """Show a card's figures as a table, then how they came about."""
+    found = figures.rows(card.metrics)
+    shown = figures.measures(found)
+    how = list(dict.fromkeys(row.protocol for row in found))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Measured on", ratio=1)
+    for measure in shown:
+        table.add_column(figures.MEASURES[measure], justify="right", no_wrap=True)
+    table.add_column("How", style="dim", justify="right", no_wrap=True)
+    for row in found:
+        values = [f"{row.values[m]:.1%}" if m in row.values else "" for m in shown]
+        table.add_row(Text(row.name), *values, str(how.index(row.protocol) + 1))
+    yield from ("", table, "")
+    notes = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    notes.add_column(style="dim", justify="right", no_wrap=True)
+    notes.add_column(ratio=1)
+    for number, protocol in enumerate(how, start=1):
+        notes.add_row(str(number), Text(protocol))
+    if (more := len(card.metrics) - sum(len(row.values) for row in found)) > 0:
+        notes.add_row("", Text(f"And {more} more figures: emofuse models show {card.id} --json"))
+    seeds = sorted({m.seeds for m in card.metrics})
+    notes.add_row("", Text(f"Trainings behind each figure: {', '.join(map(str, seeds))}."))
+    for command in dict.fromkeys(m.command for m in card.metrics if m.command):
+        notes.add_row("", Text(f"Again with: {command}"))
+    yield notes
+
+
+_MARKS = {Status.WORKS: ("✓", "green"), Status.ABSENT: ("–", "dim"), Status.FAILS: ("✗", "red")}
+
+
+def checks(results: Sequence[Check]) -> RenderableType:
+    """Show what works on this machine, and a verdict."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    area = ""
+    for check in results:
+        sign, style = _MARKS[check.status]
+        heading = Text(check.area if check.area != area else "", "bold")
+        table.add_row(Text(sign, style), heading, Text(check.name), Text(check.detail))
+        area = check.area
+    failing = [check.name for check in results if check.status is Status.FAILS]
+    verdict = (
+        f"Not ready: {', '.join(failing)} (✗) must work first."
+        if failing
+        else "Ready: `emofuse analyze` can work. What is marked – is optional."
+    )
+    return Group(table, Text(), Text(verdict))
+
+
+def check_mapping(check: Check) -> dict[str, str]:
+    """Return one check as plain types."""
+    return {
+        "area": check.area,
+        "name": check.name,
+        "status": check.status.value,
+        "detail": check.detail,
+    }
+
+
+def is_terminal() -> bool:
+    """Whether progress on stderr is seen by somebody."""
+    return sys.stderr.isatty()
+
+
+def _line(text: str) -> Text:
+    """A line that only the terminal breaks, so that paths in it can be copied."""
+    return Text(text, no_wrap=True, overflow="ignore")
+
+
+def _heading(summary: Summary) -> Text:
+    length = f", {short_clock(summary.duration_ns)}" if summary.kind in _TIMED else ""
+    return Text.assemble(
+        (summary.file, "bold"),
+        f"  {summary.kind.value}{length}",
+        no_wrap=True,
+        overflow="ignore",
+    )
+
+
+def _remarks(result: Outcome) -> Iterator[str]:
+    summary = result.summary
+    if result.words not in (None, "none") and summary.kind in _TIMED:
+        beside = ", which lies beside it" if _is_sidecar(result) else ""
+        yield f"Words from {result.words}{beside}."
+    for note in summary.notes:
+        yield f"Note: {note.message}"
+    if summary.kind in _TIMED:
+        yield f"Analyzed in {result.seconds:.1f} s, {result.speed:.1f}× real time."
+    if result.files:
+        yield f"Results: {_files(list(result.files.values()))}"
+
+
+def _is_sidecar(result: Outcome) -> bool:
+    transcript = result.job.transcript
+    return (
+        transcript is not None
+        and transcript.parent == result.job.path.parent
+        and transcript.stem == result.job.path.stem
+    )
+
+
+def _presence(person: Person) -> str:
+    return f"{short_clock(person.present_ns)} ({person.coverage:.0%})"
+
+
+def _files(paths: Sequence[Path]) -> str:
+    """Name files that differ in their endings only: ``out/timeline.html, .csv``."""
+    first, *others = sorted(paths, key=lambda p: p.suffix != ".html")
+    return ", ".join([str(first), *(p.suffix for p in others)])
+
+
+def _corpus(name: str, licence: str, used: str) -> str:
+    return f"{name} ({licence})" + (f": {used}" if used else "")
+
+
+def _person_mapping(person: Person) -> dict[str, Any]:
+    return {
+        "subject": str(person.subject),
+        "label": person.label,
+        "shares": {label: round(share, 4) for label, share in person.shares.items()},
+        "confidence": round(person.confidence, 4),
+        "quality": round(person.quality, 4),
+        "uncertain": {reason.value: round(part, 4) for reason, part in person.doubts.items()},
+        "present": person.present_ns / NS,
+        "coverage": round(person.coverage, 4),
+        "modalities": [m.value for m in person.modalities],
+        "moments": [
+            {
+                "label": run.label,
+                "start": run.span.start,
+                "end": run.span.end,
+                "confidence": round(run.confidence, 4),
+            }
+            for run in person.runs
+        ],
+    }

@@ -1,0 +1,410 @@
+"""The command line. Heavy imports are inside the commands: `emofuse --help` stays quick.
+
+Exit codes: 0 all went well; 1 `emofuse doctor` found that the main job cannot
+work; 2 some input, flag or model could not be used (of several inputs the others
+were still analyzed); 3 a bug in emofuse; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import EmofuseError, InputError
+from ..live import command as live
+from ..server import command as server
+from . import corpus
+from . import evaluate as evaluation
+from . import train as training
+from .options import AsJson, Overwrite, Quiet, panel, result
+
+if TYPE_CHECKING:
+    from ..analyzer import AnalyzerConfig
+    from ..batch.inputs import Failure, TranscriptChoice
+    from ..batch.run import Format, Outcome
+
+BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="emofuse",
+    help="Reads emotional expression from face, voice and words, and fuses the three.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+models_app = typer.Typer(help="List, show and download models.", no_args_is_help=False)
+app.add_typer(models_app, name="models")
+app.add_typer(corpus.app, name="corpus")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. No traceback without ``--debug``."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            # A file name or sign that the terminal cannot show must not end in an error.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app(args=args, prog_name="emofuse", obj=debug)
+        return 0
+    except SystemExit as e:
+        return _exit_code(e)
+    except EmofuseError as e:
+        if debug:
+            raise
+        _complain(str(e))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _silence(sys.stdout)
+        return 0
+    except Exception as e:
+        if debug:
+            raise
+        _complain(
+            f"unexpected {type(e).__name__}: {e}. This is a bug in emofuse: please report it "
+            f"with what the same command prints with --debug (emofuse --debug {args[0]} …)"
+        )
+        return BUG
+    finally:
+        _flush()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emofuse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
+) -> None:
+    # Both have done their work by now; they are parameters so that the help names them.
+    pass
+
+
+_part = panel("What is analyzed")
+_setting = panel("Settings (they override --config)")
+
+
+@app.command(
+    help="Analyze media: who expressed what and when.\n\n"
+    "One file's results are DIR/timeline.json, .csv and .html. Of several files, or of a folder, "
+    "each gets a folder of its own, beside DIR/timeline.csv with everything and DIR/index.html. "
+    "Without --out only a summary is printed."
+)
+def analyze(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH…",
+            show_default=False,
+            help="Video, sound, picture or text files; folders of video, sound and pictures.",
+        ),
+    ],
+    out: Annotated[Path | None, result(metavar="DIR", help="Folder for the results.")] = None,
+    formats: Annotated[
+        str, result("--format", metavar="LIST", help="Which files: json, csv, html.")
+    ] = "json,csv,html",
+    overwrite: Overwrite = False,
+    as_json: Annotated[bool, result("--json", help="Print the summary as JSON.")] = False,
+    quiet: Quiet = False,
+    transcript: Annotated[
+        str,
+        _part(
+            metavar="FILE|auto|none",
+            help="What is said, as srt, vtt or txt. auto: clip.srt or clip.vtt beside clip.mp4.",
+        ),
+    ] = "auto",
+    asr: Annotated[
+        str | None,
+        _part(
+            metavar="ENGINE",
+            help="Speech recogniser where there is neither transcript nor subtitles: "
+            "auto, whisper, moonshine, pocketsphinx or none.",
+        ),
+    ] = None,
+    no_face: Annotated[bool, _part("--no-face", help="Leave out faces.")] = False,
+    no_speech: Annotated[bool, _part("--no-speech", help="Leave out the voice.")] = False,
+    no_text: Annotated[bool, _part("--no-text", help="Leave out what is said.")] = False,
+    config: Annotated[
+        Path | None,
+        _setting(
+            metavar="FILE", help="Settings as YAML or TOML; `emofuse config` prints them all."
+        ),
+    ] = None,
+    fps: Annotated[float | None, _setting(help="Pictures per second to look at (8).")] = None,
+    slot: Annotated[
+        float | None, _setting(metavar="SECONDS", help="Length of the fused steps (0.5).")
+    ] = None,
+    detector: Annotated[
+        str | None, _setting(metavar="NAME", help="Face detector: compact, haar or yunet.")
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        _setting(
+            metavar="NAME",
+            help="Fusion: logpool, confidence, weighted, feature, attention, hybrid or "
+            "transformer.",
+        ),
+    ] = None,
+    fuser: Annotated[
+        str | None,
+        _setting(
+            metavar="ID", help="A trained fuser of that strategy (see `emofuse train fusion`)."
+        ),
+    ] = None,
+    smoothing: Annotated[
+        str | None,
+        _setting(metavar="NAME", help="Smoothing along time: none, mean, exponential or hmm."),
+    ] = None,
+    threads: Annotated[int | None, _setting(min=1, help="Threads per model (1).")] = None,
+) -> None:
+    """Analyze media: who expressed what and when."""
+    from ..config.loader import Flag
+
+    flags = {
+        "fps": Flag("--fps", fps),
+        "slot_seconds": Flag("--slot", slot),
+        "face.detector": Flag("--detector", detector),
+        "fusion.strategy": Flag("--fusion", fusion),
+        "fusion.model": Flag("--fuser", fuser),
+        "smoothing.method": Flag("--smoothing", smoothing),
+        "transcribe.engine": Flag("--asr", asr),
+        "models.threads": Flag("--threads", threads),
+    }
+    given = {key: flag for key, flag in flags.items() if flag.value is not None}
+    left_out = {"face": no_face, "speech": no_speech, "text": no_text}
+    settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
+    choices = _formats(formats), _transcript(transcript)
+    failures = _analyze(paths, out, overwrite, *choices, settings, quiet, as_json)
+    if context.obj:
+        _print_causes(failures)
+    if failures:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _analyze(
+    paths: list[Path],
+    out: Path | None,
+    overwrite: bool,
+    formats: tuple[Format, ...],
+    transcript: Path | TranscriptChoice,
+    settings: AnalyzerConfig,
+    quiet: bool,
+    as_json: bool,
+) -> Sequence[Failure]:
+    from ..analyzer import Analyzer
+    from ..batch.inputs import make_plan
+    from ..batch.run import Outcome, Results, analyze, table_labels
+    from ..models.store import Store
+    from . import display as show
+
+    plan = make_plan(paths, transcript)
+    if plan.failures and not plan.jobs:
+        _complain(show.failures(plan.failures))
+        return plan.failures
+    store = Store()
+    analyzer = Analyzer(settings, store)
+    results = Results(out, formats, plan, overwrite, table_labels(settings, store))
+    outcomes: list[Outcome] = []
+    failures = list(plan.failures)
+    screen, talk = show.stdout(), not (quiet or as_json)
+    with show.ProgressBars(len(plan.jobs), enabled=not quiet and show.is_terminal()) as bars:
+        for result in analyze(analyzer, plan, results, bars.next):
+            if not isinstance(result, Outcome):
+                failures.append(result)
+                continue
+            outcomes.append(result)
+            if talk:
+                bars.clear()
+                screen.print(show.outcome(result), crop=False)
+    if as_json:
+        screen.print_json(data=show.report_mapping(outcomes, failures, plan.skipped, results.files))
+    elif talk:
+        for line in show.closing(plan, results.files, bool(outcomes)):
+            screen.print(line, soft_wrap=True)
+    if failures:
+        _complain(show.failures(failures, len(plan.jobs) + len(plan.failures)))
+    return failures
+
+
+def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> AnalyzerConfig:
+    from dataclasses import replace
+
+    from ..config.loader import read_config
+
+    settings = read_config(config, flags)
+    if not without:
+        return settings
+    left = tuple(m for m in settings.modalities if m.value not in without)
+    if not left:
+        raise InputError(
+            "nothing is left to analyze without "
+            f"{', '.join(sorted(m.value for m in settings.modalities))}; leave one of them on"
+        )
+    return replace(settings, modalities=left)
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    from ..batch.run import Format
+
+    try:
+        return tuple(dict.fromkeys(Format(name.strip().lower()) for name in text.split(",")))
+    except ValueError:
+        known = ", ".join(f.value for f in Format)
+        raise InputError(f"--format: got {text!r}, expected some of {known}") from None
+
+
+def _transcript(text: str) -> Path | TranscriptChoice:
+    from ..batch.inputs import TranscriptChoice
+
+    try:
+        return TranscriptChoice(text)
+    except ValueError:
+        return Path(text)
+
+
+@app.command("config")
+def show_config(
+    file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings to start from.")
+    ] = None,
+) -> None:
+    """Print all settings with their values as YAML, to be saved, changed and used."""
+    from ..config.loader import read_config, to_yaml
+
+    typer.echo(to_yaml(read_config(file)), nl=False)
+
+
+@models_app.callback(invoke_without_command=True)
+def list_models(
+    context: typer.Context,
+    as_json: AsJson = False,
+) -> None:
+    """List all models: labels, size, licence, where they are, how good they are."""
+    if context.invoked_subcommand is not None:
+        return
+    from ..models.store import Store
+    from . import display as show
+
+    store = Store()
+    if as_json:
+        show.stdout().print_json(data=[show.card_mapping(card, store) for card in store.cards()])
+    else:
+        show.stdout().print(show.cards(store))
+
+
+@models_app.command("show")
+def show_model(
+    model_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's card: labels, data, licences, measured figures, files."""
+    from ..models.store import Store
+    from . import display as show
+
+    store = Store()
+    card = store.card(model_id)
+    if as_json:
+        show.stdout().print_json(data=show.card_mapping(card, store))
+    else:
+        show.stdout().print(show.card(card, store))
+
+
+@models_app.command("get")
+def get_models(
+    model_ids: Annotated[list[str], typer.Argument(metavar="ID…")],
+) -> None:
+    """Download models, so that they are there when there is no network."""
+    from ..models.store import Store
+
+    store = Store()
+    for card in [store.card(model_id) for model_id in model_ids]:
+        files = store.files(card)
+        store.verify(card)
+        for path in files.values():
+            typer.echo(path)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what works on this machine, and why not what does not."""
+    from ..models.store import Store
+    from . import display as show
+    from .doctor import examine, healthy
+
+    checks = list(examine(Store()))
+    if as_json:
+        data = {"healthy": healthy(checks), "checks": [show.check_mapping(c) for c in checks]}
+        show.stdout().print_json(data=data)
+    else:
+        show.stdout().print(show.checks(checks))
+    if not healthy(checks):
+        raise typer.Exit(1)
+
+
+app.command("evaluate")(evaluation.evaluate)
+app.command("train")(training.train)
+app.command("tune")(training.tune)
+app.command("serve")(server.serve)
+app.command("live")(live.live)
+app.command("devices")(live.devices)
+models_app.command("embed")(training.embed)
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        for line in message.splitlines():
+            typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
+
+
+def _print_causes(failures: Sequence[Failure]) -> None:
+    import traceback
+
+    for _, error in failures:
+        traceback.print_exception(type(error), error, error.__traceback__)
+
+
+def _flush() -> None:
+    """Notice now, not while Python ends, that nobody reads our output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            _silence(stream)
+
+
+def _silence(stream: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Settings: one loader from YAML, TOML or JSON to frozen dataclasses."""

@@ -1,0 +1,1 @@
+"""What rooms, microphones, cameras and keyboards do to samples."""

@@ -1,0 +1,91 @@
+"""From what a user names to models that can be measured: an id, a card, a run's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import InputError, ModelError
+from ...models.card import Card, read_card, sha256_of
+from ...models.recogniser import OnnxRecogniser
+from ...models.registry import factory
+from ...models.store import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """A card and the files that it names.
+
+    Args:
+        card: of the model.
+        files: paths by role.
+        path: where the card lies; None of a model of the store.
+    """
+
+    card: Card
+    files: dict[str, Path]
+    path: Path | None = None
+
+    def load(self, threads: int = 1) -> OnnxRecogniser:
+        """Load the model.
+
+        Raises:
+            ModelError: if it cannot be loaded, or gives no logits.
+        """
+        recogniser = factory(self.card)(self.card, self.files, threads)
+        if not isinstance(recogniser, OnnxRecogniser):
+            raise ModelError(f"{self.card.id!r} gives no logits: it cannot be measured")
+        return recogniser
+
+
+def find(model: str, store: Store | None = None) -> tuple[Named, ...]:
+    """Find what a user names.
+
+    Args:
+        model: a store's id; a card's path (``RUN/model/ID.toml``), its files beside it;
+            or a folder: of a run, or of a run a fold.
+        store: where ids are looked up.
+
+    Returns:
+        One model, or several of a folder, in the order of their paths.
+
+    Raises:
+        InputError: if a folder holds no card.
+        ModelError: if a card or file is missing or damaged.
+    """
+    path = Path(model)
+    if path.suffix == ".toml" or path.is_file():
+        return (_beside(path),)
+    if path.is_dir():
+        cards = _cards_below(path)
+        if not cards:
+            raise InputError(
+                f"no model in the folder {path}: expected ID.toml and its files, in it, in model/, "
+                "or in one folder a fold (fold-0/model/ID.toml …)"
+            )
+        return tuple(_beside(card) for card in cards)
+    store = store or Store()
+    card = store.card(model)
+    return (Named(card, store.files(card)),)
+
+
+def _cards_below(folder: Path) -> list[Path]:
+    for pattern in ("*.toml", "model/*.toml", "*/model/*.toml", "*/*.toml"):
+        if found := sorted(folder.glob(pattern)):
+            return found
+    return []
+
+
+def _beside(path: Path) -> Named:
+    card = read_card(path)
+    files = {}
+    for role, file in card.files.items():
+        here = path.parent / file.name
+        if not here.is_file() and path.parent.name == "zoo":
+            here = path.parent.parent / "weights" / file.name  # the layout of the package
+        if not here.is_file():
+            raise ModelError(f"{path} names the file {file.name}, which is not beside it")
+        if here.stat().st_size != file.bytes or sha256_of(here) != file.sha256:
+            raise ModelError(f"{here} is not the file that {path} describes: export it again")
+        files[role] = here
+    return Named(card, files, path)

@@ -1,0 +1,116 @@
+"""Faces where they have to be found first: in films, and in photos of whole scenes.
+
+Most corpora of faces are crops. Of films, and of corpora of groups, a face model
+gets what it gets in an analysis: the crops that detector and tracker make, and
+all of a sample's faces are averaged, weighted by their quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.media import MediaKind, Sample, Track
+from ...core.time import Span, to_ns
+from ...corpora import tree
+from ...corpora.manifest import Entry, Manifest
+from ...engine.pipeline import Chain, Select
+from ...errors import InputError
+from ...face.config import DetectorName, FaceConfig
+from ...face.detect import CompactDetector, Detector, HaarDetector, YunetDetector
+from ...face.track import FaceTracker
+from ...models.store import Store
+from ...sources.file import open_source
+
+_SCENES = frozenset({"groupemow", "vgaf", "ckplus"})
+_CARDS = {DetectorName.COMPACT: "face-detector-v2", DetectorName.YUNET: "yunet-2023mar"}
+
+Crops = tuple[tuple[NDArray[np.uint8], float], ...]
+"""Faces of one sample: RGB uint8 crops and their quality in (0, 1]."""
+
+
+class Faces(str, Enum):
+    """How a face model gets at faces."""
+
+    AUTO = "auto"
+    CROP = "crop"
+    FIND = "find"
+
+    def are_to_be_found(self, manifest: Manifest) -> bool:
+        """Whether the media of a corpus are scenes in which faces have to be found."""
+        if self is not Faces.AUTO:
+            return self is Faces.FIND
+        key = "".join(c for c in manifest.corpus.lower() if c.isalnum())
+        return key in _SCENES or any(
+            e.path is not None and e.path.suffix.lower() in tree.VIDEO for e in manifest
+        )
+
+
+class Finder:
+    """Finds the faces of entries, as an analysis does.
+
+    Args:
+        config: detector and tracker.
+        store: where the detector's weights are.
+        fps: pictures a second that are looked at.
+
+    Raises:
+        ModelError: if the detector's weights cannot be had.
+    """
+
+    def __init__(
+        self, config: FaceConfig | None = None, store: Store | None = None, fps: float = 8.0
+    ) -> None:
+        self._config = config or FaceConfig()
+        self._detector = make_detector(self._config.detector, store or Store())
+        self._fps = fps
+
+    def __call__(self, entry: Entry) -> Crops:
+        """Return the faces of an entry's film or photo; none if there are none.
+
+        Raises:
+            InputError: if there is no medium, or it cannot be read.
+        """
+        if entry.path is None:
+            raise InputError(f"entry {entry.id!r} has no picture, and the model looks at faces")
+        end = None if entry.end is None else to_ns(entry.end)
+        first = to_ns(entry.start or 0.0)
+        return tuple(
+            (sample.data, max(sample.quality, 1e-3))
+            for sample in self._samples(entry)
+            if _inside(sample.span, first, end)
+        )
+
+    def _samples(self, entry: Entry) -> Iterator[Sample]:
+        assert entry.path is not None
+        with closing(open_source(entry.path, fps=self._fps)) as source:
+            config = self._config
+            if source.info.video is None:
+                raise InputError(f"{entry.path} has no picture, and the model looks at faces")
+            if source.info.kind is MediaKind.IMAGE:
+                config = replace(config, detect_every=1, confirmations=1)
+            chain = Chain(Select(Track.VIDEO), FaceTracker(self._detector, config))
+            for packet in source.packets():
+                yield from (x for x in chain.feed(packet) if isinstance(x, Sample))
+            yield from (x for x in chain.flush() if isinstance(x, Sample))
+
+
+def make_detector(name: DetectorName, store: Store) -> Detector:
+    """Make a face detector.
+
+    Raises:
+        ModelError: if its weights cannot be had.
+    """
+    if name is DetectorName.HAAR:
+        return HaarDetector()
+    weights = store.files(store.card(_CARDS[name]))["weights"]
+    return (CompactDetector if name is DetectorName.COMPACT else YunetDetector)(weights)
+
+
+def _inside(span: Span, first: int, end: int | None) -> bool:
+    return span.end_ns > first and (end is None or span.start_ns < end)

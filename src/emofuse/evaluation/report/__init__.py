@@ -1,0 +1,1 @@
+"""Reports: sections, tables and curves, as HTML, Markdown and JSON."""

@@ -1,0 +1,458 @@
+"""Timelines as files for programs: JSON (complete, exact) and CSV (one row per estimate).
+
+Both are described in ``docs/timeline-format.md``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.estimates import (
+    Affect,
+    Estimate,
+    FusionDetails,
+    Modality,
+    Probabilities,
+    Rejected,
+    RejectionReason,
+    Subject,
+    SubjectKind,
+)
+from ..core.labels import CANONICAL, Taxonomy
+from ..core.media import AudioInfo, Diagnostic, Frame, MediaInfo, MediaKind, VideoInfo
+from ..core.time import NS, Span, to_ns
+from ..core.timeline import Provenance, Timeline
+from ..errors import InputError
+from ..io.files import ResultFile
+
+SCHEMA = "emofuse/timeline"
+VERSION = 1
+
+PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
+"""What a fused estimate is made of."""
+
+
+# ---------------------------------------------------------------- JSON, writing
+
+
+def write_json(timeline: Timeline, path: Path | str, *, overwrite: bool = False) -> None:
+    """Write a timeline as JSON: everything it holds, exactly, one estimate a line.
+
+    Estimates are written one by one, so memory does not grow with their number.
+    Embeddings and details go along; an array becomes a list of numbers.
+
+    Raises:
+        InputError: if `path` exists and `overwrite` is False, or cannot be written.
+    """
+    with ResultFile(Path(path), overwrite=overwrite) as f:
+        f.writelines(_json_lines(timeline))
+
+
+def _json_lines(timeline: Timeline) -> Iterator[str]:
+    keys = _taxonomy_keys(timeline.estimates)
+    head = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "media": _media(timeline.media),
+        "duration": timeline.duration_ns / NS,
+        "provenance": _plain(_provenance(timeline.provenance)),
+        "notes": [_note(n) for n in timeline.notes],
+        "taxonomies": {
+            key: {"name": t.name, "labels": t.labels, "multi_label": t.multi_label}
+            for t, key in keys.items()
+        },
+    }
+    yield "{\n"
+    for name, value in head.items():
+        yield f"{_dumps(name)}: {_dumps(value)},\n"
+    yield '"estimates": ['
+    separator = "\n"
+    for estimate in timeline:
+        yield separator + _dumps(_estimate(estimate, keys))
+        separator = ",\n"
+    yield "\n]\n}\n"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Turn whatever a setting or detail may be into types that JSON knows."""
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(_plain(k)): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return str(value)
+
+
+def _taxonomy_keys(estimates: Iterable[Estimate]) -> dict[Taxonomy, str]:
+    """Name every taxonomy in use; two of the same name are told apart by their digest."""
+    keys: dict[Taxonomy, str] = {}
+    for e in estimates:
+        parts = e.fusion.probabilities.values() if e.fusion else ()
+        for taxonomy in (e.probabilities.taxonomy, *(s.taxonomy for s in parts)):
+            if taxonomy not in keys:
+                taken = taxonomy.name in keys.values()
+                keys[taxonomy] = f"{taxonomy.name}#{taxonomy.digest}" if taken else taxonomy.name
+    return keys
+
+
+def _estimate(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "start": e.span.start,
+        "end": e.span.end,
+        "subject": str(e.subject),
+        "modality": e.modality.value,
+        "label": e.label,
+        "confidence": _shortest(e.probabilities.values.max(keepdims=True))[0],
+        "quality": e.quality,
+        "model": e.model_id,
+        **_scores(e.probabilities, keys),
+    }
+    if e.affect is not None:
+        out["affect"] = {"valence": e.affect.valence, "arousal": e.affect.arousal}
+    if e.fusion is not None:
+        out["fusion"] = {
+            "weights": {m.value: share for m, share in e.fusion.modality_weights.items()},
+            "disagreement": e.fusion.disagreement,
+            "probabilities": {m.value: _scores(s, keys) for m, s in e.fusion.probabilities.items()},
+        }
+    if e.uncertain is not None:
+        out["uncertain"] = e.uncertain.reason.value
+    if e.details:
+        out["details"] = _plain(e.details)
+    if e.embedding is not None:
+        out["embedding"] = _shortest(e.embedding)
+    return out
+
+
+def _scores(scores: Probabilities, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
+    p = _shortest(scores.values)
+    return {
+        "taxonomy": keys[scores.taxonomy],
+        "probabilities": dict(zip(scores.taxonomy.labels, p, strict=True)),
+    }
+
+
+def _shortest(values: NDArray[np.float32]) -> list[float]:
+    """Write float32 with the fewest digits that still give the very same float32."""
+    return [float(text) for text in np.asarray(values, np.float32).astype(str)]
+
+
+def _media(media: MediaInfo) -> dict[str, Any]:
+    video, audio = media.video, media.audio
+    return {
+        "name": media.name,
+        "path": media.path,
+        "kind": media.kind.value,
+        "duration": media.duration,
+        "video": video
+        and {
+            "width": video.width,
+            "height": video.height,
+            "fps": video.fps,
+            "codec": video.codec,
+            "rotation": video.rotation,
+        },
+        "audio": audio
+        and {
+            "rate": audio.rate,
+            "channels": audio.channels,
+            "codec": audio.codec,
+            "start": audio.start_ns / NS,
+        },
+        "text": media.text,
+    }
+
+
+def _provenance(p: Provenance) -> dict[str, Any]:
+    return {
+        "version": p.version,
+        "models": {m.value: model for m, model in p.models.items()},
+        "components": p.components,
+        "settings": p.settings,
+    }
+
+
+def _note(note: Diagnostic) -> dict[str, Any]:
+    at = None if note.at_ns is None else note.at_ns / NS
+    return {"code": note.code, "message": note.message, "at": at}
+
+
+# ---------------------------------------------------------------- JSON, reading
+
+
+def read_json(path: Path | str) -> Timeline:
+    """Read a timeline that `write_json` wrote.
+
+    It equals the one written: times to the nanosecond (within the first 26 days
+    of a stream), probabilities to the bit. Lists in details, settings and
+    components come back as tuples.
+
+    Raises:
+        InputError: if the file cannot be read, is not a timeline, or has a
+            version that this emofuse does not know.
+    """
+    path = Path(path)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise InputError(f"cannot read {path}: {e.strerror or e}") from e
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{path} is not a timeline of emofuse: not valid JSON ({e})") from e
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        got = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
+        raise InputError(
+            f"{path} is not a timeline of emofuse: expected the schema {SCHEMA!r}, got {got!r}"
+        )
+    if raw.get("version") != VERSION:
+        raise InputError(
+            f"{path} has version {raw.get('version')!r} of {SCHEMA}; this emofuse reads "
+            f"version {VERSION}: use the emofuse that wrote it, or analyze the media again"
+        )
+    try:
+        return _read_timeline(raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise InputError(
+            f"{path} is damaged: {type(e).__name__}: {e}; analyze the media again"
+        ) from e
+
+
+def _read_timeline(raw: Mapping[str, Any]) -> Timeline:
+    taxonomies = {
+        key: Taxonomy(t["name"], tuple(t["labels"]), t["multi_label"])
+        for key, t in raw["taxonomies"].items()
+    }
+    provenance = raw["provenance"]
+    return Timeline(
+        media=_read_media(raw["media"]),
+        estimates=tuple(_read_estimate(e, taxonomies) for e in raw["estimates"]),
+        provenance=Provenance(
+            provenance["version"],
+            {Modality(m): model for m, model in provenance["models"].items()},
+            _frozen(provenance["components"]),
+            _frozen(provenance["settings"]),
+        ),
+        notes=tuple(
+            Diagnostic(n["code"], n["message"], None if n["at"] is None else to_ns(n["at"]))
+            for n in raw["notes"]
+        ),
+        duration_ns=to_ns(raw["duration"]),
+    )
+
+
+def _read_media(raw: Mapping[str, Any]) -> MediaInfo:
+    video, audio = raw["video"], dict(raw["audio"] or {})
+    if audio:
+        audio["start_ns"] = to_ns(audio.pop("start"))
+    return MediaInfo(
+        name=raw["name"],
+        kind=MediaKind(raw["kind"]),
+        duration_ns=None if raw["duration"] is None else to_ns(raw["duration"]),
+        video=VideoInfo(**_known(VideoInfo, video)) if video else None,
+        audio=AudioInfo(**_known(AudioInfo, audio)) if audio else None,
+        text=raw["text"],
+        path=raw["path"],
+    )
+
+
+def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -> Estimate:
+    affect, fused, embedding = raw.get("affect"), raw.get("fusion"), raw.get("embedding")
+    return Estimate(
+        subject=read_subject(raw["subject"]),
+        span=Span.of_seconds(raw["start"], raw["end"]),
+        probabilities=_read_scores(raw, taxonomies),
+        modality=Modality(raw["modality"]),
+        quality=raw["quality"],
+        model_id=raw["model"],
+        affect=Affect(**_known(Affect, affect)) if affect else None,
+        embedding=None if embedding is None else np.array(embedding, np.float32),
+        fusion=None
+        if fused is None
+        else FusionDetails(
+            {Modality(m): share for m, share in fused["weights"].items()},
+            fused["disagreement"],
+            {Modality(m): _read_scores(s, taxonomies) for m, s in fused["probabilities"].items()},
+        ),
+        details=_frozen(raw.get("details", {})),
+        uncertain=_read_uncertain(raw.get("uncertain")),
+    )
+
+
+def _read_uncertain(name: str | None) -> Rejected | None:
+    """Read a reason; one of a later emofuse is still a rejection_reason."""
+    if name is None:
+        return None
+    known = {reason.value for reason in RejectionReason}
+    return Rejected(RejectionReason(name) if name in known else RejectionReason.LOW_CONFIDENCE)
+
+
+def _read_scores(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -> Probabilities:
+    taxonomy = taxonomies[raw["taxonomy"]]
+    p = raw["probabilities"]
+    return Probabilities(taxonomy, np.array([p[label] for label in taxonomy.labels], np.float32))
+
+
+def read_subject(text: str) -> Subject:
+    """Read a subject's name, e.g. ``"face-2"``.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    kind, _, number = text.rpartition("-")
+    return Subject(SubjectKind(kind), int(number))
+
+
+def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a dataclass knows: a later emofuse may have written more."""
+    return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(v) for key, v in value.items()}
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+# ------------------------------------------------------------------------- CSV
+
+
+def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the header of the CSV table for these emotion labels."""
+    return (
+        *("file", "start", "end", "subject", "modality", "label"),
+        *labels,
+        *("confidence", "quality", "model"),
+        *(f"share_{m.value}" for m in PARTS),
+        *("disagreement", "uncertain", "text"),
+    )
+
+
+def write_csv(
+    timelines: Timeline | Iterable[Timeline], path: Path | str, *, overwrite: bool = False
+) -> None:
+    """Write one row per person, modality and span, of one timeline or of several.
+
+    The columns are those of `csv_columns` for every label in use.
+
+    Raises:
+        InputError: if `path` exists and `overwrite` is False, or cannot be written.
+    """
+    timelines = (timelines,) if isinstance(timelines, Timeline) else tuple(timelines)
+    seen = dict.fromkeys(label for t in timelines for label in t.labels)
+    with CsvSink(path, labels=tuple(seen) or CANONICAL.labels, overwrite=overwrite) as sink:
+        for timeline in timelines:
+            sink.file = timeline.media.path or timeline.media.name
+            for estimate in timeline:
+                sink.write(estimate)
+
+
+class CsvSink:
+    """Writes estimates as rows of a CSV table while they come; frames are ignored.
+
+    The file appears when the sink is closed; leaving its context by an exception
+    leaves no file.
+
+    Args:
+        path: where the table goes.
+        file: what the column ``file`` says; may be changed between two writes.
+        labels: the emotion columns. They are fixed by the header, so a stream
+            cannot add one later.
+        overwrite: replace an existing table.
+
+    Raises:
+        InputError: if `path` exists and `overwrite` is False, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        file: str = "",
+        labels: Sequence[str] = CANONICAL.labels,
+        overwrite: bool = False,
+    ) -> None:
+        self.file = file
+        self._labels = tuple(labels)
+        self._result = ResultFile(Path(path), overwrite=overwrite, newline="")
+        self._writer = csv.writer(self._result.file)  # RFC 4180: commas, CRLF, quotes where needed
+        self._writer.writerow(csv_columns(self._labels))
+
+    def write(self, item: Frame | Estimate) -> None:
+        """Append an estimate's row.
+
+        Raises:
+            ValueError: if it scores a label that has no column.
+        """
+        if isinstance(item, Estimate):
+            self._writer.writerow(self._row(item))
+
+    def close(self) -> None:
+        """Finish the table; harmless when called twice."""
+        self._result.commit()
+
+    def __enter__(self) -> CsvSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._result.__exit__(kind, error, trace)
+
+    def _row(self, e: Estimate) -> list[str]:
+        known = dict(e.probabilities.items())
+        if not known.keys() <= set(self._labels):
+            raise ValueError(
+                f"the table has columns for {', '.join(self._labels)}; "
+                f"got an estimate over {', '.join(known)}"
+            )
+        shares: Mapping[Modality, float] = e.fusion.modality_weights if e.fusion else {}
+        text = str(e.details.get("text", "")) if e.modality is Modality.TEXT else ""
+        return [
+            _cell(self.file),
+            f"{e.span.start:.3f}",
+            f"{e.span.end:.3f}",
+            str(e.subject),
+            e.modality.value,
+            e.label,
+            *(_number(known.get(label)) for label in self._labels),
+            _number(e.confidence),
+            _number(e.quality),
+            e.model_id,
+            *(_number(shares.get(m)) for m in PARTS),
+            _number(e.fusion.disagreement if e.fusion else None),
+            e.uncertain.reason.value if e.uncertain else "",
+            _cell(" ".join(text.split())),
+        ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def _cell(text: str) -> str:
+    """Keep spreadsheets from running words as a formula: =, +, - and @ get an apostrophe."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

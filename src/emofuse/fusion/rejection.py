@@ -1,0 +1,140 @@
+"""Rejected is an answer: fused estimates that are not to be relied on say so, and why.
+
+A classifier that may reject (Chow 1970; Geifman & El-Yaniv 2017) answers fewer
+questions and is right more often. Probabilities stay as they are: who wants an answer
+nevertheless finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from ..core.estimates import Estimate, Modality, Rejected, RejectionReason
+from ..core.intervals import Interval, check_within
+from ..core.media import Watermark
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionConfig:
+    """When a fused estimate is uncertain, and what counts as the reason.
+
+    The first two decide, the others only explain. Validation samples would let 92 % of
+    estimates stay at a confidence of 0.37 to 0.39 (`emofuse evaluate fusion`); 0.35 is
+    rounder and more careful. The quality was set by hand.
+
+    Args:
+        confidence: a smaller probability of the best label is too little; 0: never.
+        quality: evidence of a smaller quality is too poor; 0: never.
+        disagreement: from here on the modalities contradict each other.
+        small: pixels across a face below which it is too small.
+        blurred: sharpness below which a face is too blurred.
+        short: seconds of voice that are too few.
+        noisy: signal-to-noise ratio in dB below which sound is too noisy.
+
+    Raises:
+        InputError: if a share lies outside [0, 1].
+    """
+
+    confidence: float = 0.35
+    quality: float = 0.05
+    disagreement: float = 0.3
+    small: float = 24.0
+    blurred: float = 0.25
+    short: float = 0.5
+    noisy: float = 3.0
+
+    def __post_init__(self) -> None:
+        shares = ("confidence", "quality", "disagreement", "blurred")
+        check_within(self, "abstain", shares, Interval(0, 1))
+
+
+class Rejection:
+    """Marks the fused estimates that are uncertain; everything passes, no score changes.
+
+    A stage that follows smoothing.
+
+    Args:
+        config: when to abstain.
+        expected: modalities that the medium could have told something of: in a film
+            a missing face is a reason, in a sound it is none.
+    """
+
+    latency_ns = 0
+
+    def __init__(
+        self, config: RejectionConfig | None = None, expected: Collection[Modality] = ()
+    ) -> None:
+        self._config = config or RejectionConfig()
+        self._expected = frozenset(expected)
+
+    def feed(self, item: Estimate | Watermark) -> Iterator[Estimate | Watermark]:
+        """Take an estimate; yield it, marked if it is a fused one and uncertain."""
+        if isinstance(item, Estimate) and item.modality is Modality.FUSED:
+            reason = rejection_reason(item, self._config, self._expected)
+            if reason is not None:
+                item = replace(item, uncertain=Rejected(reason))
+        yield item
+
+    def flush(self) -> Iterator[Estimate | Watermark]:
+        """Nothing is ever held."""
+        return iter(())
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+def rejection_reason(
+    e: Estimate, config: RejectionConfig, expected: Collection[Modality] = ()
+) -> RejectionReason | None:
+    """Say why a fused estimate is uncertain; None if it is not.
+
+    The most tangible reason counts: poor evidence before contradiction, contradiction
+    before what is missing, and low confidence only if there is nothing else to say.
+    """
+    if e.confidence >= config.confidence and e.quality >= config.quality:
+        return None
+    parts = frozenset(e.fusion.probabilities) if e.fusion else frozenset()
+    return (
+        _flaw(e, parts, config)
+        or _contradiction(e, config)
+        or _gap(parts, frozenset(expected))
+        or RejectionReason.LOW_CONFIDENCE
+    )
+
+
+def _flaw(
+    e: Estimate, parts: Collection[Modality], config: RejectionConfig
+) -> RejectionReason | None:
+    limits = {
+        Modality.FACE: (
+            ("side", config.small, RejectionReason.FACE_TOO_SMALL),
+            ("sharpness", config.blurred, RejectionReason.FACE_BLURRED),
+        ),
+        Modality.SPEECH: (
+            ("voiced", config.short, RejectionReason.TOO_SHORT),
+            ("snr", config.noisy, RejectionReason.TOO_NOISY),
+        ),
+    }
+    for modality, rows in limits.items():
+        for name, least, reason in rows:
+            if modality in parts and e.details.get(name, least) < least:
+                return reason
+    return None
+
+
+def _contradiction(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
+    if (
+        e.fusion
+        and len(e.fusion.probabilities) > 1
+        and e.fusion.disagreement >= config.disagreement
+    ):
+        return RejectionReason.DISAGREE
+    return None
+
+
+def _gap(parts: Collection[Modality], expected: Collection[Modality]) -> RejectionReason | None:
+    if Modality.FACE in expected and Modality.FACE not in parts:
+        return RejectionReason.NO_FACE
+    heard = {Modality.SPEECH, Modality.TEXT}
+    return RejectionReason.NO_SPEECH if heard & set(expected) and not heard & set(parts) else None

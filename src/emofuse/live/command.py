@@ -1,0 +1,132 @@
+"""`emofuse live` and `emofuse devices`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..cli.options import AsJson, panel
+from ..errors import EmofuseError, InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from ..analyzer import AnalyzerConfig
+
+_device, _setting = panel("Devices"), panel("Settings")
+
+
+def live(
+    camera: Annotated[
+        str, _device(metavar="NUMBER|FILE|none", help="Camera, or a video file in its place.")
+    ] = "0",
+    microphone: Annotated[
+        str,
+        _device(
+            metavar="NAME|FILE|default|none",
+            help="Microphone by number or part of its name, or a file in its place.",
+        ),
+    ] = "default",
+    push_to_talk: Annotated[
+        bool,
+        typer.Option("--push-to-talk", help="Listen for 2 s when a is pressed, else not at all."),
+    ] = False,
+    record_to: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where recordings (key r) get a folder each.")
+    ] = Path(),
+    fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the screen.")] = False,
+    loop: Annotated[bool, _device("--loop", help="Play files again and again.")] = False,
+    asr: Annotated[
+        str | None, _setting(metavar="ENGINE", help="Speech recogniser: auto, none or one by name.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config`."),
+    ] = None,
+) -> None:
+    """Watch and listen live: a window with who expresses what.
+
+    Keys: space pauses, r records, a talks (with --push-to-talk), f fills the screen, q quits.
+    Nothing leaves this machine, and nothing is stored unless it is recorded.
+    """
+    window = _window()
+    from ..analyzer import Analyzer
+    from ..streaming.feed import open_devices
+
+    analyzer = Analyzer(_settings(config, asr))
+    sources, notes = open_devices(_camera(camera), _microphone(microphone), loop=loop)
+    settings = window.WindowConfig(
+        fullscreen=fullscreen, push_to_talk=push_to_talk, record_to=record_to
+    )
+    shown = window.LiveWindow(analyzer, sources, notes, settings)
+    shown.run()
+    for folder in shown.recordings:
+        typer.echo(folder)
+
+
+def devices(as_json: AsJson = False) -> None:
+    """List cameras and microphones."""
+    from ..sources.camera import list_cameras
+    from ..sources.microphone import list_microphones
+
+    cameras = list_cameras()
+    try:
+        microphones, problem = list_microphones(), None
+    except EmofuseError as error:
+        microphones, problem = [], str(error)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        found: dict[str, Any] = {
+            "cameras": [asdict(c) for c in cameras],
+            "microphones": [asdict(m) for m in microphones],
+            "problem": problem,
+        }
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    typer.echo("Cameras" if cameras else "Cameras: none found")
+    for camera in cameras:
+        typer.echo(f"  {camera.number}  {camera.name}")
+    typer.echo("Microphones" if microphones else f"Microphones: {problem or 'none found'}")
+    for microphone in microphones:
+        default = "  (default)" if microphone.default else ""
+        typer.echo(f"  {microphone.number}  {microphone.name}{default}")
+
+
+def _window() -> Any:
+    """Import the window, or say which extra brings it."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        import pygame  # noqa: F401
+    except ImportError:
+        raise MissingExtra("live", "the window of emofuse live") from None
+    from . import window
+
+    return window
+
+
+def _settings(config: Path | None, asr: str | None) -> AnalyzerConfig:
+    from ..config.loader import Flag, read_config
+    from ..streaming import live_config
+
+    flags = {} if asr is None else {"transcribe.engine": Flag("--asr", asr)}
+    return live_config(read_config(config, flags))
+
+
+def _camera(text: str) -> int | str | bool:
+    if text == "none":
+        return False
+    if text.isdigit():
+        return int(text)
+    if not Path(text).exists():
+        raise InputError(
+            f"--camera: got {text!r}, expected a camera's number (see `emofuse devices`), "
+            "a video file or none"
+        )
+    return text
+
+
+def _microphone(text: str) -> str | bool:
+    return {"none": False, "default": True}.get(text, text)

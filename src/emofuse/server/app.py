@@ -1,0 +1,95 @@
+"""The application: its routes, what guards them, and what errors look like."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from .. import __version__
+from ..config.loader import read_config
+from .auth.auth import Guard
+from .http import about, analysis, jobs
+from .http.errors import ApiError
+from .http.page import add_page
+from .settings import Settings, read_settings
+from .state import ServerState
+from .stream import add_stream
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application: for uvicorn, gunicorn, or tests.
+
+    Args:
+        settings: how it runs; default: from the environment.
+
+    Raises:
+        InputError: if the settings or the analysis configuration are wrong.
+    """
+    settings = settings or read_settings()
+    house = ServerState(settings, read_config(settings.config))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with house.open():
+            yield
+
+    app = FastAPI(
+        title="emofuse",
+        version=__version__,
+        summary="Reads emotional expression from face, voice and words. See docs/api.md.",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.house = house
+    for routes in (analysis, jobs, about):
+        app.include_router(routes.router)
+    add_stream(app, house)
+    add_page(app)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_middleware(
+        Guard,
+        authenticator=house.authenticator,
+        metrics=house.metrics,
+        most=house.most_bytes,
+        patience=settings.limits.upload_patience,
+    )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Range"],
+            expose_headers=["Location", "Retry-After", "Content-Disposition"],
+        )
+    return app
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Say what the framework refused as an error of ours."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "bad-request")
+    texts = {
+        "not-found": f"there is nothing at {request.url.path[:80]!r}",
+        "method-not-allowed": f"{request.url.path} does not take {request.method}",
+    }
+    said = ApiError(code, texts.get(code, str(error.detail)))
+    status = error.status_code if error.status_code in (404, 405) else said.status
+    return JSONResponse(said.body, status, {**said.headers, **(error.headers or {})})
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+    said = ApiError("bad-argument", f"{where}: {first['msg']}, got {str(first['input'])[:40]!r}")
+    return JSONResponse(said.body, said.status, said.headers)

@@ -1,0 +1,54 @@
+"""`emofuse serve`. Light to import: FastAPI and all the rest are loaded when it runs."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import MissingExtra
+
+
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on (127.0.0.1); others need EMOFUSE_TOKEN."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port (8000); 0: a free one.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of jobs and uploads.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Analysis settings; `emofuse config` prints them all."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for small requests (1).")
+    ] = None,
+    job_workers: Annotated[int | None, typer.Option(min=1, help="Processes for jobs (1).")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every request.")] = False,
+) -> None:
+    """Serve the web page and the API on this machine.
+
+    The page is at / and the API under /v1 (docs/api.md). Every setting can also come from the
+    environment: EMOFUSE_HOST, EMOFUSE_PORT, EMOFUSE_TOKEN, EMOFUSE_STATE and so on.
+    """
+    for module in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra("web", "`emofuse serve`")
+    from .run import run
+    from .settings import read_settings
+
+    flags = {
+        "host": host,
+        "port": port,
+        "state": state,
+        "config": config,
+        "workers": workers,
+        "job_workers": job_workers,
+    }
+    run(read_settings(flags), verbose)

@@ -1,0 +1,184 @@
+"""What OpenAPI says about requests and responses; `docs/api.md` says it for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ..jobs.store import JobState
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="stable; see docs/api.md")
+    message: str = Field(description="for people")
+
+
+class Error(BaseModel):
+    """Every error's body."""
+
+    error: ErrorDetail
+
+
+class Input(BaseModel):
+    """An uploaded file; kind and type are its content's."""
+
+    name: str
+    kind: str
+    type: str
+    bytes: int
+
+
+class Media(Input):
+    """The main one of the uploaded files, opened."""
+
+    duration: float | None
+    width: int | None
+    height: int | None
+
+
+class Job(BaseModel):
+    """A job."""
+
+    id: str
+    state: JobState
+    progress: float | None
+    position: int | None
+    seconds_done: float
+    created: str
+    started: str | None
+    finished: str | None
+    expires: str | None
+    attempts: int
+    media: Media
+    inputs: list[Input]
+    transcript: str | None
+    options: dict[str, Any]
+    error: ErrorDetail | None
+    formats: list[str]
+    links: dict[str, str]
+
+
+class Jobs(BaseModel):
+    """Jobs, newest first."""
+
+    jobs: list[Job]
+
+
+class Login(BaseModel):
+    """Proves that one may come in."""
+
+    token: str = Field(max_length=1024)
+
+
+class Region(BaseModel):
+    """A face's place in pixels."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Face(BaseModel):
+    """A face in DeepFace's shape; emotions in percent."""
+
+    emotion: dict[str, float]
+    dominant_emotion: str
+    region: Region
+    face_confidence: float
+
+
+class Faces(BaseModel):
+    """Faces in DeepFace's shape."""
+
+    results: list[Face]
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+ERRORS: Responses = {"4XX": {"model": Error}, "5XX": {"model": Error}}
+
+FACES: Responses = {200: {"model": Faces}, **ERRORS}
+
+TIMELINE: Responses = {
+    200: {
+        "description": "the timeline; as JSON it is as docs/timeline-format.md says",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/csv": {},
+            "text/html": {},
+            "application/zip": {},
+        },
+    },
+    **ERRORS,
+}
+
+EVENTS: Responses = {
+    200: {
+        "description": "events progress and end with the job",
+        "content": {"text/event-stream": {}},
+    },
+    **ERRORS,
+}
+
+MEDIA: Responses = {
+    200: {"description": "the file", "content": {"application/octet-stream": {}}},
+    206: {"description": "the asked part of it"},
+    **ERRORS,
+}
+
+_BINARY = {"type": "string", "format": "binary"}
+
+ORDER: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {"type": "array", "items": _BINARY},
+                        "text": {"type": "string"},
+                        "transcript": _BINARY,
+                        "modalities": {"type": "string", "examples": ["face,speech"]},
+                        "transcribe": {"type": "string", "enum": ["auto", "none"]},
+                    },
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {
+                        "text": {"type": "string"},
+                        "modalities": {"type": "string"},
+                        "transcribe": {"type": "string"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+FACE_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["img"],
+                    "properties": {
+                        "img": {"type": "string", "description": "data:image/…;base64,…"},
+                        "actions": {"type": "array", "items": {"type": "string"}},
+                        "enforce_detection": {"type": "boolean"},
+                    },
+                }
+            },
+            "multipart/form-data": {"schema": {"type": "object", "properties": {"img": _BINARY}}},
+        },
+    }
+}

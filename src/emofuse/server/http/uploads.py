@@ -1,0 +1,242 @@
+"""From a request's body to files of ours: named by us, typed by their content, gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from ...core.estimates import Modality
+from ...core.media import MediaKind
+from ..jobs.tasks import Upload
+from .errors import ApiError
+from .media_types import HEAD, ContentType, content_type, display_name
+
+_FILES, _FIELDS = 6, 12
+_TEXT = ContentType(MediaKind.TEXT, ".txt", "text/plain; charset=utf-8")
+_OPTIONS = ("file", "text", "transcript", "modalities", "transcribe")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants analyzed.
+
+    Args:
+        uploads: media and texts, in a folder of ours.
+        transcript: a transcript.
+        modalities: which are analyzed.
+        transcribe: whether speech is recognised where no transcript are given.
+    """
+
+    uploads: tuple[Upload, ...]
+    transcript: Upload | None
+    modalities: tuple[Modality, ...]
+    transcribe: bool
+
+
+class Arrival:
+    """A folder for one request's files; an asynchronous context manager that removes it.
+
+    Args:
+        parent: where it is made; whatever a killed server left there is swept.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self.id = secrets.token_hex(8)
+        self.home = parent / self.id
+
+    @property
+    def inputs(self) -> Path:
+        """Where the uploads are."""
+        return self.home / "input"
+
+    async def __aenter__(self) -> Arrival:
+        await asyncio.to_thread(self.inputs.mkdir, parents=True, mode=0o700)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, self.home, True))
+
+    async def keep(self, place: Path) -> None:
+        """Move the folder to where it stays."""
+
+        def move() -> None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.home.rename(place)
+
+        await asyncio.to_thread(move)
+
+
+async def read_order(
+    request: Request, arrival: Arrival, modalities: Sequence[Modality], text_bytes: int
+) -> Order:
+    """Read what a request asks for; its files go into the folder of the arrival.
+
+    Args:
+        request: multipart, or JSON with a text.
+        arrival: takes the files.
+        modalities: what is analyzed if the request does not say.
+        text_bytes: longest text.
+
+    Raises:
+        ApiError: if the request is not as `docs/api.md` says.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return _order(await _read_json(request), [], None, arrival, modalities)
+    if kind != "multipart/form-data":
+        raise ApiError(
+            "bad-request",
+            f"the request is {kind or 'of no type'}, expected multipart/form-data with a field "
+            '"file", or JSON with a "text"',
+        )
+    form = await _read_form(request, text_bytes)
+    try:
+        _refuse_unknown(form)
+        uploads = [
+            await _save(value, arrival.inputs, f"{number}")
+            for number, value in enumerate(form.getlist("file"))
+        ]
+        given = form.get("transcript")
+        transcript = None if given is None else await _save(given, arrival.inputs, "transcript")
+        fields = {k: v for k, v in form.items() if isinstance(v, str) and k != "file"}
+    finally:
+        await form.close()
+    if transcript is not None and transcript.type.kind is not MediaKind.TEXT:
+        raise ApiError(
+            "unsupported-media",
+            f"the transcript {transcript.name} is no text; expected srt, vtt or txt",
+        )
+    return _order(fields, uploads, transcript, arrival, modalities)
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    try:
+        fields = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise ApiError("bad-request", "the body is not valid JSON") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+        raise ApiError("bad-request", 'expected a JSON object with a "text"; files go as multipart')
+    unknown = [str(key) for key in fields if key not in _OPTIONS or key in ("file", "transcript")]
+    if unknown or not all(isinstance(value, str) for value in fields.values()):
+        raise ApiError(
+            "bad-argument",
+            f"got {', '.join(unknown)[:80] or 'values that are no texts'}; a JSON request has the "
+            "texts text, modalities and transcribe",
+        )
+    return fields
+
+
+async def _read_form(request: Request, text_bytes: int) -> FormData:
+    parser = MultiPartParser(
+        request.headers,
+        request.stream(),
+        max_files=_FILES,
+        max_fields=_FIELDS,
+        max_part_size=text_bytes,
+    )
+    try:
+        return await parser.parse()
+    except (MultiPartException, KeyError, ValueError, AssertionError) as error:
+        reason = getattr(error, "message", None) or str(error) or "no boundary"
+        if "exceeded maximum size" in reason:
+            raise ApiError(
+                "too-large", f"a text field has more than the {text_bytes} bytes that it may have"
+            ) from None
+        raise ApiError("bad-request", f"the multipart body cannot be read: {reason}") from None
+
+
+def _refuse_unknown(form: FormData) -> None:
+    unknown = sorted({key for key in form if key not in _OPTIONS})
+    if unknown:
+        raise ApiError(
+            "bad-argument",
+            f"unknown field {unknown[0][:40]!r}; expected {', '.join(_OPTIONS)}",
+        )
+    for name in ("text", "modalities", "transcribe"):
+        if any(isinstance(value, UploadFile) for value in form.getlist(name)):
+            raise ApiError("bad-argument", f"{name} came as a file, expected a plain field")
+    for value in form.getlist("file"):
+        if isinstance(value, str):
+            raise ApiError(
+                "url-refused",
+                "file came as a text, expected a file: nothing is fetched from an address and no "
+                "path is opened; transcript go into the field text",
+            )
+
+
+async def _save(value: UploadFile | str, folder: Path, stem: str) -> Upload:
+    """Write one upload into our folder."""
+    if isinstance(value, str):  # a transcript as a plain field
+        return await asyncio.to_thread(_write_text, value, folder, stem)
+    name = display_name(value.filename)
+    head = await value.read(HEAD)
+    await value.seek(0)
+    found = content_type(head, name)
+    path = folder / f"{stem}{found.suffix}"
+    size = await asyncio.to_thread(_copy, value.file, path)
+    return Upload(path, name, found, size)
+
+
+def _copy(source: BinaryIO, path: Path) -> int:
+    with path.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        return target.tell()
+
+
+def _write_text(text: str, folder: Path, stem: str, name: str = "text") -> Upload:
+    data = text.encode("utf-8", "replace")
+    found = content_type(data[:HEAD], name)
+    if found.kind is not MediaKind.TEXT:
+        found = _TEXT  # transcript may begin with anything, such as "BM" or "ID3"
+    path = folder / f"{stem}{found.suffix}"
+    path.write_bytes(data)
+    return Upload(path, name, found, len(data))
+
+
+def _order(
+    fields: dict[str, str],
+    uploads: list[Upload],
+    transcript: Upload | None,
+    arrival: Arrival,
+    modalities: Sequence[Modality],
+) -> Order:
+    if fields.get("text", "").strip():
+        uploads = [*uploads, _write_text(fields["text"], arrival.inputs, "text")]
+    if not uploads:
+        raise ApiError("bad-request", 'nothing to analyze: send a "file", or a "text"')
+    return Order(
+        tuple(uploads),
+        transcript,
+        _modalities(fields.get("modalities"), modalities),
+        _transcribe(fields.get("transcribe", "auto")),
+    )
+
+
+def _modalities(text: str | None, default: Sequence[Modality]) -> tuple[Modality, ...]:
+    if text is None or not text.strip():
+        return tuple(default)
+    names = [name.strip() for name in text.split(",")]
+    known = {m.value: m for m in default}
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise ApiError(
+            "bad-argument",
+            f"modalities names {wrong[0][:40]!r}, expected some of {', '.join(known)}",
+        )
+    return tuple(m for m in default if m.value in names)
+
+
+def _transcribe(text: str) -> bool:
+    if text not in ("auto", "none"):
+        raise ApiError("bad-argument", f"transcribe is {text[:40]!r}, expected auto or none")
+    return text == "auto"

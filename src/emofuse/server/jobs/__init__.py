@@ -1,0 +1,1 @@
+"""Analyzes in the background."""

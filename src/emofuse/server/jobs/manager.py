@@ -1,0 +1,413 @@
+"""Jobs at work: taken from the store one after the other, followed, stopped, expired."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import shutil
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ...batch.run import Format
+from ...core.time import NS
+from ..http.errors import ApiError
+from ..metrics import Metrics
+from ..settings import MB, Settings
+from .pool import Pool, WorkItem
+from .store import Job, JobState, JobStore
+from .tasks import Analysis, Facts, Probe, Upload, facts_mapping
+from .worker import Cancelled, bug
+
+ZIP = "zip"
+"""The format that is all of them."""
+
+FORMATS = (*(f.value for f in Format), ZIP)
+"""Formats in which results can be had."""
+
+_HEARTBEAT = 15.0  # seconds after which a quiet event stream says that it is alive
+_PACE = 0.25  # seconds at least between two events of one stream
+_CLEANING = 60.0  # seconds between looks for expired jobs
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A job that is being analyzed right now."""
+
+    ticket: WorkItem
+    done_ns: int = 0
+    total_ns: int | None = None
+
+
+@dataclass(slots=True)
+class JobManager:
+    """Takes jobs in, has them analyzed, and says how they are. Lives on the event loop.
+
+    Args:
+        store: keeps them.
+        pool: analyzes them; it must be this desk's own.
+        settings: how many, how long, how much.
+        metrics: is told what happens.
+    """
+
+    store: JobStore
+    pool: Pool
+    settings: Settings
+    metrics: Metrics
+    _runs: dict[str, _Run] = field(default_factory=dict)
+    _watchers: dict[str, set[asyncio.Event]] = field(default_factory=dict)
+    _served: dict[str, float] = field(default_factory=dict)  # client → when last
+    _work: asyncio.Event = field(default_factory=asyncio.Event)
+    _servers: list[asyncio.Task[None]] = field(default_factory=list)
+    _cleaner: asyncio.Task[None] | None = None
+    _stopping: bool = False
+
+    def open(self) -> None:
+        """Take up what was left unfinished, and begin to work."""
+        self.store.recover()
+        self._sweep()
+        self._servers = [
+            asyncio.create_task(self._serve()) for _ in range(self.settings.job_workers)
+        ]
+        self._cleaner = asyncio.create_task(self._clean())
+        self._work.set()
+
+    async def close(self) -> None:
+        """Take nothing up any more; give running jobs time to finish, then park them."""
+        self.announce_end()
+        await asyncio.to_thread(self.pool.close, self.settings.grace)
+        if self._cleaner is not None:
+            self._cleaner.cancel()
+        for server in self._servers:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(server, 5.0)
+
+    def announce_end(self) -> None:
+        """Begin to stop: no job is begun any more and event streams end."""
+        self._stopping = True
+        self._work.set()
+        for watchers in self._watchers.values():
+            for event in watchers:
+                event.set()
+
+    def check_room(self, client: str, bytes_: int = 0) -> None:
+        """Check that a client may bring another job.
+
+        Raises:
+            ApiError: ``too-many-jobs`` or ``storage-full``.
+        """
+        limits = self.settings.limits
+        mine, all_ = self.store.unfinished(client), self.store.unfinished()
+        if mine >= limits.jobs_per_client or all_ >= limits.jobs:
+            whose = f"{mine} jobs of yours" if mine >= limits.jobs_per_client else f"{all_} jobs"
+            raise ApiError(
+                "too-many-jobs", f"{whose} are not finished yet; wait for them", retry_after=10
+            )
+        if self.store.stored_bytes() + bytes_ > self.settings.store_mb * MB:
+            raise ApiError(
+                "storage-full",
+                f"the jobs kept here fill their {self.settings.store_mb} MB; delete some",
+            )
+
+    def add(self, job: Job) -> None:
+        """Take in a job whose files are in place."""
+        self.store.add(job)
+        self._work.set()
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job.
+
+        Raises:
+            ApiError: ``no-such-job``, or ``not-cancellable`` if it has ended.
+        """
+        job = self.store.get(job_id)
+        for state in (JobState.QUEUED, JobState.IN_PROGRESS):
+            if self.store.move(job_id, state, JobState.CANCELLED):
+                self.metrics.jobs_finished.labels(JobState.CANCELLED.value).inc()
+                break
+        else:
+            raise ApiError("not-cancellable", f"job {job_id} has ended already ({job.state.value})")
+        if job_id in self._runs:
+            self._runs[job_id].ticket.stop.set()
+        self._tell(job_id)
+        return self.store.get(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Stop a job if need be and remove it with its files.
+
+        Raises:
+            ApiError: ``no-such-job``.
+        """
+        self.store.get(job_id)
+        self.store.remove(job_id)
+        self._tell(job_id)
+        if job_id in self._runs:
+            self._runs[job_id].ticket.stop.set()  # its files go when it has stopped
+        else:
+            await asyncio.to_thread(shutil.rmtree, self.store.home(job_id), True)
+
+    async def result(self, job_id: str, format_: str) -> tuple[Job, Path]:
+        """Return a job's result as a file.
+
+        Raises:
+            ApiError: if there is none, or will never be one.
+        """
+        job = self.store.get(job_id)
+        if job.state is JobState.FAILED and job.error:
+            raise ApiError("job-failed", f"the job failed ({job.error[0]}): {job.error[1]}")
+        if job.state is JobState.CANCELLED:
+            raise ApiError("job-cancelled", "the job was cancelled")
+        if job.state is not JobState.COMPLETED:
+            raise ApiError("not-finished", "the job is not finished yet", retry_after=2)
+        folder = self.store.home(job_id) / "results"
+        path = folder / f"timeline.{format_}"
+        if format_ == ZIP and not path.exists():
+            await asyncio.to_thread(pack, folder, path)
+        return job, path
+
+    async def events(self, job_id: str) -> AsyncIterator[str]:
+        """Yield a job's news as server-sent events until it has ended.
+
+        Raises:
+            ApiError: ``no-such-job``.
+        """
+        self.store.get(job_id)
+        return self._events(job_id)
+
+    async def _events(self, job_id: str) -> AsyncIterator[str]:
+        event = asyncio.Event()
+        self._watchers.setdefault(job_id, set()).add(event)
+        try:
+            while not self._stopping:
+                event.clear()
+                try:
+                    job = self.store.get(job_id)
+                except ApiError:  # deleted meanwhile
+                    return
+                yield _event("end" if job.state.ended else "progress", self.view(job))
+                if job.state.ended:
+                    return
+                await asyncio.sleep(_PACE)
+                while not event.is_set():
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(event.wait(), _HEARTBEAT)
+                    if not event.is_set():
+                        yield ": still here\n\n"
+        finally:
+            self._watchers[job_id].discard(event)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    def view(self, job: Job, queue: list[str] | None = None) -> dict[str, Any]:
+        """Return a job as the API shows it.
+
+        Args:
+            job: the job.
+            queue: ids of the waiting jobs, if known; saves asking for them again.
+        """
+        run, base = self._runs.get(job.id), f"/v1/jobs/{job.id}"
+        position = None
+        if job.state is JobState.QUEUED:
+            waiting = [i for i, _ in self.store.queue()] if queue is None else queue
+            position = waiting.index(job.id) if job.id in waiting else None
+        expires = None if job.finished is None else job.finished + self.settings.keep_hours * 3600
+        first = job.uploads[0]
+        return {
+            "id": job.id,
+            "state": job.state.value,
+            "progress": _progress(job, run),
+            "position": position,
+            "seconds_done": _seconds_done(job, run),
+            "created": _time(job.created),
+            "started": _time(job.started),
+            "finished": _time(job.finished),
+            "expires": _time(expires),
+            "attempts": job.attempts,
+            "media": _input(first) | dict(facts_mapping(job.facts)),
+            "inputs": [_input(upload) for upload in job.uploads],
+            "transcript": job.transcript.name if job.transcript else None,
+            "options": {
+                "modalities": [m.value for m in job.modalities],
+                "transcribe": "auto" if job.transcribe else "none",
+            },
+            "error": {"code": job.error[0], "message": job.error[1]} if job.error else None,
+            "formats": list(FORMATS),
+            "links": {
+                "self": base,
+                **{name: f"{base}/{name}" for name in ("events", "result", "media", "cancel")},
+            },
+        }
+
+    async def _serve(self) -> None:
+        """Analyze one job after the other."""
+        while not self._stopping:
+            job_id = self._next()
+            if job_id is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            try:
+                await self._run(job_id)
+            except Exception:  # ours: the other jobs must go on
+                self.store.move(job_id, JobState.IN_PROGRESS, JobState.FAILED, bug())
+
+    def _next(self) -> str | None:
+        """Pick a job: the oldest of the client who was served longest ago."""
+        queue = self.store.queue()
+        while queue:
+            job_id, client = min(queue, key=lambda entry: self._served.get(entry[1], 0.0))
+            if self.store.move(job_id, JobState.QUEUED, JobState.IN_PROGRESS, attempts=1):
+                self._served[client] = time.monotonic()
+                return job_id
+            queue.remove((job_id, client))
+        self._served.clear()  # nobody waits: no memory of who came is kept
+        return None
+
+    async def _run(self, job_id: str) -> None:
+        job = self.store.get(job_id)
+        home, limits = self.store.home(job_id), self.settings.limits
+        draft = home / f"attempt-{job.attempts}"
+        analysis = Analysis(
+            Probe(job.uploads, job.transcript, limits.job_seconds),
+            job.modalities,
+            job.transcribe,
+            draft,
+            tuple(Format),
+        )
+        ticket = WorkItem(analysis, limits.job_timeout, self._told(job_id))
+        self._runs[job_id] = _Run(ticket)
+        self._tell(job_id)
+        try:
+            outcome = await self._outcome(job, ticket)
+            await self._settle(job, outcome, draft)
+        finally:
+            del self._runs[job_id]
+            await asyncio.to_thread(self._tidy, job_id, draft)
+            self._tell(job_id)
+
+    async def _outcome(self, job: Job, ticket: WorkItem) -> Facts | ApiError | None:
+        """What came of a task; None: it was stopped."""
+        started = time.perf_counter()
+        try:
+            facts = await asyncio.wrap_future(self.pool.submit(job.client, ticket))
+        except Cancelled:
+            return None
+        except ApiError as error:
+            return None if error.code == "stopping" else error
+        self.metrics.analyzed(facts, time.perf_counter() - started)
+        return facts
+
+    async def _settle(self, job: Job, outcome: Facts | ApiError | None, draft: Path) -> None:
+        if outcome is None:  # stopped by us, not by its sender: it waits for the next start
+            self.store.move(job.id, JobState.IN_PROGRESS, JobState.QUEUED, attempts=-1)
+            return
+        if isinstance(outcome, ApiError):
+            if self.store.move(job.id, JobState.IN_PROGRESS, JobState.FAILED, outcome):
+                self.metrics.jobs_finished.labels(JobState.FAILED.value).inc()
+            return
+        results = self.store.home(job.id) / "results"
+        await asyncio.to_thread(shutil.rmtree, results, True)
+        with contextlib.suppress(FileNotFoundError):  # the job was deleted this very moment
+            await asyncio.to_thread(draft.replace, results)
+        if self.store.move(job.id, JobState.IN_PROGRESS, JobState.COMPLETED, facts=outcome):
+            self.metrics.jobs_finished.labels(JobState.COMPLETED.value).inc()
+
+    def _tidy(self, job_id: str, draft: Path) -> None:
+        """Remove what an attempt left, and everything if the job is gone."""
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            self.store.get(job_id)
+        except ApiError:
+            shutil.rmtree(self.store.home(job_id), ignore_errors=True)
+
+    def _told(self, job_id: str) -> Callable[[int, int | None], None]:
+        """Make what a pool's thread tells about progress."""
+        loop = asyncio.get_running_loop()
+
+        def note(done_ns: int, total_ns: int | None) -> None:
+            if run := self._runs.get(job_id):
+                run.done_ns, run.total_ns = done_ns, total_ns
+                self._tell(job_id)
+
+        def told(done_ns: int, total_ns: int | None) -> None:
+            loop.call_soon_threadsafe(note, done_ns, total_ns)
+
+        return told
+
+    def _tell(self, job_id: str) -> None:
+        for event in self._watchers.get(job_id, ()):
+            event.set()
+
+    async def _clean(self) -> None:
+        """Remove what has expired, now and then."""
+        while True:
+            for job_id in self.store.ended_before(time.time() - self.settings.keep_hours * 3600):
+                with contextlib.suppress(ApiError):  # deleted this very moment
+                    await self.delete(job_id)
+            await asyncio.sleep(_CLEANING)
+
+    def _sweep(self) -> None:
+        """Remove what a killed server left: files of no job, and half-done attempts."""
+        known, jobs = self.store.ids(), self.store.folder / "jobs"
+        for home in jobs.iterdir() if jobs.is_dir() else ():
+            if home.name not in known:
+                shutil.rmtree(home, ignore_errors=True)
+        for draft in jobs.glob("*/attempt-*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def pack(folder: Path, path: Path) -> None:
+    """Pack the results in a folder into a zip; complete or not there at all."""
+    part = path.with_name(f".{secrets.token_hex(6)}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for result in sorted(folder.glob("timeline.*")):
+                if result.suffix != f".{ZIP}":
+                    archive.write(result, result.name)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _progress(job: Job, run: _Run | None) -> float | None:
+    """How much of a job is done, 0 … 1; None if that cannot be known."""
+    if job.state is JobState.COMPLETED:
+        return 1.0
+    if run is None:
+        return 0.0
+    total_ns = run.total_ns or round((job.facts.duration or 0) * NS)
+    if not total_ns:
+        return None if run.done_ns else 0.0
+    return round(min(1.0, run.done_ns / total_ns), 4)
+
+
+def _seconds_done(job: Job, run: _Run | None) -> float:
+    if job.state is JobState.COMPLETED:
+        return round(job.facts.duration or 0.0, 3)
+    return 0.0 if run is None else round(run.done_ns / NS, 3)
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _input(upload: Upload) -> dict[str, Any]:
+    return {
+        "name": upload.name,
+        "kind": upload.type.kind.value,
+        "type": upload.type.mime,
+        "bytes": upload.bytes,
+    }

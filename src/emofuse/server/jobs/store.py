@@ -1,0 +1,340 @@
+"""Jobs in an SQLite file: what is in it survives whatever happens to the server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...core.estimates import Modality
+from ...core.media import MediaKind
+from ...errors import InputError
+from ..http.errors import ApiError
+from ..http.media_types import ContentType
+from .tasks import Facts, Upload
+
+SCHEMA = 1
+"""Version of the tables; a file of another version is refused."""
+
+MOST_ATTEMPTS = 2
+"""How often a job is begun before a crash of the whole server is blamed on it."""
+
+
+class JobState(str, Enum):
+    """What has become of a job."""
+
+    QUEUED = "QUEUED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self not in (JobState.QUEUED, JobState.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request to analyze something, and what has become of it.
+
+    Args:
+        id: its name; also of its folder.
+        client: who asked.
+        uploads: what is to be analyzed.
+        transcript: a transcript.
+        modalities: which are analyzed.
+        transcribe: whether speech is recognised.
+        facts: what the medium is.
+        state: what has become of it.
+        created: when it was asked for; seconds since 1970, as all times here.
+        started: when it was last begun.
+        finished: when it ended.
+        attempts: how often it was begun.
+        error: code and message if it failed.
+    """
+
+    id: str
+    client: str
+    uploads: tuple[Upload, ...]
+    transcript: Upload | None
+    modalities: tuple[Modality, ...]
+    transcribe: bool
+    facts: Facts
+    state: JobState = JobState.QUEUED
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    attempts: int = 0
+    error: tuple[str, str] | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Size of its uploads."""
+        return sum(
+            u.bytes for u in (*self.uploads, *([self.transcript] if self.transcript else ()))
+        )
+
+
+_TABLE = """
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, client TEXT NOT NULL, state TEXT NOT NULL,
+    created REAL NOT NULL, started REAL, finished REAL, attempts INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, request TEXT NOT NULL, error TEXT
+);
+CREATE INDEX jobs_by_state ON jobs (state, created);
+"""
+
+
+class JobStore:
+    """The jobs of one server; a context manager.
+
+    Args:
+        folder: where the SQLite file is, and everything else of the jobs.
+
+    Raises:
+        InputError: if another server uses the folder, or it cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mutex = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (folder / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another server uses {folder}: one server process has one folder of jobs; give "
+                "this one another (EMOFUSE_STATE), or let one server have more workers"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot use {folder} for jobs: {error.strerror}; name another (EMOFUSE_STATE)"
+            ) from error
+        try:
+            self._db = self._connect(folder / "jobs.sqlite")
+        except (sqlite3.Error, InputError) as error:
+            self._lock.close()
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{folder}/jobs.sqlite cannot be used: {error}") from error
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            db.executescript(f"BEGIN; {_TABLE} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        elif version != SCHEMA:
+            db.close()
+            raise InputError(
+                f"{path} has version {version}, this emofuse knows {SCHEMA}; use the emofuse "
+                "that wrote it, or name another folder (EMOFUSE_STATE)"
+            )
+        return db
+
+    def home(self, job_id: str) -> Path:
+        """The folder of a job's files."""
+        return self.folder / "jobs" / job_id
+
+    def add(self, job: Job) -> None:
+        """Add a job."""
+        self._do(
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(job.id, job.client, job.state.value, job.created, job.started, job.finished),
+                *(job.attempts, job.bytes, _request(job), None),
+            ),
+        )
+
+    def get(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            ApiError: ``no-such-job``.
+        """
+        rows = self._do("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        if not rows:
+            raise ApiError("no-such-job", f"there is no job {job_id[:40]!r}; it may have expired")
+        return self._job(rows[0])
+
+    def latest(self, state: JobState | None, limit: int) -> list[Job]:
+        """Return jobs, newest first."""
+        where, values = ("WHERE state = ?", (state.value,)) if state else ("", ())
+        rows = self._do(
+            f"SELECT * FROM jobs {where} ORDER BY created DESC LIMIT ?", (*values, limit)
+        )
+        return [self._job(row) for row in rows]
+
+    def queue(self) -> list[tuple[str, str]]:
+        """Return (id, client) of the jobs that wait, oldest first."""
+        rows = self._do("SELECT id, client FROM jobs WHERE state = 'QUEUED' ORDER BY created")
+        return [(row["id"], row["client"]) for row in rows]
+
+    def move(
+        self,
+        job_id: str,
+        before: JobState,
+        after: JobState,
+        error: ApiError | None = None,
+        facts: Facts | None = None,
+        *,
+        attempts: int = 0,
+    ) -> bool:
+        """Move a job from one state to another, unless it has been moved meanwhile.
+
+        Args:
+            job_id: which.
+            before: the state that it must have.
+            after: the state that it gets.
+            error: why it failed.
+            facts: what the medium turned out to be.
+            attempts: is added to the job's.
+
+        Returns:
+            Whether it was moved.
+        """
+        now = time.time()
+        cause = json.dumps([error.code, error.message]) if error else None
+        values: dict[str, Any] = {"state": after.value, "error": cause}
+        if after is JobState.IN_PROGRESS:
+            values["started"] = now
+        values["finished"] = now if after.ended else None
+        sets = ", ".join(f"{name} = :{name}" for name in values)
+        with self._mutex:
+            cursor = self._db.execute(
+                f"UPDATE jobs SET {sets}, attempts = attempts + :more "
+                "WHERE id = :id AND state = :before",
+                {**values, "more": attempts, "id": job_id, "before": before.value},
+            )
+        moved = cursor.rowcount == 1
+        if moved and facts is not None:
+            request = _request(replace(self.get(job_id), facts=facts))
+            self._do("UPDATE jobs SET request = ? WHERE id = ?", (request, job_id))
+        return moved
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job; its files are somebody else's matter."""
+        self._do("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs there are in each state."""
+        rows = self._do("SELECT state, count(*) AS n FROM jobs GROUP BY state")
+        return dict.fromkeys(JobState, 0) | {JobState(r["state"]): r["n"] for r in rows}
+
+    def unfinished(self, client: str | None = None) -> int:
+        """Return how many jobs have not ended: of one client, or of all."""
+        where, values = ("AND client = ?", (client,)) if client is not None else ("", ())
+        sql = f"SELECT count(*) AS n FROM jobs WHERE state IN ('QUEUED', 'IN_PROGRESS') {where}"
+        return int(self._do(sql, values)[0]["n"])
+
+    def stored_bytes(self) -> int:
+        """Return how much the uploads of all jobs take."""
+        return int(self._do("SELECT coalesce(sum(bytes), 0) AS n FROM jobs")[0]["n"])
+
+    def ended_before(self, when: float) -> list[str]:
+        """Return the ids of jobs that ended before a time."""
+        rows = self._do("SELECT id FROM jobs WHERE finished < ?", (when,))
+        return [row["id"] for row in rows]
+
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all jobs."""
+        return frozenset(row["id"] for row in self._do("SELECT id FROM jobs"))
+
+    def recover(self) -> None:
+        """Put jobs that a killed server left in progress back into the queue, or fail them."""
+        for row in self._do("SELECT id, attempts FROM jobs WHERE state = 'IN_PROGRESS'"):
+            if row["attempts"] < MOST_ATTEMPTS:
+                self.move(row["id"], JobState.IN_PROGRESS, JobState.QUEUED)
+                continue
+            error = ApiError(
+                "interrupted",
+                f"the server was killed {row['attempts']} times while this was analyzed; it is "
+                "not tried again, because it may be the cause",
+            )
+            self.move(row["id"], JobState.IN_PROGRESS, JobState.FAILED, error)
+        for job_id, _ in self.queue():
+            job = self.get(job_id)
+            files = (*job.uploads, *([job.transcript] if job.transcript else ()))
+            if not all(upload.path.is_file() for upload in files):
+                error = ApiError("media-lost", "the upload is not in the state folder any more")
+                self.move(job_id, JobState.QUEUED, JobState.FAILED, error)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._db.close()
+        self._lock.close()
+
+    def __enter__(self) -> JobStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _do(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._mutex:
+            return self._db.execute(sql, values).fetchall()
+
+    def _job(self, row: sqlite3.Row) -> Job:
+        request = json.loads(row["request"])
+        home = self.home(row["id"])
+        uploads = tuple(_upload(home, u) for u in request["uploads"])
+        return Job(
+            id=row["id"],
+            client=row["client"],
+            uploads=uploads,
+            transcript=_upload(home, request["transcript"]) if request["transcript"] else None,
+            modalities=tuple(Modality(m) for m in request["modalities"]),
+            transcribe=request["transcribe"],
+            facts=Facts(**request["facts"]),
+            state=JobState(row["state"]),
+            created=row["created"],
+            started=row["started"],
+            finished=row["finished"],
+            attempts=row["attempts"],
+            error=tuple(json.loads(row["error"])) if row["error"] else None,
+        )
+
+
+def _request(job: Job) -> str:
+    files: Iterable[Upload] = job.uploads
+    return json.dumps(
+        {
+            "uploads": [_stored(u) for u in files],
+            "transcript": _stored(job.transcript) if job.transcript else None,
+            "modalities": [m.value for m in job.modalities],
+            "transcribe": job.transcribe,
+            "facts": asdict(job.facts),
+        }
+    )
+
+
+def _stored(upload: Upload) -> dict[str, Any]:
+    """Paths are kept relative: the state folder may be moved."""
+    kind = upload.type
+    return {
+        "file": upload.path.name,
+        "name": upload.name,
+        "bytes": upload.bytes,
+        "type": [kind.kind.value, kind.suffix, kind.mime],
+    }
+
+
+def _upload(home: Path, stored: dict[str, Any]) -> Upload:
+    kind, suffix, mime = stored["type"]
+    found = ContentType(MediaKind(kind), suffix, mime)
+    return Upload(home / "input" / stored["file"], stored["name"], found, stored["bytes"])

@@ -1,0 +1,410 @@
+"""What worker processes do: open what was uploaded, check it against the limits, analyze it.
+
+Nothing here runs in the server's own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...batch.run import Format, write_formats
+from ...core.estimates import Modality
+from ...core.media import Frame, MediaInfo, MediaKind, Packet, Track, Watermark
+from ...core.protocols import Source
+from ...core.time import NS, Span, clock
+from ...errors import InputError
+from ..http.errors import ApiError
+from ..http.media_types import ContentType
+from ..settings import Limits
+
+if TYPE_CHECKING:
+    from ...analyzer import Analyzer, AnalyzerConfig
+
+ProgressCallback = Callable[[int, "int | None"], None]
+"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
+
+_SLACK_NS = NS
+"""A medium may be this much longer than allowed: durations are declared roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that somebody sent, in a folder of ours under a name of ours.
+
+    Args:
+        path: where it is; its ending is its content's.
+        name: what the sender calls it.
+        type: what its content is.
+        bytes: its size.
+    """
+
+    path: Path
+    name: str
+    type: ContentType
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a medium turned out to be when it was opened. Seconds and pixels."""
+
+    kind: str
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Open uploads and check that they may be analyzed, together and within the limits.
+
+    Args:
+        uploads: media and texts to be analyzed together.
+        transcript: their transcript.
+        seconds: longest medium that is allowed.
+    """
+
+    uploads: tuple[Upload, ...]
+    transcript: Upload | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Analyze uploads and write the results as ``timeline.*`` into a folder.
+
+    Args:
+        probe: the uploads; checked again, because files may have changed since.
+        modalities: which are analyzed.
+        transcribe: whether speech is recognised where no transcript is given.
+        out: the folder; made if need be.
+        formats: which files are written.
+    """
+
+    probe: Probe
+    modalities: tuple[Modality, ...]
+    transcribe: bool
+    out: Path
+    formats: tuple[Format, ...]
+
+
+Task = Probe | Analysis
+
+
+class AnalyzerWorker:
+    """Does tasks with models that stay loaded.
+
+    Args:
+        config: how media are analyzed.
+        limits: how much is taken in.
+    """
+
+    def __init__(self, config: AnalyzerConfig, limits: Limits) -> None:
+        from ...analyzer import Analyzer
+
+        self._limits = limits
+        self._main = Analyzer(config)
+        self._analyzers = {(config.modalities, True): self._main}
+
+    def warm_up(self) -> None:
+        """Load the models before somebody waits for them."""
+        from ...core.media import AudioInfo, VideoInfo
+
+        everything = MediaInfo(
+            "warm-up",
+            MediaKind.VIDEO,
+            video=VideoInfo(64, 64, 25.0, "none"),
+            audio=AudioInfo(16000, 1, "none"),
+        )
+        self._main.pipeline(everything)
+
+    def do(self, task: Task, told: ProgressCallback) -> Facts:
+        """Do a task.
+
+        Raises:
+            ApiError: if the uploads are refused.
+            EmofuseError: if they cannot be analyzed.
+        """
+        if isinstance(task, Probe):
+            return _sort(task, self._limits).facts
+        return self._analyze(task, told)
+
+    def _analyze(self, task: Analysis, told: ProgressCallback) -> Facts:
+        from ...export.thumbnails import ThumbnailSink
+
+        chosen = _sort(task.probe, self._limits)
+        analyzer = self._analyzer(task.modalities, task.transcribe)
+        longest_ns = round(task.probe.seconds * NS) + _SLACK_NS
+
+        def watch(done_ns: int, total_ns: int | None) -> None:
+            if done_ns > longest_ns:  # the medium is longer than it said
+                raise _too_long(chosen.main.name, done_ns, task.probe.seconds)
+            told(done_ns, total_ns)
+
+        with _as(chosen.main), ThumbnailSink() as pictures:
+            sinks = [pictures] if Format.HTML in task.formats else []
+            with closing(_open(chosen, analyzer)) as source:
+                timeline = analyzer.collect(source, sinks=sinks, progress=watch)
+        media = replace(timeline.media, name=chosen.main.name, path=None)
+        timeline = replace(timeline, media=media)
+        paths = {f: task.out / f"timeline.{f.value}" for f in task.formats}
+        write_formats(timeline, paths, pictures.thumbnails, overwrite=True)
+        return replace(chosen.facts, duration=timeline.duration_ns / NS)
+
+    def _analyzer(self, modalities: tuple[Modality, ...], transcribe: bool) -> Analyzer:
+        from ...text.transcribe import TranscriberName
+
+        key = (modalities, transcribe)
+        if key not in self._analyzers:
+            config = replace(self._main.config, modalities=modalities)
+            if not transcribe:
+                silent = replace(config.transcribe, engine=TranscriberName.NONE)
+                config = replace(config, transcribe=silent)
+            self._analyzers[key] = self._main.sharing(config)
+        return self._analyzers[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Uploads by the part that they play."""
+
+    main: Upload
+    sound: Upload | None  # beside a picture
+    transcript: Upload | None
+    facts: Facts
+
+
+def _sort(probe: Probe, limits: Limits) -> _Chosen:
+    """Open every upload and say which part it plays.
+
+    Raises:
+        ApiError: if one is beyond a limit, or they do not go together.
+        InputError: if one cannot be opened.
+    """
+    opened = [(upload, _look(upload, probe.seconds, limits)) for upload in probe.uploads]
+    by_kind: dict[MediaKind, list[tuple[Upload, Facts]]] = {}
+    for upload, facts in opened:
+        by_kind.setdefault(MediaKind(facts.kind), []).append((upload, facts))
+    transcript = [upload for upload, _ in by_kind.pop(MediaKind.TEXT, [])]
+    transcript += [probe.transcript] if probe.transcript is not None else []
+    together = sorted(kind.value for kind, found in by_kind.items() for _ in found)
+    allowed: tuple[list[str], ...] = ([], ["video"], ["audio"], ["image"], ["audio", "image"])
+    if together not in allowed or len(transcript) > 1 or not (together or transcript):
+        parts = [*together, *("text" for _ in transcript)]
+        raise ApiError(
+            "bad-combination",
+            f"got {' + '.join(parts) or 'nothing'} in one request; analyzed together are a video "
+            "or a sound or a picture, each with or without a transcript, or a picture with a sound: "
+            "send independent media as requests of their own",
+        )
+    said = transcript[0] if transcript else None
+    if not together:
+        assert said is not None
+        return _Chosen(said, None, None, _look(said, probe.seconds, limits))
+    sound = by_kind.get(MediaKind.AUDIO, [(None, None)])[0]
+    if MediaKind.IMAGE in by_kind:
+        main, facts = by_kind[MediaKind.IMAGE][0]
+        if sound[1] is not None:
+            facts = replace(facts, duration=sound[1].duration)
+        return _Chosen(main, sound[0], said, facts)
+    main, facts = opened[0] if opened[0][0].type.kind is not MediaKind.TEXT else opened[1]
+    return _Chosen(main, None, said, facts)
+
+
+def _look(upload: Upload, seconds: float, limits: Limits) -> Facts:
+    """Open one upload, and close it again."""
+    if upload.type.kind is MediaKind.TEXT:
+        return _look_at_text(upload, seconds, limits)
+    if upload.type.kind is MediaKind.IMAGE:
+        return _look_at_picture(upload, limits)
+    return _look_at_container(upload, seconds, limits)
+
+
+def _look_at_text(upload: Upload, seconds: float, limits: Limits) -> Facts:
+    from ...text.transcripts import read_transcript
+
+    if upload.bytes > limits.text_bytes:
+        raise ApiError(
+            "too-large",
+            f"{upload.name} has {upload.bytes} bytes, more than the {limits.text_bytes} that a "
+            "text may have; cut it",
+        )
+    with _as(upload):
+        utterances = read_transcript(upload.path)
+    end_ns = max((u.span.end_ns for u in utterances), default=0)
+    # Plain text has no time of its own; a subtitle's last line may be anywhere.
+    if upload.type.suffix != ".txt" and end_ns > seconds * NS + _SLACK_NS:
+        raise _too_long(upload.name, end_ns, seconds)
+    if not utterances:
+        raise ApiError("unusable", f"{upload.name} holds no transcript")
+    return Facts(MediaKind.TEXT.value, end_ns / NS)
+
+
+def _look_at_picture(upload: Upload, limits: Limits) -> Facts:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(upload.path) as picture:  # reads the header, decodes nothing
+            width, height = picture.size
+    except PIL.Image.DecompressionBombError:
+        raise ApiError(
+            "too-many-pixels",
+            f"{upload.name} has far more than {limits.megapixels:g} million pixels; shrink it",
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        reason = str(error).replace(repr(str(upload.path)), upload.name)
+        raise ApiError("unusable", f"cannot read the picture {upload.name}: {reason}") from None
+    _check_pixels(upload.name, width, height, limits.megapixels)
+    return Facts(MediaKind.IMAGE.value, None, width, height)
+
+
+def _look_at_container(upload: Upload, seconds: float, limits: Limits) -> Facts:
+    from ...sources.file import FileSource, open_container
+
+    with _as(upload):
+        with closing(open_container(upload.path)) as container:  # what is declared, undecoded
+            for stream in container.streams.video:
+                context = stream.codec_context
+                _check_pixels(upload.name, context.width, context.height, limits.video_megapixels)
+                rate = float(stream.average_rate or 0)
+                declared = (container.duration or 0) / 1e6 * rate
+                if max(stream.frames or 0, declared) > limits.frames:
+                    raise ApiError(
+                        "too-many-frames",
+                        f"{upload.name} has {max(stream.frames or 0, round(declared))} pictures, "
+                        f"more than the {limits.frames} that are taken; cut it",
+                    )
+            duration_ns = None if container.duration is None else container.duration * 1000
+        if duration_ns is not None and duration_ns > seconds * NS + _SLACK_NS:
+            raise _too_long(upload.name, duration_ns, seconds)
+        with closing(FileSource(upload.path)) as source:
+            info = source.info
+    video = info.video
+    size = (None, None) if video is None else (video.width, video.height)
+    return Facts(info.kind.value, info.duration, *size)
+
+
+def _check_pixels(name: str, width: int, height: int, megapixels: float) -> None:
+    if width * height > megapixels * 1e6:
+        raise ApiError(
+            "too-many-pixels",
+            f"{name} is {width} × {height}, more than {megapixels:g} million pixels; shrink it",
+        )
+
+
+def _too_long(name: str, duration_ns: int, seconds: float) -> ApiError:
+    return ApiError(
+        "too-long",
+        f"{name} lasts {clock(duration_ns)} or longer, more than the {seconds:g} s that are taken "
+        "here; cut it, or send it as a job if it is not one",
+    )
+
+
+class _as:  # noqa: N801
+    """Says errors of an upload with the sender's name of it instead of our path."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, InputError):
+            upload = self._upload
+            message = str(error).replace(str(upload.path), upload.name)
+            raise InputError(message.replace(upload.path.name, upload.name)) from error
+
+
+def _open(chosen: _Chosen, analyzer: Analyzer) -> Source:
+    transcript = chosen.transcript
+    if chosen.sound is not None:
+        return _open_still(chosen, chosen.sound, analyzer)
+    if transcript is None:
+        return analyzer.open(chosen.main.path)
+    return _Renamed(analyzer.open(chosen.main.path, transcript=transcript.path), transcript.name)
+
+
+def _open_still(chosen: _Chosen, sound: Upload, analyzer: Analyzer) -> Source:
+    """Open a picture that is shown while a sound lasts."""
+    from ...sources.file import FileSource
+    from ...text.transcripts import read_transcript
+
+    duration = chosen.facts.duration
+    span = Span(0, round(duration * NS)) if duration else Span(0, NS)
+    transcript, said = chosen.transcript, None
+    if transcript is not None:
+        said = read_transcript(transcript.path, span)
+    voice = FileSource(
+        sound.path,
+        tracks={Track.AUDIO, Track.TEXT},
+        utterances=said,
+        transcript=transcript.name if transcript else None,
+    )
+    return StillWithSound(analyzer.open(chosen.main.path), voice, span)
+
+
+class StillWithSound:
+    """A picture that is shown for as long as a sound lasts.
+
+    Args:
+        picture: delivers the picture.
+        sound: delivers sound, and a transcript if there is one.
+        span: how long that is.
+    """
+
+    def __init__(self, picture: Source, sound: Source, span: Span) -> None:
+        self._picture, self._sound, self._span = picture, sound, span
+        self.info = replace(
+            picture.info,
+            duration_ns=span.end_ns,
+            audio=sound.info.audio,
+            text=sound.info.text,
+        )
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield the picture, and then the sound."""
+        for packet in self._picture.packets():
+            if isinstance(packet, Frame):
+                yield Frame(packet.image, self._span)
+        end_ns = self._span.end_ns
+        yield Watermark(Track.VIDEO, end_ns)
+        for packet in self._sound.packets():
+            if isinstance(packet, Watermark):
+                end_ns = max(end_ns, packet.upto_ns)
+            yield packet
+        for track in sorted(self.info.tracks, key=lambda t: t.value):  # they end together
+            yield Watermark(track, end_ns)
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._picture.close()
+        self._sound.close()
+
+
+class _Renamed:
+    """A source whose transcript comes from a file that its sender calls otherwise."""
+
+    def __init__(self, source: Source, text: str) -> None:
+        self._source = source
+        self.info = replace(source.info, text=text)
+
+    def packets(self) -> Iterator[Packet]:
+        return self._source.packets()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def facts_mapping(facts: Facts) -> Mapping[str, Any]:
+    """Return facts as plain types."""
+    return {
+        "kind": facts.kind,
+        "duration": facts.duration,
+        "width": facts.width,
+        "height": facts.height,
+    }

@@ -1,0 +1,217 @@
+"""What can be set about the server: from the environment and the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..config.loader import Flag, read
+from ..errors import InputError
+
+MB = 1 << 20
+
+TOKEN_LENGTH = 16
+"""The shortest token that is accepted."""
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+"""Names by which a browser on this machine knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken in. Sizes in bytes, times in seconds.
+
+    Args:
+        analyze_bytes: most bytes of a request that is answered at once.
+        analyze_seconds: longest medium of such a request.
+        analyze_timeout: longest that its analysis may take.
+        job_bytes: most bytes of a job's request.
+        job_seconds: longest medium of a job.
+        job_timeout: longest that its analysis may take.
+        text_bytes: most bytes of a text or transcript.
+        megapixels: largest picture.
+        video_megapixels: largest picture of a video.
+        frames: most pictures that a video may declare.
+        upload_patience: longest that an upload may stand still.
+        waiting: requests that may wait for their turn, all clients together.
+        waiting_per_client: requests in progress of one client.
+        jobs: unfinished jobs, all clients together.
+        jobs_per_client: unfinished jobs of one client.
+        sessions: live sessions, all clients together.
+        sessions_per_client: live sessions of one client.
+        picture_bytes: largest picture of a live session.
+        picture_megapixels: most pixels of a picture of a live session.
+        session_idle: longest that a live session may be silent.
+
+    Raises:
+        InputError: if a number is not positive.
+    """
+
+    analyze_bytes: int = 32 * MB
+    analyze_seconds: float = 60.0
+    analyze_timeout: float = 120.0
+    job_bytes: int = 2048 * MB
+    job_seconds: float = 7200.0
+    job_timeout: float = 14400.0
+    text_bytes: int = MB
+    megapixels: float = 40.0
+    video_megapixels: float = 9.0
+    frames: int = 500_000
+    upload_patience: float = 30.0
+    waiting: int = 64
+    waiting_per_client: int = 8
+    jobs: int = 100
+    jobs_per_client: int = 8
+    sessions: int = 8
+    sessions_per_client: int = 4
+    picture_bytes: int = MB
+    picture_megapixels: float = 2.1
+    session_idle: float = 60.0
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            if not getattr(self, limit.name) > 0:
+                raise InputError(f"{limit.name} must be > 0, got {getattr(self, limit.name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the server runs.
+
+    Args:
+        host: address to listen on; other than the loopback interface it needs a token.
+        port: port to listen on; 0 picks a free one.
+        token: what clients must show as a bearer token; none: nobody needs one.
+        hosts: further names that the server goes by (in the `Host` header); without any,
+            a server that is not bound to the loopback interface takes every name.
+        origins: origins of other web pages that may use the API; none by default.
+        proxies: addresses of proxies whose word on the client's address is taken;
+            ``*``: anybody's.
+        state: folder of jobs and uploads; default: the platform's data folder.
+        store_mb: room for all jobs together, in MB.
+        keep_hours: how long a finished job is kept.
+        workers: processes that analyze small requests at once.
+        job_workers: processes that analyze jobs.
+        worker_mb: most memory that one of these processes may take, in MB.
+        grace: seconds that running analyses get to finish when the server ends.
+        config: analysis settings as `emofuse config` prints them; a YAML or TOML file.
+        limits: how much is taken in.
+
+    Raises:
+        InputError: if a value is out of range, or a token is needed and missing or short.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str = field(default="", repr=False)
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    state: Path | None = None
+    store_mb: int = 10240
+    keep_hours: float = 24.0
+    workers: int = 1
+    job_workers: int = 1
+    worker_mb: int = 4096
+    grace: float = 10.0
+    config: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"port must lie in 0 … 65535, got {self.port}")
+        for name in ("store_mb", "keep_hours", "workers", "job_workers", "worker_mb", "grace"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.token and (len(self.token) < TOKEN_LENGTH or not self.token.isascii()):
+            raise InputError(
+                f"the token has {len(self.token)} characters, expected at least {TOKEN_LENGTH} of "
+                "ASCII; make one with  python -c 'import secrets; print(secrets.token_urlsafe())'"
+            )
+        if not (self.token or self.is_local):
+            raise InputError(
+                f"listening on {self.host} would let everybody in who can reach it: set a token "
+                "in EMOFUSE_TOKEN, or stay on 127.0.0.1"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def known_hosts(self) -> frozenset[str] | None:
+        """Names that a `Host` header may have; None: any."""
+        named = frozenset(name.lower() for name in self.hosts)
+        if not self.is_local:
+            return named | frozenset(LOOPBACK_NAMES) if named else None
+        return named | {self.host.lower().strip("[]"), *LOOPBACK_NAMES}
+
+    @property
+    def folder(self) -> Path:
+        """Where jobs and uploads are."""
+        if self.state is not None:
+            return self.state
+        import platformdirs
+
+        return Path(platformdirs.user_data_dir("emofuse")) / "server"
+
+
+def read_settings(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings: ``EMOFUSE_PORT=8080`` sets `port`, ``EMOFUSE_JOB_BYTES`` that limit.
+
+    Tuples are written with commas between their parts. ``PORT`` is understood too,
+    because platforms that start a `Procfile` say it there.
+
+    Args:
+        flags: field → value from the command line, which overrides; None values are left out.
+        environment: default: this process's.
+
+    Raises:
+        InputError: if a value is of the wrong type or out of range; it names the variable.
+    """
+    environment = os.environ if environment is None else environment
+    given: dict[str, Flag] = {}
+    for key, example in _keys().items():
+        name = f"EMOFUSE_{key.rpartition('.')[2].upper()}"
+        text = environment.get(name, "").strip()
+        if key == "port" and not text:
+            name, text = "PORT", environment.get("PORT", "").strip()
+        if text:
+            given[key] = Flag(name, _value(text, example))
+    for key, value in (flags or {}).items():
+        if value is not None:
+            given[key] = Flag("--" + key.replace("_", "-"), value)
+    return read(Settings, None, given)
+
+
+def _keys() -> dict[str, Any]:
+    """Every setting's dotted key, with its default."""
+    plain = Settings()
+    own = {f.name: getattr(plain, f.name) for f in fields(Settings) if f.name != "limits"}
+    limits = {f"limits.{f.name}": getattr(plain.limits, f.name) for f in fields(Limits)}
+    return own | limits
+
+
+def _value(text: str, example: Any) -> Any:
+    """Read a variable's text as what the default's type suggests; wrong ones are told later."""
+    if isinstance(example, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if not isinstance(example, (int, float)):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

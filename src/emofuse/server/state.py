@@ -1,0 +1,165 @@
+"""What lives as long as the server does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from ..models.store import Store
+from .auth.auth import Authenticator, client_of
+from .auth.limits import LoginThrottle, Slots
+from .http.errors import ApiError
+from .http.uploads import Arrival, Order, read_order
+from .jobs.manager import JobManager
+from .jobs.pool import Pool, WorkItem
+from .jobs.store import JobStore
+from .jobs.tasks import Facts
+from .jobs.worker import Cancelled, WorkerConfig
+from .metrics import Metrics
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..analyzer import AnalyzerConfig
+
+_SMALL = 64 * 1024  # bytes that a request without files may have
+_LISTENERS = 32  # event streams of one client
+_LOOK = 0.5  # seconds between looks at whether a client is still there
+
+
+@dataclass(slots=True)
+class ServerState:
+    """What lives as long as the server does.
+
+    Args:
+        settings: how it runs.
+        config: how media are analyzed.
+    """
+
+    settings: Settings
+    config: AnalyzerConfig
+    models: Store = field(default_factory=Store)
+    metrics: Metrics = field(default_factory=Metrics)
+    started: float = field(default_factory=time.monotonic)
+    ready: bool = False
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    desk: JobManager | None = None
+    pool: Pool | None = None
+    requests: Slots = field(init=False)
+    listeners: Slots = field(init=False)
+    sessions: Slots = field(init=False)
+    authenticator: Authenticator = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = self.settings.limits
+        self.requests = Slots(limits.waiting_per_client, limits.waiting, "busy", "requests")
+        self.listeners = Slots(_LISTENERS, 16 * _LISTENERS, "busy", "event streams")
+        self.sessions = Slots(
+            limits.sessions_per_client, limits.sessions, "too-many-sessions", "live sessions"
+        )
+        self.authenticator = Authenticator(self.settings, LoginThrottle())
+
+    @property
+    def transcriber(self) -> str:
+        """What recognises speech, or ``none``."""
+        from ..text.transcribe import transcriber_name
+
+        return transcriber_name(self.config.transcribe)
+
+    @property
+    def incoming(self) -> Path:
+        """Where uploads arrive."""
+        return self.settings.folder / "incoming"
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Start workers and take up unfinished jobs; at the end finish or park them."""
+        loop = asyncio.get_running_loop()
+        with JobStore(self.settings.folder) as store:
+            await asyncio.to_thread(shutil.rmtree, self.incoming, True)
+            self.pool = self._make_pool("analyze", self.settings.workers, loop)
+            self.pool.start()
+            jobs = self._make_pool("jobs", self.settings.job_workers, loop)
+            self.desk = JobManager(store, jobs, self.settings, self.metrics)
+            self.desk.open()
+            self.ready = True
+            try:
+                yield
+            finally:
+                self.end()
+                await asyncio.gather(
+                    self.desk.close(), asyncio.to_thread(self.pool.close, self.settings.grace)
+                )
+
+    def end(self) -> None:
+        """Begin to stop: streams and sessions end, nothing new is begun."""
+        self.stopping.set()
+        if self.desk is not None:
+            self.desk.announce_end()
+
+    def _make_pool(self, name: str, size: int, loop: asyncio.AbstractEventLoop) -> Pool:
+        counter = self.metrics.restarts.labels(name)
+
+        def restarted() -> None:
+            loop.call_soon_threadsafe(counter.inc)
+
+        return Pool(
+            size,
+            self.settings.limits.waiting + size,
+            WorkerConfig(self.config, self.settings.limits, self.settings.worker_mb),
+            restarted,
+        )
+
+    def check_open(self) -> None:
+        """Check that new work is taken.
+
+        Raises:
+            ApiError: ``stopping``.
+        """
+        if self.stopping.is_set():
+            raise ApiError("stopping", "the server is shutting down", retry_after=5)
+
+    async def order(self, request: Request, arrival: Arrival) -> Order:
+        """Take in what a request wants analyzed.
+
+        Raises:
+            ApiError: what is wrong.
+        """
+        most = self.settings.limits.text_bytes
+        return await read_order(request, arrival, self.config.modalities, most)
+
+    async def do(self, request: Request, ticket: WorkItem) -> Facts:
+        """Have a task done; stop it if the client goes away meanwhile.
+
+        Raises:
+            ApiError: what is wrong.
+        """
+        assert self.pool is not None
+        result = asyncio.wrap_future(self.pool.submit(client_of(request.scope), ticket))
+        try:
+            while not result.done():
+                await asyncio.wait([result], timeout=_LOOK)
+                if not result.done() and await request.is_disconnected():
+                    ticket.stop.set()
+                    raise ApiError("bad-request", "the client went away")
+            return await result
+        except Cancelled:
+            raise ApiError("stopping", "the server is shutting down", retry_after=5) from None
+        finally:
+            ticket.stop.set()  # also where this handler is cancelled
+
+    def most_bytes(self, path: str) -> int:
+        """Return how many bytes a request to a path may have."""
+        limits = self.settings.limits
+        return {
+            "/v1/analyze": limits.analyze_bytes,
+            "/v1/jobs": limits.job_bytes,
+            "/analyze": limits.analyze_bytes * 4 // 3 + _SMALL,  # base64
+        }.get(path, _SMALL)

@@ -1,0 +1,46 @@
+// Numbers and times as people read them.
+
+export const MODALITIES = ["face", "speech", "text"];
+export const NAMES = { fused: "result", face: "face", speech: "voice", text: "words" };
+
+export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
+
+/** Seconds as 1:05 or, with digits, 1:05.3. */
+export function clock(seconds, digits = 0) {
+  const unit = 10 ** digits;
+  const all = Math.round(Math.max(0, seconds) * unit);
+  const whole = Math.floor(all / unit);
+  const parts = whole >= 3600 ? [Math.floor(whole / 3600), pad(Math.floor(whole / 60) % 60)] : [Math.floor(whole / 60)];
+  const tail = digits ? `.${String(all % unit).padStart(digits, "0")}` : "";
+  return [...parts, pad(whole % 60)].join(":") + tail;
+}
+const pad = (n) => String(n).padStart(2, "0");
+
+export function bytes(n) {
+  const units = ["B", "kB", "MB", "GB"];
+  let i = 0;
+  while (n >= 1000 && i < units.length - 1) { n /= 1024; i++; }
+  return `${i && n < 10 ? Number(n.toFixed(1)) : Math.round(n)}\u00a0${units[i]}`;
+}
+
+export function person(subject) {
+  const [kind, number] = subject.split("-");
+  if (kind === "face") return `Face ${number}`;
+  if (kind === "speaker") return number === "1" ? "Voice" : `Voice ${number}`;
+  return `Group ${number}`;
+}
+
+export const plural = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
+export function contradiction(x) {
+  return x < 0.2 ? "they agree" : x < 0.5 ? "they differ somewhat" : "they contradict each other";
+}
+
+const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+export function since(iso) {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000;
+  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(seconds) >= size) return ago.format(Math.round(seconds / size), unit);
+  }
+  return "just now";
+}

@@ -1,0 +1,71 @@
+"""Pictures: JPEGs become pixels, and each gets a stretch of time."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.time import NS, Span
+from ..http.errors import ApiError
+from .protocol import bad
+
+_USUAL_PERIOD_NS = NS // 25
+_SHORTEST_PERIOD_NS, _LONGEST_PERIOD_NS = NS // 100, NS // 5  # a picture tells about so much
+
+
+class PictureClock:
+    """Says how much time a picture tells about: about as much as lies between pictures.
+
+    Spans never overlap: where pictures come quicker than before, a picture starts where
+    the last one's span ends, and is short.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+        self._end_ns = 0
+        self._gaps: deque[int] = deque(maxlen=5)
+
+    def span(self, time_ns: int) -> Span:
+        """Return a picture's span.
+
+        Raises:
+            ApiError: ``bad-message`` if its time is not after the last one's.
+        """
+        if self._last_ns is not None:
+            if time_ns <= self._last_ns:
+                raise bad(
+                    f"a picture of {time_ns / NS:.3f} s came after that of {self._last_ns / NS:.3f}"
+                )
+            self._gaps.append(time_ns - self._last_ns)
+        self._last_ns = time_ns
+        period = min(self._gaps, default=_USUAL_PERIOD_NS)  # the least: drops leave gaps
+        start_ns = max(time_ns, self._end_ns)
+        end_ns = time_ns + min(period, _LONGEST_PERIOD_NS)
+        self._end_ns = max(end_ns, start_ns + _SHORTEST_PERIOD_NS)
+        return Span(start_ns, self._end_ns)
+
+
+def decode_jpeg(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
+    """Decode a JPEG to RGB uint8, (H, W, 3), no side longer than `side`.
+
+    Raises:
+        ApiError: if it is none, damaged, or too large.
+    """
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+            width, height = picture.size
+            if width * height > megapixels * 1e6:
+                raise ApiError(
+                    "too-many-pixels",
+                    f"a picture of {width} × {height}; at most {megapixels:g} million pixels",
+                )
+            picture.draft("RGB", (side, side))  # decodes no more detail than is needed
+            picture.thumbnail((side, side), PIL.Image.Resampling.BILINEAR)
+            return np.array(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+        raise bad("a picture is no JPEG that can be decoded") from None

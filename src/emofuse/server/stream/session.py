@@ -1,0 +1,236 @@
+"""One client's live session: what comes, what is said, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from ...core.labels import CANONICAL
+from ...core.media import MediaInfo
+from ...core.time import NS
+from ..http.errors import ApiError
+from ..metrics import Metrics
+from ..settings import Limits
+from .intake import Intake
+from .messages import Outbox
+from .protocol import CloseReason, SessionParams, read_close, read_packet
+from .publisher import EventPublisher, MetricState
+
+if TYPE_CHECKING:
+    from ...analyzer import Analyzer
+    from ...streaming import Event, LiveSession
+
+_MISTAKES = 20  # bad messages before the session is ended
+_STATS_SECONDS = 1.0
+_FLUSH_SECONDS = 30.0  # for what is still to be said after session.close
+_SEND_SECONDS = 20.0  # for one message to be taken by the client
+
+
+class Session:
+    """One client's live session.
+
+    Args:
+        socket: the open WebSocket.
+        analyzer: has the models.
+        wish: what the client said.
+        limits: how much is taken in.
+        metrics: is told what happens.
+        decoders: decode pictures.
+        stopping: set when the server ends.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        analyzer: Analyzer,
+        wish: SessionParams,
+        limits: Limits,
+        metrics: Metrics,
+        decoders: ThreadPoolExecutor,
+        stopping: asyncio.Event,
+    ) -> None:
+        from ...streaming import live_info
+
+        self._socket, self._analyzer, self._wish = socket, analyzer, wish
+        self._limits, self._metrics, self._stopping = limits, metrics, stopping
+        self._info = live_info(video=wish.video, audio=wish.audio, rate=wish.rate)
+        self._id = secrets.token_hex(8)
+        self._outbox, self._tally = Outbox(), MetricState()
+        self._teller = EventPublisher(self._outbox, metrics, self._tally)
+        side = analyzer.config.max_side
+        self._intake = Intake(wish, limits, side, decoders, metrics, self._teller, self._tally)
+        self._live: LiveSession | None = None
+
+    async def run(self) -> None:
+        """Serve the client until one of both has enough."""
+        helpers = [asyncio.create_task(self._send()), asyncio.create_task(self._tell_stats())]
+        starting = asyncio.create_task(self._start())
+        try:
+            reason = await self._receive(helpers[0], starting)
+            if reason is not CloseReason.GONE:
+                await self._say_goodbye(reason, helpers[0])
+        finally:
+            for task in (*helpers, starting):
+                task.cancel()
+            self._intake.cancel()
+            await asyncio.gather(*helpers, starting, return_exceptions=True)
+            self._metrics.frames.labels("dropped").inc(self._dropped())
+
+    async def _start(self) -> None:
+        """Load the models and start the engine. What comes meanwhile is dropped.
+
+        Raises:
+            EmofuseError: if a model is missing or damaged.
+        """
+        from ...streaming import LiveSession
+
+        loop = asyncio.get_running_loop()
+
+        def heard(event: Event) -> None:
+            loop.call_soon_threadsafe(self._teller.take, event)
+
+        def start() -> tuple[LiveSession, dict[str, Any]]:
+            created = self._created(self._info)
+            return LiveSession(self._analyzer, self._info, listener=heard), created
+
+        live, created = await asyncio.to_thread(start)
+        self._live = live
+        self._intake.open(live)
+        self._outbox.put(created)
+
+    async def close(self) -> None:
+        """Stop the engine; harmless when called twice."""
+        if self._live is not None:
+            await asyncio.shield(asyncio.to_thread(self._live.close))
+
+    async def _receive(
+        self, sender: asyncio.Task[None], starting: asyncio.Task[None]
+    ) -> CloseReason:
+        """Take messages until the end, and say why it is."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        message: asyncio.Task[Any] | None = None
+        watched: set[asyncio.Task[Any]] = {stopping, sender, starting}
+        try:
+            while True:
+                message = message or asyncio.create_task(self._socket.receive())
+                loading = starting in watched
+                done, _ = await asyncio.wait(
+                    {message, *watched},
+                    timeout=None if loading else self._limits.session_idle,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if starting in done:
+                    starting.result()  # raises what went wrong
+                    watched.discard(starting)
+                if sender in done:  # the client does not read what we send
+                    return CloseReason.GONE
+                if message in done:
+                    received, message = message.result(), None
+                    if (end := self._heed(received)) is not None:
+                        return end
+                elif starting not in done:
+                    return CloseReason.STOPPING if stopping in done else CloseReason.IDLE
+        finally:
+            stopping.cancel()
+            if message is not None:
+                message.cancel()
+
+    def _heed(self, received: Mapping[str, Any]) -> CloseReason | None:
+        """Act on a message; say why it was the last, if it was."""
+        if received["type"] == "websocket.disconnect":
+            return CloseReason.GONE
+        try:
+            data = received.get("bytes")
+            if data is not None:
+                self._intake.take(read_packet(data))
+            else:
+                read_close(received.get("text") or "")
+                return CloseReason.CLOSED
+        except ApiError as error:
+            self._teller.complain(error)
+        return CloseReason.TOO_MANY_ERRORS if self._teller.mistakes > _MISTAKES else None
+
+    def _created(self, info: MediaInfo) -> dict[str, Any]:
+        made = self._analyzer.provenance(info)
+        engine = made.components.get("asr") if self._wish.audio else None
+        return {
+            "type": "session.created",
+            "id": self._id,
+            "video": self._wish.video,
+            "audio": self._wish.audio,
+            "asr": None if engine == "none" else engine,
+            "labels": list(CANONICAL.labels),
+            "models": {m.value: model for m, model in made.models.items()},
+            "slot_seconds": self._analyzer.config.slot_seconds,
+            "idle_seconds": self._limits.session_idle,
+        }
+
+    def _stats(self) -> dict[str, Any] | None:
+        if self._live is None:
+            return None
+        counters, tally = self._live.counters(), self._tally
+        return {
+            "received": {"pictures": tally.pictures, "seconds": round(tally.sound_ns / NS, 3)},
+            "analyzed": {"pictures": tally.analyzed},
+            "dropped": {
+                "pictures": tally.skipped + counters.dropped_frames,
+                "seconds": round(counters.dropped_sound_seconds, 3),
+                "late": counters.late,
+                "messages": self._outbox.left_out,
+            },
+            "latency_ms": {
+                name: {"p50": delay.p50, "p95": delay.p95}
+                for name, delay in counters.latency.items()
+            },
+        }
+
+    def _dropped(self) -> int:
+        dropped = 0 if self._live is None else self._live.counters().dropped_frames
+        return self._tally.skipped + dropped
+
+    async def _tell_stats(self) -> None:
+        started: float | None = None
+        while True:
+            await asyncio.sleep(_STATS_SECONDS)
+            if (stats := self._stats()) is not None:
+                started = started or time.monotonic() - _STATS_SECONDS
+                elapsed = round(time.monotonic() - started, 3)
+                self._outbox.put({"type": "stats", "time": elapsed, **stats})
+
+    async def _send(self) -> None:
+        """Send what is said until it cannot be sent, or the session is closed."""
+        while True:
+            message = await self._outbox.get()
+            text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+            try:
+                await asyncio.wait_for(self._socket.send_text(text), _SEND_SECONDS)
+            except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
+                return
+            if message["type"] == "session.closed":
+                return
+
+    async def _say_goodbye(self, reason: CloseReason, sender: asyncio.Task[None]) -> None:
+        """Say what is still to be said, and that it is over."""
+        if reason is CloseReason.CLOSED and self._live is not None:
+            await self._intake.calibrate_batchnorm(_SEND_SECONDS)
+            self._live.finish()
+            await asyncio.to_thread(_wait_for_end, self._live, _FLUSH_SECONDS)
+            await asyncio.sleep(0)  # what the engine said last is on the loop now
+        self._outbox.put({"type": "session.closed", "reason": reason.value, "stats": self._stats()})
+        await asyncio.wait([sender], timeout=_SEND_SECONDS)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await self._socket.close(reason.close_code, reason.value)
+
+
+def _wait_for_end(live: LiveSession, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not live.ended and time.monotonic() < deadline:
+        time.sleep(0.02)

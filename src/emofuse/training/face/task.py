@@ -1,0 +1,200 @@
+"""Trains face models; by default on FER2013 with FER+'s votes.
+
+There each face is taught half by FER+'s votes, half by FER2013's own label; where
+FER+ has no votes, the label stands alone and contempt, which FER2013 does not know,
+is left out of that face's loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...core.estimates import Modality
+from ...core.labels import CANONICAL
+from ...corpora.manifest import Entry, Split
+from ...errors import InputError
+from ...evaluation.face import evaluate
+from ...face.recognise import FacePreparation, FaceRecogniser
+from ...models.recogniser import OnnxRecogniser
+from ..core import trainer
+from ..core.augment import FaceAugmentation, mixup
+from ..core.loop import Batch
+from ..core.samples import CorpusChoice, Samples, TargetConfig, drawn
+from ..core.trainer import Batches, Trainer, Training
+
+CROP = "fer2013"
+"""The crop geometry of the corpus, by its name in `emofuse.face.crop`."""
+
+Face = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTraining(Training):
+    """Everything a training of a face model depends on.
+
+    Args:
+        id: of the model that is made.
+        data: folder of the corpora; without `corpora`, of FER2013.
+        run: folder of the training, to go on from when it was interrupted.
+        batch: faces per step.
+        net: name of the net and its sizes.
+        preparation: how a crop becomes a row (keys of `FacePreparation`), where it is
+            not as the net wants it.
+        targets: what the net is taught; `votes` is the share of FER+'s votes.
+        augmentation: how training faces are changed before they are prepared.
+        mixup: parameter of the Beta distribution; 0 does not mix.
+        crop: geometry of the training faces, a name in `emofuse.face.crop`; faces in
+            use are cut like that.
+        loop: how it is trained.
+
+    See `Training` for the rest.
+    """
+
+    id: str = "face-compact-v1"
+    run: Path = Path("runs/face")
+    batch: int = 128
+    net: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
+    targets: TargetConfig = field(default_factory=lambda: TargetConfig(votes=0.5))
+    augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
+    mixup: float = 0.0
+    crop: str = CROP
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        if self.mixup < 0:
+            raise ValueError(f"need mixup >= 0, got {self.mixup}")
+
+
+class FaceTrainer(Trainer[Face]):
+    """Trains a face model. See `Trainer`."""
+
+    modality = Modality.FACE
+    recogniser = FaceRecogniser
+    recogniser_name = "face"
+    preparation_class = FacePreparation
+    select = "accuracy"
+    validate_bf16 = True
+
+    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+        """Return FER2013 with FER+'s votes."""
+        return (CorpusChoice("fer2013", opinion="ferplus"),)
+
+    def read(self, entry: Entry) -> Face:
+        """Read a face: (side', side') grey or (side', side', 3) RGB, not larger than needed."""
+        face = self.preparation.recolour(read_image(entry.path))
+        small = max(face.shape[:2]) <= self.preparation.side
+        return face if small and face.shape[0] == face.shape[1] else self.preparation.resize(face)
+
+    def pack(self, media: Sequence[Face]) -> Sequence[Face]:
+        """Stack the faces; if they differ in size, at the size that the net looks at."""
+        if len({face.shape for face in media}) > 1:
+            media = [self.preparation.resize(self.preparation.recolour(x)) for x in media]
+        return np.stack(media)  # type: ignore[return-value]
+
+    def facts(self) -> dict[str, Any]:
+        """Return labels, channels and side of the prepared faces."""
+        channels, side, _ = self.preparation.shape
+        return {"labels": len(self.learnt), "channels": channels, "side": side}
+
+    def batches(self, learn: Sequence[Samples[Face]]) -> Batches:
+        """Change, prepare and mix faces."""
+        config = self.config
+
+        def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
+            for places in drawn(learn, config.batch, rng):
+                rows = []
+                for k in sorted({k for k, _ in places}):
+                    index = np.array([i for c, i in places if c == k])
+                    faces = config.augmentation(np.asarray(learn[k].media)[index], rng)
+                    rows.append((self.preparation.normalise(faces), learn[k], index))
+                batch = Batch(
+                    (self.tensor(np.concatenate([row for row, _, _ in rows])),),
+                    torch.from_numpy(np.concatenate([s.target[i] for _, s, i in rows])),
+                    torch.from_numpy(np.concatenate([s.known[i] for _, s, i in rows])),
+                )
+                yield mixup(batch, config.mixup, rng)
+
+        return batches
+
+    def initialize_from_data(self, net: nn.Module) -> None:
+        """Show a fresh net some faces, if it has to see them before it can be trained."""
+        initialize_from_data = getattr(net, "initialize_from_data", None)
+        if initialize_from_data is not None:
+            initialize_from_data(self.tensor(self.preparation.normalise(self.learn[0].media[:512])))
+
+    def pieces(self, medium: Face) -> list[Any]:
+        """Return the face as a crop, RGB."""
+        return [medium if medium.ndim == 3 else np.repeat(medium[..., None], 3, axis=2)]
+
+    def examples(self) -> Sequence[Any]:
+        """Return drawn faces."""
+        return drawn_faces()
+
+    def card_preparation(self) -> dict[str, Any]:
+        """Return the keys of `FacePreparation` and the crops' geometry."""
+        return {**super().card_preparation(), "crop": self.config.crop}
+
+    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
+        """Measure on FER2013 and FER+, as `python -m emofuse.evaluation.face` does."""
+        if self.config.corpora or recogniser.taxonomy.labels != CANONICAL.labels:
+            return None
+        found = evaluate(recogniser, self.config.data, (Split.VALIDATION, Split.TEST))
+        return [asdict(m) for m in found]
+
+
+def train(config: FaceTraining) -> Path:
+    """Train a face model, or go on where an interrupted training stopped; then ship it.
+
+    Returns:
+        Path of the finished model's card.
+
+    Raises:
+        InputError: see `trainer.train`.
+    """
+    return trainer.train(FaceTrainer(config))
+
+
+def read_image(path: Path | None) -> Face:
+    """Read a picture: (H, W) if it is grey, else RGB (H, W, 3).
+
+    Raises:
+        InputError: if it is missing, damaged or no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if path is None:
+        raise InputError("it has no picture")
+    try:
+        with Image.open(path) as image:
+            grey = image.mode in ("1", "L", "I", "I;16", "F")
+            return np.asarray(image.convert("L" if grey else "RGB"))
+    except UnidentifiedImageError as e:
+        raise InputError(f"{path} is no picture that can be read") from e
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise InputError(f"cannot read the picture {path}: {e}") from e
+
+
+def drawn_faces() -> list[Face]:
+    """Draw three simple faces (smiling, flat, open mouth): RGB uint8, of several sizes.
+
+    They stand in golden pairs, where photographs of people have no place.
+    """
+    faces = []
+    for side, bend, opening in ((48, 0.25, 0.03), (96, 0.0, 0.03), (131, -0.1, 0.12)):
+        y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+        head = (x / 0.75) ** 2 + (y / 0.95) ** 2 < 1
+        eyes = (np.abs(np.abs(x) - 0.3) < 0.12) & (np.abs(y + 0.2) < 0.06 + opening / 2)
+        mouth = (np.abs(x) < 0.4) & (np.abs(y - 0.5 + bend * (x / 0.4) ** 2) < 0.02 + opening)
+        grey = np.where(head, 190 - 40 * x, 60 + 20 * y)
+        grey = np.where(eyes | mouth, 40.0, grey)
+        tint = np.array([1.0, 0.85, 0.75])
+        faces.append(np.clip(grey[..., None] * tint, 0, 255).astype(np.uint8))
+    return faces

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from emofuse.errors import InputError
+from emofuse.server.settings import Settings, read_settings
+
+TOKEN = "a-token-that-is-long-enough"
+
+
+def test_defaults_stay_on_this_machine() -> None:
+    settings = read_settings({}, {})
+    assert (settings.host, settings.port, settings.token) == ("127.0.0.1", 8000, "")
+    assert settings.is_local
+    assert settings.known_hosts == {"127.0.0.1", "localhost", "::1"}
+
+
+def test_environment_is_overridden_by_flags() -> None:
+    environment = {
+        "EMOFUSE_HOST": "localhost",
+        "EMOFUSE_PORT": "9000",
+        "EMOFUSE_TOKEN": "1234567890123456",  # stays a text
+        "EMOFUSE_HOSTS": "emo.example, other.example",
+        "EMOFUSE_STATE": "/srv/emofuse",
+        "EMOFUSE_JOB_BYTES": "1000",
+        "EMOFUSE_KEEP_HOURS": "0.5",
+        "PORT": "1",  # EMOFUSE_PORT goes before it
+    }
+    settings = read_settings({"port": 9001, "host": None}, environment)
+    assert settings.host == "localhost"
+    assert settings.port == 9001
+    assert settings.token == "1234567890123456"
+    assert settings.hosts == ("emo.example", "other.example")
+    assert settings.folder == Path("/srv/emofuse")
+    assert settings.limits.job_bytes == 1000
+    assert settings.keep_hours == 0.5
+
+
+def test_platforms_that_start_a_procfile_name_the_port() -> None:
+    assert read_settings({}, {"PORT": "5000"}).port == 5000
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
+def test_elsewhere_a_token_is_needed(host: str) -> None:
+    with pytest.raises(InputError, match="EMOFUSE_TOKEN"):
+        read_settings({"host": host}, {})
+    settings = read_settings({"host": host}, {"EMOFUSE_TOKEN": TOKEN})
+    assert not settings.is_local
+    assert settings.known_hosts is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_needs_none(host: str) -> None:
+    assert read_settings({"host": host}, {}).is_local
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EMOFUSE_PORT", "http"),
+        ("EMOFUSE_PORT", "70000"),
+        ("EMOFUSE_TOKEN", "short"),
+        ("EMOFUSE_TOKEN", "fünfzehn-und-mehr"),
+        ("EMOFUSE_WORKERS", "0"),
+        ("EMOFUSE_MEGAPIXELS", "-1"),
+        ("EMOFUSE_JOBS", "many"),
+    ],
+)
+def test_wrong_values_are_named(name: str, value: str) -> None:
+    with pytest.raises(InputError, match=rf"(?i){name}|{name.removeprefix('EMOFUSE_')}"):
+        read_settings({}, {name: value})
+
+
+def test_the_token_is_not_printed() -> None:
+    assert TOKEN not in repr(Settings(token=TOKEN))
