@@ -44,7 +44,7 @@ def test_scores_keep_a_copy_of_their_own() -> None:
     assert s.confidence == 1.0
     assert s["sad"] == 1.0
     with pytest.raises(ValueError, match="read-only"):
-        s.probabilities[0] = 1
+        s.values[0] = 1
 
 
 def timeline() -> Timeline:
