@@ -1,20 +1,24 @@
-# make demo   set up, then analyse the example clip; ends by saying where its page lies
-# make test   set up, then run the tests
-# make lint   set up, then style, types and architecture
-# make bench  set up, then speed and memory (minutes)
+# make demo      set up, then analyze the example clip; ends by saying where its page lies
+# make test      set up, then run the tests, less those marked slow
+# make test-all  set up, then run all tests
+# make lint      set up, then style, types and architecture
+# make bench     set up, then speed and memory (minutes)
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-out
 
-.PHONY: demo test lint bench pins clean
+.PHONY: demo test test-all lint bench pins clean
 
 demo: $(VENV)/.run
 	$(BIN)/emofuse analyze examples/demo.mp4 --out $(DEMO) --overwrite
 	@echo "Open this page in a browser: $(CURDIR)/$(DEMO)/timeline.html"
 
 test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
