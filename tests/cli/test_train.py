@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
 REPOSITORY = Path(__file__).parents[2]
 
 

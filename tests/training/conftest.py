@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
     torch.set_num_threads(1)

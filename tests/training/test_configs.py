@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
-from emofuse.config.loader import Flag, read, read_file, settings  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.core.build import NetPlan  # noqa: E402
-from emofuse.training.core.loop import _optimiser  # noqa: E402
-from emofuse.training.core.nets import names  # noqa: E402
-from emofuse.training.core.tune import read_space  # noqa: E402
-from emofuse.training.detector import DetectorTraining  # noqa: E402
-from emofuse.training.face.task import FaceTrainer, FaceTraining  # noqa: E402
-from emofuse.training.fusion import FusionTraining  # noqa: E402
-from emofuse.training.speech.task import SpeechTrainer, SpeechTraining  # noqa: E402
-from emofuse.training.text.task import TextTrainer, TextTraining  # noqa: E402
+from emofuse.config.loader import Flag, read, read_file, settings
+from emofuse.errors import InputError
+from emofuse.training.core.build import NetPlan
+from emofuse.training.core.loop import _optimiser
+from emofuse.training.core.nets import names
+from emofuse.training.core.tune import read_space
+from emofuse.training.detector import DetectorTraining
+from emofuse.training.face.task import FaceTrainer, FaceTraining
+from emofuse.training.fusion import FusionTraining
+from emofuse.training.speech.task import SpeechTrainer, SpeechTraining
+from emofuse.training.text.task import TextTrainer, TextTraining
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / "configs").iterdir())

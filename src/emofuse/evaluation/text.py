@@ -20,17 +20,17 @@ from ..core.labels import CANONICAL, Taxonomy
 from ..corpora.labels import load_map, soft_targets
 from ..corpora.manifest import Manifest, Split
 from ..corpora.recipes import goemotions
+from ..corruptions.text import as_spoken
 from ..errors import InputError
 from ..models.card import Calibration, Metric
 from ..models.recogniser import OnnxRecogniser
 from . import command
 from .metrics import classification as metrics
 from .metrics.multilabel import best_thresholds, multilabel_f1
-from .protocol.robustness import spoken
 
 __all__ = [
     "COMMAND", "LABELS", "TextSamples", "choose_thresholds", "evaluate", "figures", "logits_of",
-    "main", "present_labels", "read_samples", "spoken", "texts_of",
+    "main", "present_labels", "read_samples", "texts_of",
 ]  # fmt: skip
 
 COMMAND = "python -m emofuse.evaluation.text --data ROOT"
@@ -179,8 +179,8 @@ def evaluate(recogniser: OnnxRecogniser, root: Path, splits: Sequence[Split]) ->
             answers[split] = samples, logits_of(recogniser, samples.texts)
         samples, logits = answers[split]
         found = figures(logits, samples, thresholds, calibration)
-        as_spoken = logits_of(recogniser, [spoken(text) for text in samples.texts])
-        found["macro_f1_spoken"] = figures(as_spoken, samples, thresholds, calibration)["macro_f1"]
+        spoken = logits_of(recogniser, [as_spoken(text) for text in samples.texts])
+        found["macro_f1_spoken"] = figures(spoken, samples, thresholds, calibration)["macro_f1"]
         out += [_metric(split, name, value, len(samples.texts)) for name, value in found.items()]
     return out
 

@@ -4,24 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
+import torch
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-from emofuse.errors import ModelError  # noqa: E402
-from emofuse.face.recognise import FaceRecogniser  # noqa: E402
-from emofuse.models.card import sha256_of  # noqa: E402
-from emofuse.models.golden import read_golden, replay  # noqa: E402
-from emofuse.models.runtime import Session  # noqa: E402
-from emofuse.training.core import export as exporting  # noqa: E402
-from emofuse.training.core.export import export, to_toml, write_golden  # noqa: E402
-from emofuse.training.face.nets.residual import FaceNet, FaceNetConfig  # noqa: E402
-from emofuse.training.face.task import drawn_faces  # noqa: E402
+from emofuse.errors import ModelError
+from emofuse.face.recognise import FaceRecogniser
+from emofuse.models.card import sha256_of
+from emofuse.models.golden import read_golden, replay
+from emofuse.models.runtime import Session
+from emofuse.training.core import export as exporting
+from emofuse.training.core.export import export, to_toml, write_golden
+from emofuse.training.face.nets.residual import FaceNet, FaceNetConfig
+from emofuse.training.face.task import drawn_faces
 
 FIELDS: dict[str, Any] = {
     "id": "face-test",

@@ -5,21 +5,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training import tiny
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("safetensors", reason="the extra 'train' is not installed")
-
-from dataclasses import replace  # noqa: E402
-
-from safetensors.torch import load_file  # noqa: E402
-from tests.training import tiny  # noqa: E402
-
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.core.checkpoint import read_tensors, save_tensors  # noqa: E402
+from emofuse.errors import InputError
+from emofuse.training.core.checkpoint import read_tensors, save_tensors
 from emofuse.training.core.loop import (
     BEST,
     METRICS,

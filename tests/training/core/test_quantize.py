@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
-
-from emofuse.errors import ModelError  # noqa: E402
-from emofuse.models.runtime import Session  # noqa: E402
-from emofuse.training.core.export import write_onnx  # noqa: E402
-from emofuse.training.core.quantize import Products, quantise, quantise_static, quantize  # noqa: E402
+from emofuse.errors import ModelError
+from emofuse.models.runtime import Session
+from emofuse.training.core.export import write_onnx
+from emofuse.training.core.quantize import Products, quantise, quantise_static, quantize
 
 
 class Net(torch.nn.Module):

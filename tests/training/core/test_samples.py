@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from tests.training import made
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
-from tests.training import made  # noqa: E402
-
-from emofuse.corpora.manifest import Split  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.core.build import construct  # noqa: E402
+from emofuse.corpora.manifest import Split
+from emofuse.errors import InputError
+from emofuse.training.core.build import construct
 from emofuse.training.core.samples import Samples, TargetConfig, drawn, label_weights, steps_of
-from emofuse.training.core.teacher import softened  # noqa: E402
-from emofuse.training.face.task import FaceTrainer, FaceTraining  # noqa: E402
+from emofuse.training.core.teacher import softened
+from emofuse.training.face.task import FaceTrainer, FaceTraining
 
 
 def trainer(tmp_path: Path, table: Path, **more: Any) -> FaceTrainer:

@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
 from emofuse.training.core.schedules import (
     cosine,
     epochs_since_best,

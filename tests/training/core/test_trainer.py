@@ -13,25 +13,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+from tests.training import made
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-import yaml  # noqa: E402
-from PIL import Image  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-from tests.training import made  # noqa: E402
-
-from emofuse.cli.main import main  # noqa: E402
-from emofuse.errors import InputError, ModelError  # noqa: E402
-from emofuse.models.golden import golden_path, read_golden, replay  # noqa: E402
-from emofuse.models.registry import load  # noqa: E402
-from emofuse.models.store import Store, Whereabouts  # noqa: E402
-from emofuse.training.core.build import construct  # noqa: E402
-from emofuse.training.core.checkpoint import read_tensors  # noqa: E402
-from emofuse.training.core.export import embed  # noqa: E402
-from emofuse.training.core.trainer import fit_only, majority  # noqa: E402
-from emofuse.training.face.task import FaceTrainer, FaceTraining  # noqa: E402
+from emofuse.cli.main import main
+from emofuse.errors import InputError, ModelError
+from emofuse.models.golden import golden_path, read_golden, replay
+from emofuse.models.registry import load
+from emofuse.models.store import Store, Whereabouts
+from emofuse.training.core.build import construct
+from emofuse.training.core.checkpoint import read_tensors
+from emofuse.training.core.export import embed
+from emofuse.training.core.trainer import fit_only, majority
+from emofuse.training.face.task import FaceTrainer, FaceTraining
 
 
 def write(path: Path, config: dict[str, Any]) -> Path:

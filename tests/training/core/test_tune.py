@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from tests.training import made
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("optuna", reason="the extra 'train' is not installed")
-
-import yaml  # noqa: E402
-from tests.training import made  # noqa: E402
-
-from emofuse.cli.main import main  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.core.build import construct, merged  # noqa: E402
-from emofuse.training.core.tune import Range, read_space, search  # noqa: E402
-from emofuse.training.face.task import FaceTrainer, FaceTraining  # noqa: E402
+from emofuse.cli.main import main
+from emofuse.errors import InputError
+from emofuse.training.core.build import construct, merged
+from emofuse.training.core.tune import Range, read_space, search
+from emofuse.training.face.task import FaceTrainer, FaceTraining
 
 SPACE = {
     "loop.lr": {"low": 0.001, "high": 0.1, "log": True},

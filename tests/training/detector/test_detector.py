@@ -9,21 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from emofuse.errors import InputError, ModelError  # noqa: E402
-from emofuse.face.detect import CompactConfig, CompactDetector  # noqa: E402
-from emofuse.models.runtime import Session  # noqa: E402
+from emofuse.errors import InputError, ModelError
+from emofuse.face.detect import CompactConfig, CompactDetector
+from emofuse.models.runtime import Session
 from emofuse.training.detector import DetectorLossConfig, DetectorTraining, Faces, boxes, trainer
 from emofuse.training.detector import data as material
-from emofuse.training.detector import export as shipping  # noqa: E402
+from emofuse.training.detector import export as shipping
 from emofuse.training.detector import targets as lesson
-from emofuse.training.detector.data import SceneBatch  # noqa: E402
-from emofuse.training.detector.net import DetectorNet, DetectorNetConfig  # noqa: E402
-from emofuse.training.detector.photos import COLUMNS, Part, part_of  # noqa: E402
-from emofuse.training.detector.scenes import SceneConfig  # noqa: E402
-from emofuse.training.detector.teacher import Teacher  # noqa: E402
+from emofuse.training.detector.data import SceneBatch
+from emofuse.training.detector.net import DetectorNet, DetectorNetConfig
+from emofuse.training.detector.photos import COLUMNS, Part, part_of
+from emofuse.training.detector.scenes import SceneConfig
+from emofuse.training.detector.teacher import Teacher
 
 SMALL = DetectorNetConfig(widths=(16, 16, 16, 16), blocks=(0, 1, 1, 1), features=16)
 

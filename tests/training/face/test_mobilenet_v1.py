@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from tests.training.exporting import ship
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-from tests.training.exporting import ship  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.face.recognise import FacePreparation, FaceRecogniser  # noqa: E402
-from emofuse.training.core.nets import kind  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.face.recognise import FacePreparation, FaceRecogniser
+from emofuse.training.core.nets import kind
 from emofuse.training.face.nets.mobilenet_v1 import MobileNetV1, _convolutions, _names
 
 

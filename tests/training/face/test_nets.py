@@ -9,19 +9,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+from tests.training.exporting import ship, two_outputs
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-from tests.training.exporting import ship, two_outputs  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.face.crop import crop_face  # noqa: E402
-from emofuse.face.detect import HaarDetector  # noqa: E402
-from emofuse.face.recognise import FacePreparation, FaceRecogniser  # noqa: E402
-from emofuse.training.core.nets import kind, names  # noqa: E402
-from emofuse.training.face.nets import mobilenet  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.face.crop import crop_face
+from emofuse.face.detect import HaarDetector
+from emofuse.face.recognise import FacePreparation, FaceRecogniser
+from emofuse.training.core.nets import kind, names
+from emofuse.training.face.nets import mobilenet
 
 TINY: dict[str, dict[str, Any]] = {
     "compact": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.training.core.nets import kind  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.training.core.nets import kind
 
 ENDS: dict[str, tuple[str, ...]] = {
     "vgg16": ("features.0.weight", "features.1.running_var", "features.41.bias"),

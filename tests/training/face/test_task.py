@@ -7,18 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-from emofuse.core.labels import CANONICAL  # noqa: E402
-from emofuse.corpora.labels import taxonomy  # noqa: E402
-from emofuse.corpora.manifest import Split  # noqa: E402
-from emofuse.evaluation.face import evaluate, read_samples  # noqa: E402
-from emofuse.face.recognise import FaceRecogniser  # noqa: E402
-from emofuse.models.card import read_card  # noqa: E402
-from emofuse.models.golden import read_golden, replay  # noqa: E402
-from emofuse.training.core.loop import LoopConfig  # noqa: E402
-from emofuse.training.face.task import FaceTrainer, FaceTraining, train  # noqa: E402
+from emofuse.core.labels import CANONICAL
+from emofuse.corpora.labels import taxonomy
+from emofuse.corpora.manifest import Split
+from emofuse.evaluation.face import evaluate, read_samples
+from emofuse.face.recognise import FaceRecogniser
+from emofuse.models.card import read_card
+from emofuse.models.golden import read_golden, replay
+from emofuse.training.core.loop import LoopConfig
+from emofuse.training.face.task import FaceTrainer, FaceTraining, train
 
 VOTES = taxonomy("ferplus").labels
 KINDS = {"happy": "happiness", "sad": "sadness"}

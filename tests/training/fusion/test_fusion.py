@@ -7,10 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("pyarrow")
-
 from tests.training import fused
 
 from emofuse.core.estimates import Modality

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from tests.training.speech.voices import assert_ships, learn
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-from tests.training.speech.voices import assert_ships, learn  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.speech.recognise import Preparation  # noqa: E402
-from emofuse.training.core.nets import kind, names  # noqa: E402
-from emofuse.training.speech.nets.mel_cnn import SpeechNet  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.speech.recognise import Preparation
+from emofuse.training.core.nets import kind, names
+from emofuse.training.speech.nets.mel_cnn import SpeechNet
 
 TINY: dict[str, dict[str, Any]] = {
     "mel-cnn": {"widths": (16, 16, 16, 24), "embedding": 32},

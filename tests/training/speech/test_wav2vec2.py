@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from tests.training.speech.voices import assert_ships, learn
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-transformers = pytest.importorskip("transformers", reason="the extra 'hub' is not installed")
-
-from tests.training.speech.voices import assert_ships, learn  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.speech.recognise import Preparation  # noqa: E402
-from emofuse.training.core.nets import kind  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.speech.recognise import Preparation
+from emofuse.training.core.nets import kind
 
 TINY = {
     "hidden_size": 32,

@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import torch
+from onnx import helper, numpy_helper
+from tests.training.speech.voices import assert_ships, learn
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-import onnx  # noqa: E402
-from onnx import helper, numpy_helper  # noqa: E402
-from tests.training.speech.voices import assert_ships, learn  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.speech.recognise import Preparation  # noqa: E402
-from emofuse.training.core.build import construct  # noqa: E402
-from emofuse.training.core.nets import kind  # noqa: E402
-from emofuse.training.core.quantize import quantize  # noqa: E402
-from emofuse.training.speech.nets.whisper import _statistics  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.speech.recognise import Preparation
+from emofuse.training.core.build import construct
+from emofuse.training.core.nets import kind
+from emofuse.training.core.quantize import quantize
+from emofuse.training.speech.nets.whisper import _statistics
 
 SIZES = {"width": 64, "heads": 2, "layers": 2, "positions": 150, "dropout": 0.0}
 

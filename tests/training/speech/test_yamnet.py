@@ -17,20 +17,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from tests.training.speech.made_tflite import made_file
+from tests.training.speech.voices import assert_ships, learn
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-pytest.importorskip("tflite", reason="the extra 'train' is not installed")
-
-from tests.training.speech.made_tflite import made_file  # noqa: E402
-from tests.training.speech.voices import assert_ships, learn  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.speech.recognise import Preparation  # noqa: E402
-from emofuse.training.core.nets import kind  # noqa: E402
-from emofuse.training.speech.nets import yamnet  # noqa: E402
-from emofuse.training.speech.nets.tflite_weights import Layer, read_layers  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.speech.recognise import Preparation
+from emofuse.training.core.nets import kind
+from emofuse.training.speech.nets import yamnet
+from emofuse.training.speech.nets.tflite_weights import Layer, read_layers
 
 REFERENCE = Path(__file__).with_name("yamnet.npz")
 ROOT = Path(__file__).parents[3]

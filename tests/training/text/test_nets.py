@@ -8,25 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
+from tests.training.exporting import ship, two_outputs
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-pytest.importorskip("onnxscript", reason="the extra 'train' is not installed")
-
-from safetensors.torch import save_file  # noqa: E402
-from tests.training.exporting import ship, two_outputs  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.models.store import Store  # noqa: E402
-from emofuse.text.recognise import Preparation, TextRecogniser, WordPieces, collate  # noqa: E402
-from emofuse.training.core.nets import kind, names  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.errors import InputError
+from emofuse.models.store import Store
+from emofuse.text.recognise import Preparation, TextRecogniser, WordPieces, collate
+from emofuse.training.core.nets import kind, names
 from emofuse.training.text.nets.encoder import (
     DistilBertConfig,
     TextNet,
     TextNetConfig,
     load_encoder,
 )
-from emofuse.training.text.nets.tfidf import TfIdf, TfIdfConfig  # noqa: E402
+from emofuse.training.text.nets.tfidf import TfIdf, TfIdfConfig
 
 TRANSFORMER = {"tokens": 32, "width": 32, "depth": 1, "heads": 2, "hidden": 64}
 TINY: dict[str, dict[str, Any]] = {

@@ -9,22 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
-
-from safetensors.torch import save_file  # noqa: E402
-
-from emofuse.core.estimates import Modality  # noqa: E402
-from emofuse.corpora.labels import taxonomy  # noqa: E402
-from emofuse.errors import InputError  # noqa: E402
-from emofuse.evaluation.text import LABELS, spoken  # noqa: E402
-from emofuse.models.card import read_card  # noqa: E402
-from emofuse.models.golden import read_golden, replay  # noqa: E402
-from emofuse.text.recognise import TextRecogniser, collate  # noqa: E402
-from emofuse.training.core.export import Answering  # noqa: E402
-from emofuse.training.core.loop import LoopConfig, Optimiser  # noqa: E402
-from emofuse.training.core.quantize import Shrinking  # noqa: E402
-from emofuse.training.text.nets.encoder import TextNet, TextNetConfig, load_encoder  # noqa: E402
+from emofuse.core.estimates import Modality
+from emofuse.corpora.labels import taxonomy
+from emofuse.errors import InputError
+from emofuse.evaluation.text import LABELS, spoken
+from emofuse.models.card import read_card
+from emofuse.models.golden import read_golden, replay
+from emofuse.text.recognise import TextRecogniser, collate
+from emofuse.training.core.export import Answering
+from emofuse.training.core.loop import LoopConfig, Optimiser
+from emofuse.training.core.quantize import Shrinking
+from emofuse.training.text.nets.encoder import TextNet, TextNetConfig, load_encoder
 from emofuse.training.text.task import (
     AugmentConfig,
     TextTrainer,

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...corruptions import image
 from .photos import Photo
 
 Pixels = NDArray[np.uint8]
@@ -258,15 +259,12 @@ def _lit(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixel
     if rng.random() < config.grey:
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         pixels = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    levels = np.arange(256, dtype=np.float32) / 255
-    curves = np.stack([levels] * 3, axis=1)
     if rng.random() < config.light:
         gamma, gain = math.exp(rng.normal(0.1, 0.55)), math.exp(rng.normal(-0.25, 0.45))
-        curves = gain * curves**gamma + rng.normal(0, 0.06)
+        pixels = image.expose(pixels, gain, gamma, rng.normal(0, 0.06))
     if rng.random() < config.light:
-        curves = curves * np.exp(rng.normal(0, 0.1, 3))
-    table = np.clip(curves * 255, 0, 255).astype(np.uint8)
-    return cv2.LUT(pixels, table[None])
+        pixels = image.expose(pixels, np.exp(rng.normal(0, 0.1, 3)), 1.0)
+    return pixels
 
 
 def _draw_things(pixels: Pixels, faces: Faces, rng: np.random.Generator) -> None:
@@ -282,8 +280,8 @@ def _draw_things(pixels: Pixels, faces: Faces, rng: np.random.Generator) -> None
         place = tuple(centre.astype(int).tolist())
         angle = float(rng.uniform(0, 180))
         round_ = rng.random() < 0.75
-        for quantize in sorted(rng.uniform(0.3, 1, int(rng.integers(1, 4))), reverse=True):
-            axes = tuple(np.maximum(half * quantize, 1).astype(int).tolist())
+        for scale in sorted(rng.uniform(0.3, 1, int(rng.integers(1, 4))), reverse=True):
+            axes = tuple(np.maximum(half * scale, 1).astype(int).tolist())
             colour = rng.integers(0, 256, 3).tolist()
             if round_:  # now and then a part of the disc only, as of a cup half full
                 end = 360 if rng.random() < 0.7 else int(rng.integers(90, 300))
@@ -321,33 +319,17 @@ def _cover_some(pixels: Pixels, faces: Faces, chance: float, rng: np.random.Gene
             pixels[top:bottom, left:right] = cv2.resize(patch, size)
 
 
-def _motion(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the kernel of a straight motion of three to nine pixels."""
-    length = int(rng.integers(1, 5))
-    kernel = np.zeros((2 * length + 1,) * 2, np.float32)
-    angle = rng.uniform(0, np.pi)
-    step = length * np.array([math.cos(angle), math.sin(angle)])
-    a, b = (tuple(np.rint(length + sign * step).astype(int).tolist()) for sign in (-1, 1))
-    cv2.line(kernel, a, b, 1.0, 1)
-    return kernel / kernel.sum()
-
-
 def _worn(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixels:
     """Blur, lose resolution, add noise, compress: each with its probability."""
-    side = config.side
     if rng.random() < config.blur:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.5))
+        pixels = image.blur(pixels, rng.uniform(0.4, 1.5))
     if rng.random() < config.blur:
-        pixels = cv2.filter2D(pixels, -1, _motion(rng))
+        length = 2 * int(rng.integers(1, 5)) + 1
+        pixels = image.motion_blur(pixels, length, rng.uniform(0, 180))
     if rng.random() < config.blur:
-        small = round(side * rng.uniform(0.45, 0.9))
-        pixels = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-        pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_LINEAR)
+        pixels = image.lose_resolution(pixels, round(config.side * rng.uniform(0.45, 0.9)))
     if rng.random() < config.noise:
-        noise = rng.standard_normal(pixels.shape, np.float32) * rng.uniform(2, 12)
-        pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
+        pixels = image.sensor_noise(pixels, rng.uniform(2, 12), rng)
     if rng.random() < config.jpeg:
-        quality = int(rng.integers(20, 85))
-        _, coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        pixels = image.jpeg(pixels, int(rng.integers(20, 85)))
     return pixels

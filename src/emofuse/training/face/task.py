@@ -25,10 +25,11 @@ from ...evaluation.face import evaluate
 from ...face.recognise import FacePreparation, FaceRecogniser
 from ...models.recogniser import OnnxRecogniser
 from ..core import trainer
-from ..core.augment import FaceAugmentation, mixup
 from ..core.loop import Batch
+from ..core.mixup import mixup
 from ..core.samples import CorpusChoice, Samples, TargetConfig, drawn
 from ..core.trainer import Batches, Trainer, Training
+from .augment import FaceAugmentation
 
 CROP = "fer2013"
 """The crop geometry of the corpus, by its name in `emofuse.face.crop`."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...corruptions import audio
+from ...corruptions.audio import Waveform
 from ...errors import InputError
 from ...evaluation.speech import voiced_range
 from ...io.audio import read_audio
 from ...speech.recognise import Features, Level, Preparation, prepare
 
-Waveform = NDArray[np.float32]
-
-_LOWEST = 60.0  # Hz; what lies below is treated alike
 _BANDS = 7
 _LOW_CUT, _HIGH_CUT = (20.0, 300.0), (3000.0, 8000.0)  # Hz
 
@@ -37,10 +37,12 @@ class SoundAugmentation:
         reverb: put the voice into a room.
         tilt: raise treble or bass by a first-order filter of coefficient up to `tilt_range`.
         tilt_range: largest coefficient of that filter.
-        equalise: let another microphone and room colour the voice, see `equalised`.
-        equalise_db: largest gain or loss of a band in dB.
+        equalize: let another microphone and room color the voice, see
+            `corruptions.audio.equalize`.
+        equalize_db: largest gain or loss of a band in dB.
         narrow: cut the lowest and highest frequencies away, as telephones, codecs and
-            small microphones do, see `narrowed`.
+            small microphones do, see
+            `corruptions.audio.bandpass`.
         bands: widest stripe of mel bands blanked in a picture (SpecAugment, Park et
             al. 2019), twice.
         frames: widest stripe of frames blanked, twice.
@@ -59,8 +61,8 @@ class SoundAugmentation:
     reverb: float = 0.15
     tilt: float = 0.3
     tilt_range: float = 0.4
-    equalise: float = 0.0
-    equalise_db: float = 12.0
+    equalize: float = 0.0
+    equalize_db: float = 12.0
     narrow: float = 0.0
     bands: int = 10
     frames: int = 24
@@ -70,7 +72,7 @@ class SoundAugmentation:
     def __post_init__(self) -> None:
         chances = (
             *(self.trim, self.crop, self.speed, self.noise, self.reverb, self.tilt),
-            *(self.equalise, self.narrow, self.mixup),
+            *(self.equalize, self.narrow, self.mixup),
         )
         if not all(0 <= p <= 1 for p in chances):
             raise ValueError(f"probabilities must lie in [0, 1], got {self}")
@@ -108,14 +110,13 @@ class Augment:
     ) -> None:
         self._config = config
         self._preparation = preparation
-        rate = preparation.rate
         self._noises: list[Waveform] = []
         self._rooms: list[Waveform] = []
         if noise is not None:
-            self._noises = [read_audio(p, rate) for p in sorted(noise.glob("*.flac"))]
-            self._rooms = [_room(read_audio(p, rate)) for p in sorted(noise.glob("rir*.wav"))]
+            read = partial(read_audio, rate=preparation.rate)
+            self._noises, self._rooms = audio.read_recordings(noise, read)
             if not (self._noises and self._rooms):
-                raise InputError(f"{noise} needs noises (*.flac) and rooms (rir*.wav)")
+                raise InputError(f"{noise} needs noises and impulse responses of rooms (rir*)")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return a prepared row, float32: a picture (bands, frames) or a waveform."""
@@ -147,25 +148,24 @@ class Augment:
     def _change(self, sound: Waveform, rng: np.random.Generator) -> Waveform:
         c, rate = self._config, self._preparation.rate
         if rng.random() < c.tilt:
-            sound = sound - np.float32(rng.uniform(-c.tilt_range, c.tilt_range)) * np.concatenate(
-                (sound[:1], sound[:-1])
-            )
-        if c.equalise and rng.random() < c.equalise:
-            sound = equalised(sound, rng.uniform(-c.equalise_db, c.equalise_db, _BANDS), rate)
+            sound = audio.tilt(sound, rng.uniform(-c.tilt_range, c.tilt_range))
+        if c.equalize and rng.random() < c.equalize:
+            gains = rng.uniform(-c.equalize_db, c.equalize_db, _BANDS)
+            sound = audio.equalize(sound, gains, rate)
         if self._rooms and rng.random() < c.reverb:
-            sound = reverberate(sound, self._rooms[rng.integers(len(self._rooms))])
+            sound = audio.reverberate(sound, audio.random_choice(self._rooms, rng))
         if rng.random() < c.noise:
-            sound = add_noise(sound, self._noise(len(sound), rng), rng.uniform(*c.snr_db))
+            sound = audio.add_noise(sound, self._noise(len(sound), rng), rng.uniform(*c.snr_db))
         if c.narrow and rng.random() < c.narrow:
-            sound = narrowed(sound, rng.uniform(*_LOW_CUT), rng.uniform(*_HIGH_CUT), rate)
+            low, high = rng.uniform(*_LOW_CUT), rng.uniform(*_HIGH_CUT)
+            sound = audio.bandpass(sound, low, high, rate)
         return sound
 
     def _noise(self, size: int, rng: np.random.Generator) -> Waveform:
         """A piece of a recorded noise, or (one in three) hiss."""
         if not self._noises or rng.random() < 1 / 3:
-            return rng.standard_normal(size, dtype=np.float32)
-        noise = self._noises[rng.integers(len(self._noises))]
-        return np.take(noise, np.arange(size) + rng.integers(len(noise)), mode="wrap")
+            return audio.white_noise(size, rng)
+        return audio.random_crop(self._noises, size, rng)
 
     def _blank(self, picture: NDArray[np.float32], rng: np.random.Generator) -> None:
         """Blank stripes with the mean of each row; of a whole log-mel picture it is 0."""
@@ -183,45 +183,3 @@ class Augment:
             width = rng.integers(min(self._config.frames, frames // 2) + 1)
             start = rng.integers(frames - width + 1)
             picture[:, start : start + width] = mean
-
-
-def add_noise(sound: Waveform, noise: Waveform, snr_db: float) -> Waveform:
-    """Add noise of the same length at a signal-to-noise ratio in dB."""
-    ratio = float((sound**2).mean()) / max(float((noise**2).mean()), 1e-12)
-    return sound + noise * np.float32(np.sqrt(ratio * 10 ** (-snr_db / 10)))
-
-
-def equalised(sound: Waveform, gains_db: NDArray[np.float64], rate: int) -> Waveform:
-    """Raise and lower frequencies by a curve through the given gains.
-
-    Args:
-        sound: shape (n,).
-        gains_db: at points spaced evenly in octaves from 60 Hz to half the rate.
-        rate: samples per second.
-    """
-    points = np.geomspace(_LOWEST, rate / 2, len(gains_db))
-    spectrum = np.fft.rfft(sound)
-    hz = np.maximum(np.fft.rfftfreq(len(sound), 1 / rate), _LOWEST)
-    gains = np.interp(np.log(hz), np.log(points), gains_db)
-    return np.fft.irfft(spectrum * 10 ** (gains / 20), len(sound)).astype(np.float32)
-
-
-def narrowed(sound: Waveform, low: float, high: float, rate: int) -> Waveform:
-    """Leave the band from `low` to `high` Hz, its edges falling by 24 dB an octave."""
-    spectrum = np.fft.rfft(sound)
-    hz = np.maximum(np.fft.rfftfreq(len(sound), 1 / rate), 1.0)
-    edges = 1 / np.sqrt((1 + (low / hz) ** 8) * (1 + (hz / high) ** 8))
-    return np.fft.irfft(spectrum * edges, len(sound)).astype(np.float32)
-
-
-def reverberate(sound: Waveform, room: Waveform) -> Waveform:
-    """Put a sound into a room, given as its impulse response from the direct sound on."""
-    from scipy.signal import oaconvolve
-
-    return oaconvolve(sound, room)[: len(sound)].astype(np.float32)
-
-
-def _room(response: Waveform) -> Waveform:
-    """Start an impulse response at the direct sound, scale that to 1, keep half a second."""
-    direct = int(np.abs(response).argmax())
-    return (response[direct : direct + 8000] / response[direct]).astype(np.float32)

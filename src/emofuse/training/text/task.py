@@ -21,10 +21,11 @@ from torch import nn
 
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry, Split
+from ...corruptions.text import as_spoken
 from ...errors import InputError
 from ...evaluation.metrics import classification as metrics
 from ...evaluation.metrics.multilabel import best_thresholds, multilabel_f1
-from ...evaluation.text import LABELS, evaluate, spoken
+from ...evaluation.text import LABELS, evaluate
 from ...models.card import Calibration
 from ...models.recogniser import OnnxRecogniser
 from ...text.recognise import Preparation, TextRecogniser, WordPieces, collate, plain
@@ -319,7 +320,7 @@ def augment(text: str, config: AugmentConfig, rng: np.random.Generator) -> str:
     """Make a written comment look more like what is met in use; see `AugmentConfig`."""
     if "[NAME]" in text and rng.random() < config.names:
         text = text.replace("[NAME]", str(rng.choice(_FIRST_NAMES)))
-    return spoken(text) if rng.random() < config.spoken else text
+    return as_spoken(text) if rng.random() < config.spoken else text
 
 
 def buckets(lengths: Sequence[int], batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:

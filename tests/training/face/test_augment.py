@@ -1,12 +1,12 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
-
-from dataclasses import fields, replace  # noqa: E402
-
-from emofuse.training.core.augment import FaceAugmentation, mixup  # noqa: E402
-from emofuse.training.core.loop import Batch  # noqa: E402
+from emofuse.training.core.loop import Batch
+from emofuse.training.core.mixup import mixup
+from emofuse.training.face.augment import FaceAugmentation
 
 NOTHING = FaceAugmentation(**{f.name: 0.0 for f in fields(FaceAugmentation)})
 
