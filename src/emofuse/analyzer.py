@@ -28,7 +28,7 @@ from .core.media import (
     Watermark,
     WindowSpec,
 )
-from .core.protocols import Fuser, Recogniser, Sink, Source, Stage
+from .core.protocols import Exporter, Fuser, Recogniser, Source, Stage
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
 from .engine.active_speaker import (
@@ -178,7 +178,7 @@ class Analyzer:
         path: str | os.PathLike[str],
         *,
         transcript: str | os.PathLike[str] | None = None,
-        sinks: Sequence[Sink] = (),
+        exporters: Sequence[Exporter] = (),
         progress: ProgressCallback | None = None,
     ) -> Timeline:
         """Analyze one medium from its start to its end.
@@ -187,7 +187,8 @@ class Analyzer:
             path: a video, sound, image, subtitle or text file.
             transcript: an srt, vtt or txt file with what is said in it; otherwise the
                 medium's own subtitles are used, otherwise speech recognition if installed.
-            sinks: are given every sampled frame and every estimate as they come.
+            exporters: are given every sampled frame and every estimate as they come; the
+                timeline and the end are the caller's to give (`export.finish`).
             progress: is told how far the analysis is.
 
         Raises:
@@ -195,7 +196,7 @@ class Analyzer:
             ModelError: if a model is missing or damaged.
         """
         with closing(self.open(path, transcript=transcript)) as source:
-            return self.collect(source, sinks=sinks, progress=progress)
+            return self.collect(source, exporters=exporters, progress=progress)
 
     def open(
         self, path: str | os.PathLike[str], *, transcript: str | os.PathLike[str] | None = None
@@ -225,7 +226,7 @@ class Analyzer:
         self,
         source: Source,
         *,
-        sinks: Sequence[Sink] = (),
+        exporters: Sequence[Exporter] = (),
         progress: ProgressCallback | None = None,
     ) -> Timeline:
         """Analyze a whole source and return its timeline."""
@@ -234,8 +235,8 @@ class Analyzer:
         done_ns = 0
         for item in self.stream(source):
             if isinstance(item, (Frame, Estimate)):
-                for sink in sinks:
-                    sink.write(item)
+                for exporter in exporters:
+                    exporter.write(item)
             if isinstance(item, Estimate):
                 estimates.append(item)
             elif isinstance(item, Diagnostic):

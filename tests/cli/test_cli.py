@@ -16,7 +16,7 @@ import pytest
 import emofuse
 from emofuse.config.loader import to_yaml
 from emofuse.export.summary import person_name
-from emofuse.export.tables import read_json
+from emofuse.export.json import read_json
 from emofuse.face.config import DetectorName
 from emofuse.fusion.rules import Strategy
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from emofuse.core.media import Frame
 from emofuse.core.time import NS, Span
-from emofuse.export.thumbnails import ThumbnailSink
+from emofuse.export.thumbnails import Thumbnails
 
 
 def frame(i: int, size: tuple[int, int] = (90, 160)) -> Frame:
@@ -17,9 +17,9 @@ def frame(i: int, size: tuple[int, int] = (90, 160)) -> Frame:
 @pytest.mark.parametrize("limit", [2, 7, 60])
 @pytest.mark.parametrize("count", [0, 1, 60, 61, 500, 3001])
 def test_few_and_evenly_spread_whatever_the_length(limit, count):
-    with ThumbnailSink(limit, side=16) as sink:
-        for i in range(count):
-            sink.write(frame(i, (9, 16)))
+    sink = Thumbnails(limit, side=16)
+    for i in range(count):
+        sink.write(frame(i, (9, 16)))
     kept = [round(t.at.start_ns * 8 / NS) for t in sink.thumbnails]
     assert min(count, (limit + 1) // 2) <= len(kept) <= limit
     steps = set(np.diff(kept))
@@ -30,7 +30,7 @@ def test_few_and_evenly_spread_whatever_the_length(limit, count):
 
 
 def test_thumbnails_are_small_jpegs_of_the_right_shape_and_time():
-    sink = ThumbnailSink(side=64)
+    sink = Thumbnails(side=64)
     sink.write(frame(200, (720, 1280)))
     (thumbnail,) = sink.thumbnails
     picture = Image.open(io.BytesIO(thumbnail.jpeg))
@@ -40,7 +40,7 @@ def test_thumbnails_are_small_jpegs_of_the_right_shape_and_time():
 
 
 def test_small_and_thin_pictures_keep_their_pixels():
-    sink = ThumbnailSink(side=64)
+    sink = Thumbnails(side=64)
     sink.write(frame(0, (1, 3)))
     assert Image.open(io.BytesIO(sink.thumbnails[0].jpeg)).size == (3, 1)
     sink.write(frame(0, (2, 900)))
@@ -49,4 +49,4 @@ def test_small_and_thin_pictures_keep_their_pixels():
 
 def test_a_limit_of_one_is_refused():
     with pytest.raises(ValueError, match="limit"):
-        ThumbnailSink(1)
+        Thumbnails(1)

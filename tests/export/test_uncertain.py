@@ -14,9 +14,10 @@ from tests.export.synthetic import timeline
 from emofuse.cli import display as show
 from emofuse.core.estimates import Modality, Rejected, RejectionReason
 from emofuse.core.timeline import Timeline
+from emofuse.export.csv import write_csv
 from emofuse.export.html import render_report
+from emofuse.export.json import read_json, write_json
 from emofuse.export.summary import describe_doubt, summarise
-from emofuse.export.tables import read_json, write_csv, write_json
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from tests.server.serving import LIMITS, Running, news, refused, wait_for
 
-from emofuse.export.tables import read_json
+from emofuse.export.json import read_json
 
 
 def send(client: httpx.Client, *files: Path, to: str = "/v1/analyze", **fields: Any) -> Any:

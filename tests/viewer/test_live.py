@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.viewer.conftest import PATIENCE, visits
 
 from emofuse.core.estimates import Modality
-from emofuse.export.tables import read_json
+from emofuse.export.json import read_json
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,27 +14,20 @@ from ..core.estimates import Modality
 from ..core.labels import CANONICAL
 from ..core.time import NS
 from ..errors import EmofuseError, InputError
+from ..export import exporters, finish
+from ..export.csv import CsvTable
 from ..export.summary import Summary, summarise
-from ..export.tables import CsvSink, write_csv, write_json
 from ..io.files import OutputFolder, refuse_existing
 from ..models.store import Store
 from .inputs import Failure, Job, Plan
 
 if TYPE_CHECKING:
     from ..analyzer import Analyzer, AnalyzerConfig
+    from ..core.protocols import Exporter
     from ..core.timeline import Timeline
-    from ..export.thumbnails import Thumbnail
 
 Ticker = Callable[[int, "int | None"], None]
 """ProgressCallback (media time done, whole duration if known), in nanoseconds."""
-
-
-class Format(str, Enum):
-    """Kinds of result files."""
-
-    JSON = "json"
-    CSV = "csv"
-    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ class Outcome:
     job: Job
     summary: Summary
     words: str | None
-    files: dict[Format, Path]
+    files: dict[str, Path]
     seconds: float
 
     @property
@@ -70,7 +62,7 @@ class Results:
 
     Args:
         folder: None to write nothing.
-        formats: which files are written for each medium.
+        formats: names of the formats that are written for each medium.
         plan: what will be analyzed.
         overwrite: whether existing results may be replaced.
         labels: the emotion columns of the table of all.
@@ -82,48 +74,58 @@ class Results:
     def __init__(
         self,
         folder: Path | None,
-        formats: Sequence[Format],
+        formats: Sequence[str],
         plan: Plan,
         overwrite: bool,
         labels: Sequence[str],
     ) -> None:
-        self._root, self._formats, self._plan = folder, tuple(formats), plan
+        known = exporters()
+        self._root, self._plan = folder, plan
+        self._formats = {name: known[name] for name in formats}
         self._overwrite, self._labels = overwrite, tuple(labels)
         self._open = ExitStack()
-        self._table: CsvSink | None = None
+        self._table: CsvTable | None = None
         self.files: tuple[Path, ...] = ()
         if folder is not None:
             self._claim(folder)
 
     def _claim(self, root: Path) -> None:
-        own = tuple(f"timeline.{f.value}" for f in self._formats)
+        own = tuple(f"timeline{kind.suffix}" for kind in self._formats.values())
         OutputFolder(root, self._overwrite).claim(*(self._shared if self._plan.batch else own))
         for job in self._plan.jobs:
             for name in own:
                 refuse_existing(self._home(job) / name, self._overwrite)
 
-    @property
-    def wants_pictures(self) -> bool:
-        """Whether thumbnails will be needed."""
-        return self._root is not None and Format.HTML in self._formats
+    def open(self, job: Job) -> dict[str, Exporter]:
+        """Return what one medium's frames and estimates are to be given to, by format."""
+        if self._root is None:
+            return {}
+        shared = self._root if self._plan.batch else None
+        return {
+            name: self._formats[name](path, overwrite=self._overwrite, shared=shared)
+            for name, path in self._files(job).items()
+        }
 
     def write(
-        self, job: Job, timeline: Timeline, pictures: Sequence[Thumbnail]
-    ) -> dict[Format, Path]:
+        self, job: Job, timeline: Timeline, opened: Mapping[str, Exporter]
+    ) -> dict[str, Path]:
         """Write one medium's results and return them by format."""
         if self._root is None:
             return {}
-        written = {f: self._home(job) / f"timeline.{f.value}" for f in self._formats}
-        write_formats(timeline, written, pictures, overwrite=self._overwrite)
+        finish(opened.values(), timeline)
         self._add_to_table(timeline)
-        return written
+        return self._files(job)
+
+    def _files(self, job: Job) -> dict[str, Path]:
+        home = self._home(job)
+        return {name: home / f"timeline{kind.suffix}" for name, kind in self._formats.items()}
 
     def _add_to_table(self, timeline: Timeline) -> None:
         if self._root is None or "timeline.csv" not in self._shared:
             return
         if self._table is None:  # not earlier: where nothing succeeds no table is left
             path = self._root / "timeline.csv"
-            table = CsvSink(path, labels=self._labels, overwrite=self._overwrite)
+            table = CsvTable(path, labels=self._labels, overwrite=self._overwrite)
             self._table = self._open.enter_context(table)
             self.files += (path,)
         self._table.file = timeline.media.path or timeline.media.name
@@ -136,7 +138,7 @@ class Results:
             return
         from ..export.html import IndexEntry, index_page
 
-        pages = [o.files[Format.HTML].relative_to(self._root).as_posix() for o in outcomes]
+        pages = [o.files["html"].relative_to(self._root).as_posix() for o in outcomes]
         entries = [
             *(
                 IndexEntry(o.summary.file, o.summary, page)
@@ -164,36 +166,13 @@ class Results:
         """Names of the files about all media of a batch."""
         if not self._plan.batch:
             return ()
-        names = {Format.CSV: "timeline.csv", Format.HTML: "index.html"}
+        names = {"csv": "timeline.csv", "html": "index.html"}
         return tuple(name for kind, name in names.items() if kind in self._formats)
 
     def _home(self, job: Job) -> Path:
         """The folder of one medium's results."""
         assert self._root is not None
         return self._root / job.name if self._plan.batch else self._root
-
-
-def write_formats(
-    timeline: Timeline,
-    paths: Mapping[Format, Path],
-    pictures: Sequence[Thumbnail],
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Write a timeline in every format that `paths` names.
-
-    Raises:
-        InputError: if a file exists and `overwrite` is False, or cannot be written.
-    """
-    for kind, path in paths.items():
-        if kind is Format.JSON:
-            write_json(timeline, path, overwrite=overwrite)
-        elif kind is Format.CSV:
-            write_csv(timeline, path, overwrite=overwrite)
-        else:
-            from ..export.html import write_report  # brings plotly's page
-
-            write_report(timeline, path, thumbnails=pictures, overwrite=overwrite)
 
 
 def analyze(
@@ -239,17 +218,15 @@ def analyze(
 
 
 def _analyse_one(analyzer: Analyzer, job: Job, results: Results, ticker: Ticker | None) -> Outcome:
-    from ..export.thumbnails import ThumbnailSink
-
     started = time.perf_counter()
-    with ThumbnailSink() as pictures:
-        timeline = analyzer.analyze(
-            job.path,
-            transcript=job.transcript,
-            sinks=[pictures] if results.wants_pictures else [],
-            progress=ticker,
-        )
-    files = results.write(job, timeline, pictures.thumbnails)
+    opened = results.open(job)
+    timeline = analyzer.analyze(
+        job.path,
+        transcript=job.transcript,
+        exporters=tuple(opened.values()),
+        progress=ticker,
+    )
+    files = results.write(job, timeline, opened)
     heard = timeline.of(Modality.TEXT)
     words = timeline.provenance.components.get("asr") if heard else None
     seconds = time.perf_counter() - started

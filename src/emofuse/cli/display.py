@@ -198,7 +198,7 @@ def to_mapping(result: Outcome) -> dict[str, Any]:
         "transcript": str(result.job.transcript) if result.job.transcript else None,
         "people": [_person_mapping(person) for person in summary.people],
         "notes": [{"code": n.code, "message": n.message} for n in summary.notes],
-        "results": {kind.value: str(path) for kind, path in result.files.items()},
+        "results": {kind: str(path) for kind, path in result.files.items()},
     }
 
 

@@ -28,7 +28,7 @@ from .options import AsJson, Overwrite, Quiet, panel, result
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
     from ..batch.inputs import Failure, TranscriptChoice
-    from ..batch.run import Format, Outcome
+    from ..batch.run import Outcome
 
 BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
 
@@ -208,7 +208,7 @@ def _analyze(
     paths: list[Path],
     out: Path | None,
     overwrite: bool,
-    formats: tuple[Format, ...],
+    formats: tuple[str, ...],
     transcript: Path | TranscriptChoice,
     settings: AnalyzerConfig,
     quiet: bool,
@@ -266,14 +266,14 @@ def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> 
     return replace(settings, modalities=left)
 
 
-def _formats(text: str) -> tuple[Format, ...]:
-    from ..batch.run import Format
+def _formats(text: str) -> tuple[str, ...]:
+    from ..export import exporters
 
-    try:
-        return tuple(dict.fromkeys(Format(name.strip().lower()) for name in text.split(",")))
-    except ValueError:
-        known = ", ".join(f.value for f in Format)
-        raise InputError(f"--format: got {text!r}, expected some of {known}") from None
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    known = exporters()
+    if not set(names) <= known.keys():
+        raise InputError(f"--format: got {text!r}, expected some of {', '.join(known)}")
+    return names
 
 
 def _transcript(text: str) -> Path | TranscriptChoice:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from .estimates import Estimate, Modality, Prediction, Subject
 from .labels import Taxonomy
 from .media import Frame, MediaInfo, Packet
 from .time import Span
+from .timeline import Timeline
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -122,13 +124,44 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Sink(Protocol):
-    """Something that results are written to."""
+class Exporter(Protocol):
+    """Writes what is found about one medium: one file in one format, or something of its own.
 
-    def write(self, item: Frame | Estimate) -> None:
-        """Take one frame or estimate."""
+    It is given every sampled frame and every estimate as they come, and the
+    timeline at the end; it takes what it needs. Nothing is to appear under the
+    file's name before `close`; one that is never closed leaves nothing.
+    """
+
+    def write(self, item: Frame | Estimate | Timeline) -> None:
+        """Take one item; kinds that do not matter to it are ignored."""
         ...
 
     def close(self) -> None:
         """Finish what is being written; harmless when called twice."""
+        ...
+
+
+class ExportFormat(Protocol):
+    """Makes exporters; usually a class that is one."""
+
+    name: str
+    """What users call the format, e.g. ``json``."""
+    suffix: str
+    """How its files end, e.g. ``.json``."""
+    content_type: str
+    """What HTTP calls it."""
+    summary: str
+    """What it is for, in a few words."""
+
+    def __call__(
+        self, path: Path, *, overwrite: bool = False, shared: Path | None = None
+    ) -> Exporter:
+        """Return an exporter that writes to `path`.
+
+        Args:
+            path: the file.
+            overwrite: replace an existing one.
+            shared: the folder of the batch that the file belongs to, for what its
+                files have in common; None if it stands alone.
+        """
         ...

@@ -10,9 +10,9 @@ from typing import Any
 from ..core.estimates import SPEAKER, Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
+from .csv import PARTS
 from .palette import colours_of
 from .summary import Person, Summary, person_name
-from .tables import PARTS
 from .thumbnails import Thumbnail
 
 Rows = dict[tuple[Subject, Modality], list[Estimate]]

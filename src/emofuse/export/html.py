@@ -20,14 +20,15 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core.estimates import Estimate, Modality, Subject, SubjectKind
-from ..core.media import Diagnostic, MediaInfo, MediaKind
+from ..core.media import Diagnostic, Frame, MediaInfo, MediaKind
 from ..core.time import clock
 from ..core.timeline import Timeline
 from ..io.files import ResultFile
 from .chartdata import by_subject, chart_data, data_uri
 from .palette import colours_of
 from .summary import Person, Summary, describe, describe_doubt, person_name, short_clock, summarise
-from .thumbnails import Thumbnail, best_face
+from .thumbnails import Thumbnail, Thumbnails, best_face
+from .whole import WholeTimeline
 
 _LISTED = 5
 """People shown at most for each file of a batch: the longest present."""
@@ -43,6 +44,28 @@ _NAMES = {
 }
 
 
+class HtmlExporter(WholeTimeline):
+    """Writes a timeline with `write_report`, with thumbnails of the frames it was given."""
+
+    name = "html"
+    suffix = ".html"
+    content_type = "text/html; charset=utf-8"
+    summary = "a page to look at; needs no network"
+
+    def __init__(self, path: Path, *, overwrite: bool = False, shared: Path | None = None) -> None:
+        super().__init__(path, overwrite=overwrite, shared=shared)
+        self._thumbnails = Thumbnails()
+
+    def write(self, item: Frame | Estimate | Timeline) -> None:
+        """Keep the timeline, and small pictures of some frames."""
+        super().write(item)
+        self._thumbnails.write(item)
+
+    def save(self, timeline: Timeline) -> None:
+        """Write the file."""
+        write_report(timeline, self.path, self._thumbnails.thumbnails, overwrite=self.overwrite)
+
+
 def write_report(
     timeline: Timeline,
     path: Path | str,
@@ -56,7 +79,7 @@ def write_report(
         timeline: what to show; an hour of it makes a page of about 7 MB, 5 of
             them plotly's own script.
         path: where the page goes.
-        thumbnails: pictures of the medium (from `ThumbnailSink`), drawn above the
+        thumbnails: pictures of the medium (from `Thumbnails`), drawn above the
             time axis and cut into portraits.
         overwrite: replace an existing page.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ..core.estimates import Estimate
 from ..core.media import Frame
 from ..core.time import Span
+from ..core.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Thumbnail:
     at: Span
 
 
-class ThumbnailSink:
+class Thumbnails:
     """Keeps at most `limit` thumbnails of the frames written to it.
 
-    Every k-th frame is kept; when the sink is full, every other one is dropped
+    Every k-th frame is kept; when there are too many, every other one is dropped
     and k doubles. So at any moment, however long the stream gets, the kept ones
     are evenly spread over it and number more than limit / 2 (once that many
-    frames came), and each frame costs nothing unless it is kept. Estimates are
-    ignored.
+    frames came), and each frame costs nothing unless it is kept. Only frames
+    matter to it.
 
     Args:
         limit: most thumbnails held (≥ 2).
@@ -48,7 +48,7 @@ class ThumbnailSink:
         self._step = 1
         self._count = 0
 
-    def write(self, item: Frame | Estimate) -> None:
+    def write(self, item: Frame | Estimate | Timeline) -> None:
         """Look at one frame."""
         if not isinstance(item, Frame):
             return
@@ -63,17 +63,6 @@ class ThumbnailSink:
 
     def close(self) -> None:
         """Nothing to finish: the thumbnails stay."""
-
-    def __enter__(self) -> ThumbnailSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def thumbnails(self) -> tuple[Thumbnail, ...]:

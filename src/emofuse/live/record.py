@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..batch.run import Format, write_formats
 from ..core.estimates import Estimate, Modality
 from ..core.media import AudioChunk, Frame, MediaInfo, Watermark
 from ..core.time import NS, Span, to_ns
 from ..core.timeline import Provenance, Timeline
 from ..errors import EmofuseError, InputError
-from ..export.thumbnails import ThumbnailSink
+from ..export import exporters, finish
 from ..io.files import OutputFolder
 from ..streaming import Event, Measurement, MeasurementKind
 
@@ -59,13 +58,13 @@ class Recorder:
         self.stop_ns: int | None = None
         self.dropped = 0
         self.error: Exception | None = None
-        self._formats = {kind: folder / f"timeline.{kind.value}" for kind in Format}
-        OutputFolder(folder).claim(VIDEO, *(path.name for path in self._formats.values()))
+        paths = {kind: folder / f"timeline{kind.suffix}" for kind in exporters().values()}
+        OutputFolder(folder).claim(VIDEO, *(path.name for path in paths.values()))
+        self._exporters = [kind(path) for kind, path in paths.items()]
         self._info, self._provenance = info, provenance
         self._estimates: list[Estimate] = []
         self._fused_ns = 0
         self._stopped_at_ns = 0
-        self._thumbnails = ThumbnailSink()
         self._queue: queue.Queue[Any] = queue.Queue(_WAITING * 8)
         self._encoder = threading.Thread(target=self._encode, name="emofuse-record", daemon=True)
         self._encoder.start()
@@ -118,7 +117,7 @@ class Recorder:
         self._encoder.join()
         if self.error is not None:
             raise InputError(f"cannot record to {self.folder}: {self.error}")
-        write_formats(self.timeline(), self._formats, self._thumbnails.thumbnails)
+        finish(self._exporters, self.timeline())
 
     def timeline(self) -> Timeline:
         """Return the recording's timeline; its time 0 is the recording's start."""
@@ -158,7 +157,8 @@ class Recorder:
             early: deque[AudioChunk] = deque(maxlen=_EARLY)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, Frame):
-                    self._thumbnails.write(item)
+                    for exporter in self._exporters:
+                        exporter.write(item)
                 if tracks:
                     if type(item) in tracks:  # no pictures came when the file was begun
                         tracks[type(item)].write(item)

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from emofuse.analyzer import AnalyzerConfig, ModelsConfig
-from emofuse.batch.run import Format
 from emofuse.core.estimates import Modality
 from emofuse.core.media import MediaKind
-from emofuse.export.tables import read_json
+from emofuse.export.json import read_json
 from emofuse.server.http.errors import ApiError
 from emofuse.server.http.media_types import ContentType
 from emofuse.server.jobs.pool import FairQueue, Pool, WorkItem
@@ -123,7 +122,7 @@ def analysis(media: Path, out: Path) -> Analysis:
     path = media / "portrait.jpg"
     upload = Upload(path, "me.jpg", kind, path.stat().st_size)
     probe = Probe((upload,), None, 60.0)
-    return Analysis(probe, (Modality.FACE,), False, out, (Format.JSON,))
+    return Analysis(probe, (Modality.FACE,), False, out, ("json",))
 
 
 def outcome(pool: Pool, ticket: WorkItem) -> Facts | BaseException | None:

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from ...batch.run import Format
 from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
+from ...export import exporters
 from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
 from ..jobs.tasks import Analysis, Probe, Upload
@@ -42,7 +42,7 @@ async def analyze(request: Request, house: Here, client: Client, format_: Format
     with house.requests.hold(client):
         async with Arrival(house.incoming) as arrival:
             order = await house.order(request, arrival)
-            formats = tuple(Format) if format_ == ZIP else (Format(format_),)
+            formats = tuple(exporters()) if format_ == ZIP else (format_,)
             folder = await _analyze(house, request, order, arrival, formats)
             if format_ == ZIP:
                 await asyncio.to_thread(pack, folder, folder / f"timeline.{ZIP}")
@@ -62,7 +62,7 @@ async def analyze_faces(request: Request, house: Here, client: Client) -> JSONRe
         wanted = await _face_request(request)
         async with Arrival(house.incoming) as arrival:
             order = await asyncio.to_thread(_picture, wanted.image, arrival)
-            folder = await _analyze(house, request, order, arrival, (Format.JSON,))
+            folder = await _analyze(house, request, order, arrival, ("json",))
             results = await asyncio.to_thread(_faces, folder / "timeline.json")
     if wanted.enforce_detection and not results:
         raise ApiError(
@@ -77,7 +77,7 @@ async def _analyze(
     request: Request,
     order: Order,
     arrival: Arrival,
-    formats: tuple[Format, ...],
+    formats: tuple[str, ...],
 ) -> Path:
     """Have an order analyzed and return the folder of its results."""
     limits = house.settings.limits

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from ...batch.run import Format
+from ...export import exporters
 from ..auth.auth import client_of
 from ..jobs.manager import FORMATS, ZIP, JobManager
 from ..state import ServerState
@@ -48,9 +48,7 @@ OPEN = Depends(_taken)
 
 
 async def _format(
-    name: Annotated[
-        str, Query(alias="format", description="json, csv, html or zip")
-    ] = Format.JSON.value,
+    name: Annotated[str, Query(alias="format", description="json, csv, html or zip")] = "json",
 ) -> str:
     if name not in FORMATS:
         raise ApiError("bad-argument", f"format is {name[:40]!r}, expected {', '.join(FORMATS)}")
@@ -61,12 +59,8 @@ FormatName = Annotated[str, Depends(_format)]
 """In which format results are wanted: one of `FORMATS`."""
 
 
-_TYPES = {
-    Format.JSON: "application/json",
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.HTML: "text/html; charset=utf-8",
-    ZIP: "application/zip",
-}
+_TYPES = {name: kind.content_type for name, kind in exporters().items()}
+_TYPES[ZIP] = "application/zip"
 
 
 def download(name: str, format_: str) -> dict[str, str]:
@@ -76,8 +70,8 @@ def download(name: str, format_: str) -> dict[str, str]:
         name: of what was uploaded.
         format_: one of `FORMATS`.
     """
-    headers = {"Content-Type": _TYPES[Format(format_) if format_ != ZIP else ZIP]}
-    if format_ != Format.JSON.value:
+    headers = {"Content-Type": _TYPES[format_]}
+    if format_ != "json":
         stem = name.rpartition(".")[0] or name
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in stem)
         headers["Content-Disposition"] = f'attachment; filename="{plain}.emofuse.{format_}"'

@@ -15,8 +15,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ...batch.run import Format
 from ...core.time import NS
+from ...export import exporters
 from ..http.errors import ApiError
 from ..metrics import Metrics
 from ..settings import MB, Settings
@@ -28,7 +28,7 @@ from .worker import Cancelled, bug
 ZIP = "zip"
 """The format that is all of them."""
 
-FORMATS = (*(f.value for f in Format), ZIP)
+FORMATS = (*exporters(), ZIP)
 """Formats in which results can be had."""
 
 _HEARTBEAT = 15.0  # seconds after which a quiet event stream says that it is alive
@@ -278,7 +278,7 @@ class JobManager:
             job.modalities,
             job.transcribe,
             draft,
-            tuple(Format),
+            tuple(exporters()),
         )
         ticket = WorkItem(analysis, limits.job_timeout, self._told(job_id))
         self._runs[job_id] = _Run(ticket)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...batch.run import Format, write_formats
 from ...core.estimates import Modality
 from ...core.media import Frame, MediaInfo, MediaKind, Packet, Track, Watermark
 from ...core.protocols import Source
@@ -89,7 +88,7 @@ class Analysis:
     modalities: tuple[Modality, ...]
     transcribe: bool
     out: Path
-    formats: tuple[Format, ...]
+    formats: tuple[str, ...]
 
 
 Task = Probe | Analysis
@@ -134,7 +133,7 @@ class AnalyzerWorker:
         return self._analyze(task, told)
 
     def _analyze(self, task: Analysis, told: ProgressCallback) -> Facts:
-        from ...export.thumbnails import ThumbnailSink
+        from ...export import exporters, finish
 
         chosen = _sort(task.probe, self._limits)
         analyzer = self._analyzer(task.modalities, task.transcribe)
@@ -145,14 +144,12 @@ class AnalyzerWorker:
                 raise _too_long(chosen.main.name, done_ns, task.probe.seconds)
             told(done_ns, total_ns)
 
-        with _as(chosen.main), ThumbnailSink() as pictures:
-            sinks = [pictures] if Format.HTML in task.formats else []
-            with closing(_open(chosen, analyzer)) as source:
-                timeline = analyzer.collect(source, sinks=sinks, progress=watch)
+        kinds = [exporters()[name] for name in task.formats]
+        opened = [kind(task.out / f"timeline{kind.suffix}", overwrite=True) for kind in kinds]
+        with _as(chosen.main), closing(_open(chosen, analyzer)) as source:
+            timeline = analyzer.collect(source, exporters=opened, progress=watch)
         media = replace(timeline.media, name=chosen.main.name, path=None)
-        timeline = replace(timeline, media=media)
-        paths = {f: task.out / f"timeline.{f.value}" for f in task.formats}
-        write_formats(timeline, paths, pictures.thumbnails, overwrite=True)
+        finish(opened, replace(timeline, media=media))
         return replace(chosen.facts, duration=timeline.duration_ns / NS)
 
     def _analyzer(self, modalities: tuple[Modality, ...], transcribe: bool) -> Analyzer:

@@ -1,18 +1,13 @@
-"""Timelines as files for programs: JSON (complete, exact) and CSV (one row per estimate).
-
-Both are described in ``docs/timeline-format.md``.
-"""
+"""A timeline as JSON: complete and exact, one estimate a line; see ``docs/timeline-format.md``."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,21 +24,29 @@ from ..core.estimates import (
     Subject,
     SubjectKind,
 )
-from ..core.labels import CANONICAL, Taxonomy
-from ..core.media import AudioInfo, Diagnostic, Frame, MediaInfo, MediaKind, VideoInfo
+from ..core.labels import Taxonomy
+from ..core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
 from ..core.time import NS, Span, to_ns
 from ..core.timeline import Provenance, Timeline
 from ..errors import InputError
 from ..io.files import ResultFile
+from .whole import WholeTimeline
 
 SCHEMA = "emofuse/timeline"
 VERSION = 1
 
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
-"""What a fused estimate is made of."""
 
+class JsonExporter(WholeTimeline):
+    """Writes a timeline with `write_json`."""
 
-# ---------------------------------------------------------------- JSON, writing
+    name = "json"
+    suffix = ".json"
+    content_type = "application/json"
+    summary = "everything, exactly, for programs"
+
+    def save(self, timeline: Timeline) -> None:
+        """Write the file."""
+        write_json(timeline, self.path, overwrite=self.overwrite)
 
 
 def write_json(timeline: Timeline, path: Path | str, *, overwrite: bool = False) -> None:
@@ -199,7 +202,7 @@ def _note(note: Diagnostic) -> dict[str, Any]:
     return {"code": note.code, "message": note.message, "at": at}
 
 
-# ---------------------------------------------------------------- JSON, reading
+# ---------------------------------------------------------------- reading
 
 
 def read_json(path: Path | str) -> Timeline:
@@ -332,127 +335,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _frozen(v) for key, v in value.items()}
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
-
-
-# ------------------------------------------------------------------------- CSV
-
-
-def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the header of the CSV table for these emotion labels."""
-    return (
-        *("file", "start", "end", "subject", "modality", "label"),
-        *labels,
-        *("confidence", "quality", "model"),
-        *(f"share_{m.value}" for m in PARTS),
-        *("disagreement", "uncertain", "text"),
-    )
-
-
-def write_csv(
-    timelines: Timeline | Iterable[Timeline], path: Path | str, *, overwrite: bool = False
-) -> None:
-    """Write one row per person, modality and span, of one timeline or of several.
-
-    The columns are those of `csv_columns` for every label in use.
-
-    Raises:
-        InputError: if `path` exists and `overwrite` is False, or cannot be written.
-    """
-    timelines = (timelines,) if isinstance(timelines, Timeline) else tuple(timelines)
-    seen = dict.fromkeys(label for t in timelines for label in t.labels)
-    with CsvSink(path, labels=tuple(seen) or CANONICAL.labels, overwrite=overwrite) as sink:
-        for timeline in timelines:
-            sink.file = timeline.media.path or timeline.media.name
-            for estimate in timeline:
-                sink.write(estimate)
-
-
-class CsvSink:
-    """Writes estimates as rows of a CSV table while they come; frames are ignored.
-
-    The file appears when the sink is closed; leaving its context by an exception
-    leaves no file.
-
-    Args:
-        path: where the table goes.
-        file: what the column ``file`` says; may be changed between two writes.
-        labels: the emotion columns. They are fixed by the header, so a stream
-            cannot add one later.
-        overwrite: replace an existing table.
-
-    Raises:
-        InputError: if `path` exists and `overwrite` is False, or cannot be written.
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        file: str = "",
-        labels: Sequence[str] = CANONICAL.labels,
-        overwrite: bool = False,
-    ) -> None:
-        self.file = file
-        self._labels = tuple(labels)
-        self._result = ResultFile(Path(path), overwrite=overwrite, newline="")
-        self._writer = csv.writer(self._result.file)  # RFC 4180: commas, CRLF, quotes where needed
-        self._writer.writerow(csv_columns(self._labels))
-
-    def write(self, item: Frame | Estimate) -> None:
-        """Append an estimate's row.
-
-        Raises:
-            ValueError: if it scores a label that has no column.
-        """
-        if isinstance(item, Estimate):
-            self._writer.writerow(self._row(item))
-
-    def close(self) -> None:
-        """Finish the table; harmless when called twice."""
-        self._result.commit()
-
-    def __enter__(self) -> CsvSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._result.__exit__(kind, error, trace)
-
-    def _row(self, e: Estimate) -> list[str]:
-        known = dict(e.probabilities.items())
-        if not known.keys() <= set(self._labels):
-            raise ValueError(
-                f"the table has columns for {', '.join(self._labels)}; "
-                f"got an estimate over {', '.join(known)}"
-            )
-        shares: Mapping[Modality, float] = e.fusion.modality_weights if e.fusion else {}
-        text = str(e.details.get("text", "")) if e.modality is Modality.TEXT else ""
-        return [
-            _cell(self.file),
-            f"{e.span.start:.3f}",
-            f"{e.span.end:.3f}",
-            str(e.subject),
-            e.modality.value,
-            e.label,
-            *(_number(known.get(label)) for label in self._labels),
-            _number(e.confidence),
-            _number(e.quality),
-            e.model_id,
-            *(_number(shares.get(m)) for m in PARTS),
-            _number(e.fusion.disagreement if e.fusion else None),
-            e.uncertain.reason.value if e.uncertain else "",
-            _cell(" ".join(text.split())),
-        ]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
-
-
-def _cell(text: str) -> str:
-    """Keep spreadsheets from running words as a formula: =, +, - and @ get an apostrophe."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
