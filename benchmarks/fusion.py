@@ -24,7 +24,7 @@ from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.errors import ModelError
 from emofuse.fusion.config import PARTS, FusionConfig, Strategy
-from emofuse.fusion.rules import make_fuser
+from emofuse.fusion.factory import make_fuser
 from emofuse.models.store import Store
 
 SLOTS, ROUNDS = 400, 5

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from benchmarks.common import data_root, write_result
 from emofuse.core.estimates import Modality
 from emofuse.corpora.recipes import ravdess
-from emofuse.evaluation.metrics.classification import classification as metrics
-from emofuse.evaluation.speech import voiced_range
+from emofuse.evaluation.metrics import classification as metrics
+from emofuse.evaluation.predict.segmentation import voiced_range
 from emofuse.io.audio import read_audio
 from emofuse.models.runtime import Session
 from emofuse.speech.recognise import Preparation, prepare

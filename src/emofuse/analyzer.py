@@ -44,8 +44,8 @@ from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
 from .face.config import DetectorName, FaceConfig
 from .fusion.config import FusionConfig
+from .fusion.factory import make_fuser
 from .fusion.rejection import Rejection, RejectionConfig
-from .fusion.rules import make_fuser
 from .models.registry import load
 from .models.store import Store
 from .speech.vad import VadConfig

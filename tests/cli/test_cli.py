@@ -18,7 +18,7 @@ from emofuse.config.loader import to_yaml
 from emofuse.export.summary import person_name
 from emofuse.export.json import read_json
 from emofuse.face.config import DetectorName
-from emofuse.fusion.rules import Strategy
+from emofuse.fusion.config import Strategy
 
 Run = Any  # see conftest.py
 

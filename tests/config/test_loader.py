@@ -9,7 +9,7 @@ from emofuse.analyzer import AnalyzerConfig
 from emofuse.config.loader import Flag, read, read_config, settings, to_mapping, to_yaml
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
-from emofuse.fusion.rules import Strategy
+from emofuse.fusion.config import Strategy
 
 
 class Colour(str, Enum):

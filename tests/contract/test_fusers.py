@@ -16,7 +16,9 @@ from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, S
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Fuser, Slot
 from emofuse.core.time import NS, Span
-from emofuse.fusion.rules import POOLS, FusionConfig, Strategy, make_fuser
+from emofuse.fusion.config import FusionConfig, Strategy
+from emofuse.fusion.factory import make_fuser
+from emofuse.fusion.rules import POOLS
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE = Subject(SubjectKind.FACE, 3)

@@ -25,7 +25,8 @@ from emofuse.engine.windows import Recognise, Windower
 from emofuse.face.detect import HaarDetector
 from emofuse.face.mouth import MouthMotion
 from emofuse.face.track import FaceTracker
-from emofuse.fusion.rules import FusionConfig, make_fuser
+from emofuse.fusion.config import FusionConfig
+from emofuse.fusion.factory import make_fuser
 from emofuse.models.registry import load
 from emofuse.sources.file import open_source
 from emofuse.speech.quality import grade

@@ -10,7 +10,10 @@ from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Slot
 from emofuse.core.time import Span
 from emofuse.errors import InputError, ModelError
-from emofuse.fusion.rules import POOLS, FusionConfig, Strategy, disagreement, make_fuser
+from emofuse.fusion.config import FusionConfig, Strategy
+from emofuse.fusion.factory import make_fuser
+from emofuse.fusion.pools import disagreement
+from emofuse.fusion.rules import POOLS
 
 SEVEN = Taxonomy("seven", CANONICAL.labels[:7])
 FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.TEXT

@@ -15,7 +15,7 @@ from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Fuser
 from emofuse.evaluation.predict.cached import CachedPredictions
 from emofuse.fusion.config import FusionConfig, Strategy
-from emofuse.fusion.rules import make_fuser
+from emofuse.fusion.factory import make_fuser
 from emofuse.models.card import Card
 from emofuse.models.store import Store
 from emofuse.training.core.export import write_card

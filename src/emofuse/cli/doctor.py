@@ -170,7 +170,7 @@ def _answer(card: Card, store: Store) -> str:
     what = f"{store.whereabouts(card).value}, {megabytes(card.bytes)}, checksum right"
     if card.fusion is not None:
         from ..fusion.config import FusionConfig, Strategy
-        from ..fusion.rules import make_fuser
+        from ..fusion.factory import make_fuser
 
         strategy = Strategy(card.fusion.strategy)
         recogniser: Any = make_fuser(FusionConfig(strategy, model=card.id), store=store)

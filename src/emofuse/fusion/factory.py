@@ -1,4 +1,4 @@
-"""From the card of a trained fuser to the fuser."""
+"""From a configuration to a fuser: a plain pool, or one that a card describes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,41 @@ from .config import FusionConfig, Strategy
 from .rules import POOLS
 
 
-def make_trained(
+def make_fuser(
+    config: FusionConfig,
+    priors: Mapping[str, Sequence[float]] | None = None,
+    *,
+    models: Mapping[Modality, Card] | None = None,
+    store: Store | None = None,
+) -> Fuser:
+    """Build the fuser that a configuration names.
+
+    Args:
+        config: strategy, weights, trained fuser.
+        priors: model id → that model's mean probability of each of its labels
+            (`Card.prior`); uniform where absent. By default those of `models`.
+        models: cards of the recognisers whose estimates will be fused. A trained fuser
+            refuses any but those it was trained with.
+        store: where the cards of trained fusers are; default: `Store()`.
+
+    Raises:
+        InputError: if the trained fuser is one of another strategy.
+        ModelError: if there is no such fuser, or it was trained with other recognisers.
+    """
+    if priors is None:
+        priors = {c.id: c.prior for c in (models or {}).values() if c.prior is not None}
+    if config.card is not None:
+        return _trained(config, config.card, priors, models, store or Store())
+    return POOLS[config.strategy](config, priors)
+
+
+def _trained(
     config: FusionConfig,
     card_id: str,
     priors: Mapping[str, Sequence[float]],
     models: Mapping[Modality, Card] | None,
-    store: Store | None,
+    store: Store,
 ) -> Fuser:
-    """Build a trained fuser; see `fusion.rules.make_fuser`.
-
-    Raises:
-        InputError: if it is one of another strategy.
-        ModelError: if there is none of that id, or it does not suit the recognisers.
-    """
-    store = store or Store()
     card = _card(store, config, card_id)
     fusion = card.fusion
     if fusion is None:

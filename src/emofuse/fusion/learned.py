@@ -32,8 +32,8 @@ from ..errors import ModelError
 from ..models.card import Card, Fusion
 from ..models.runtime import Session
 from .config import PARTS
+from .evidence import fused_estimate, prior_of, spread
 from .pools import FLOOR, Array, log_evidence
-from .rules import blended, prior_of, spread
 
 Floats = NDArray[np.float32]
 
@@ -164,7 +164,7 @@ class GraphFuser:
         present = [self.layout.modalities.index(e.modality) for e in parts]
         share = np.maximum(shares[0, present].astype(np.float64), 1e-9)
         said = np.stack([spread(e, e.probabilities.values) for e in parts])
-        return blended(slot, parts, p / p.sum(), share / share.sum(), said, self.model_id)
+        return fused_estimate(slot, parts, p / p.sum(), share / share.sum(), said, self.model_id)
 
     def prepare(self, sample: NDArray[Any]) -> Floats:
         """Take one sample's inputs as one row, (numbers,): what a golden pair holds."""

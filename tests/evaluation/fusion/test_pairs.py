@@ -11,7 +11,7 @@ from tests.evaluation.made import LABELS, made
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
-from emofuse.evaluation.fusion.study import pairs
+from emofuse.evaluation.fusion import pairs
 
 FACE, VOICE, WORDS = (
     made(Modality.FACE, 200), made(Modality.SPEECH, 50), made(Modality.TEXT, 90)

@@ -13,13 +13,13 @@ from tests.evaluation.report.test_report import Tags
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
+from emofuse.evaluation.fusion import pairs, posteriors
+from emofuse.evaluation.fusion import study as fusion
 from emofuse.evaluation.fusion.paired import fuse, microseconds, pooled, subsets
-from emofuse.evaluation.fusion.study import pairs, posteriors
-from emofuse.evaluation.fusion.study import study as fusion
 from emofuse.evaluation.report import document
 from emofuse.evaluation.report.document import Curve, Document, Section, Table
 from emofuse.fusion.config import FusionConfig, Strategy
-from emofuse.fusion.rules import make_fuser
+from emofuse.fusion.factory import make_fuser
 
 FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.TEXT
 

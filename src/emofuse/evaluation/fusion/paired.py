@@ -92,7 +92,7 @@ def fuse(pairs: Pairs, fuser: Fuser, subset: Subset | None = None) -> Fused:
         closed = fused.probabilities.values[asked].astype(np.float64) + 1e-12
         p[i], confidence[i] = closed / closed.sum(), fused.confidence
         if fused.fusion:
-            shares[i] = [fused.fusion.shares.get(m, np.nan) for m in present]
+            shares[i] = [fused.fusion.modality_weights.get(m, np.nan) for m in present]
     return Fused(pairs.actual, p, confidence, shares, present)
 
 

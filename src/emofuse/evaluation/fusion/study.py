@@ -26,8 +26,8 @@ from ...core.protocols import Fuser
 from ...corpora.manifest import Split
 from ...errors import InputError, ModelError
 from ...fusion.config import FusionConfig, Strategy
+from ...fusion.factory import make_fuser
 from ...fusion.rejection import RejectionConfig
-from ...fusion.rules import make_fuser
 from ...models import calibrate
 from ...models.card import Calibration, Card
 from ...models.recogniser import OnnxRecogniser

@@ -221,10 +221,6 @@ class Trainer(ABC, Generic[Medium]):
         """Put further files of the model into its folder; return them by role."""
         return {}
 
-    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
-        """Measure by the modality's own protocol, if the training followed it."""
-        return None
-
     def card_preparation(self) -> dict[str, Any]:
         """Return the card's ``preparation``."""
         return plain(self.preparation)
@@ -405,8 +401,7 @@ class Trainer(ABC, Generic[Medium]):
             logits = self._quantise(recogniser, logits, card, files)
         card |= self._calibrated(logits, recogniser)
         recogniser = self._recogniser(write_card(card, folder, files), files)
-        own = self.own_metrics(recogniser)
-        card["metrics"] = own if own is not None else self._metrics(logits, recogniser.card)
+        card["metrics"] = self._metrics(logits, recogniser.card)
         finished = write_card(card, folder, files)
         write_golden(recogniser, self.examples(), folder)
         draw_confusion(config.run, self._confusion(logits), self.answered.labels)

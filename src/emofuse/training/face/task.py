@@ -8,7 +8,7 @@ is left out of that face's loss.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...core.estimates import Modality
-from ...core.labels import CANONICAL
-from ...corpora.manifest import Entry, Split
+from ...corpora.manifest import Entry
 from ...errors import InputError
-from ...evaluation.face import evaluate
 from ...face.recognise import FacePreparation, FaceRecogniser
-from ...models.recogniser import OnnxRecogniser
 from ..core import trainer
 from ..core.loop import Batch
 from ..core.mixup import mixup
@@ -142,13 +139,6 @@ class FaceTrainer(Trainer[Face]):
     def card_preparation(self) -> dict[str, Any]:
         """Return the keys of `FacePreparation` and the crops' geometry."""
         return {**super().card_preparation(), "crop": self.config.crop}
-
-    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
-        """Measure on FER2013 and FER+, as `python -m emofuse.evaluation.face` does."""
-        if self.config.corpora or recogniser.taxonomy.labels != CANONICAL.labels:
-            return None
-        found = evaluate(recogniser, self.config.data, (Split.VALIDATION, Split.TEST))
-        return [asdict(m) for m in found]
 
 
 def train(config: FaceTraining) -> Path:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...corruptions import audio
 from ...corruptions.audio import Waveform
 from ...errors import InputError
-from ...evaluation.speech import voiced_range
+from ...evaluation.predict.segmentation import voiced_range
 from ...io.audio import read_audio
 from ...speech.recognise import Features, Level, Preparation, prepare
 

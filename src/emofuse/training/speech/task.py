@@ -9,7 +9,7 @@ first touched when the finished model is measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from torch import nn
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError
-from ...evaluation.speech import LABELS, evaluate, voiced_range
+from ...evaluation.predict.segmentation import voiced_range
 from ...io.audio import read_audio
-from ...models.recogniser import OnnxRecogniser
 from ...speech.recognise import Preparation, SpeechRecogniser, prepare
 from ..core import trainer
 from ..core.embedding_cache import FrozenEncoderCache
@@ -216,12 +215,6 @@ class SpeechTrainer(Trainer[Clip]):
     def card_fields(self) -> dict[str, Any]:
         """Return the windows that the model wants."""
         return {"window": {"seconds": self.preparation.seconds, "hop": 1.0, "lookahead": 1.0}}
-
-    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
-        """Measure on the test speakers, as `python -m emofuse.evaluation.speech` does."""
-        if self.config.corpora or recogniser.taxonomy.labels != LABELS.labels:
-            return None
-        return [asdict(m) for m in evaluate(recogniser, self.config.data)]
 
 
 def train(config: SpeechTraining) -> Path:

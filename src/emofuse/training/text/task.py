@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,7 @@ from ...corruptions.text import as_spoken
 from ...errors import InputError
 from ...evaluation.metrics import classification as metrics
 from ...evaluation.metrics.multilabel import best_thresholds, multilabel_f1
-from ...evaluation.text import LABELS, evaluate
 from ...models.card import Calibration
-from ...models.recogniser import OnnxRecogniser
 from ...text.recognise import Preparation, TextRecogniser, WordPieces, collate, plain
 from ..core import trainer
 from ..core.checkpoint import told
@@ -268,13 +266,6 @@ class TextTrainer(Trainer[str]):
         path = Path(self.config.model / f"{self.config.id}.{TOKENIZER}")
         shutil.copyfile(self.tokenizer, path)
         return {"tokenizer": path}
-
-    def own_metrics(self, recogniser: OnnxRecogniser) -> list[dict[str, Any]] | None:
-        """Measure on GoEmotions, as `python -m emofuse.evaluation.text` does."""
-        if self.config.corpora or recogniser.taxonomy.labels != LABELS.labels:
-            return None
-        found = evaluate(recogniser, self.config.data, (Split.VALIDATION, Split.TEST))
-        return [asdict(m) for m in found]
 
 
 _PRETRAINED = ("minilm", "distilbert")
