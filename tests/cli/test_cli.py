@@ -15,8 +15,8 @@ import pytest
 
 import emofuse
 from emofuse.config.loader import to_yaml
-from emofuse.export.summary import person_name
 from emofuse.export.json import read_json
+from emofuse.export.summary import person_name
 from emofuse.face.config import DetectorName
 from emofuse.fusion.config import Strategy
 
@@ -286,7 +286,7 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "CLIP", "--slot", "0"], "slot_seconds must be > 0, got 0"),
         (["analyze", "CLIP", "--detector", "best"], "--detector: got 'best', expected 'compact',"),
         (["analyze", "CLIP", "--fusion", "magic"], "--fusion: got 'magic', expected"),
-        (["analyze", "CLIP", "--asr", "magic"], "--words: got 'magic', expected"),
+        (["analyze", "CLIP", "--asr", "magic"], "--asr: got 'magic', expected"),
         (["analyze", "CLIP", "--format", "pdf"], "--format: got 'pdf', expected some of json"),
         (["analyze", "CLIP", "--transcript", "no.srt"], "no transcript 'no.srt'"),
         (["analyze", "CLIP", "--config", "no.yaml"], "no.yaml: No such file"),
@@ -311,7 +311,7 @@ def test_bad_input_is_explained(
 @pytest.mark.parametrize(
     "args",
     [
-        ["analyze", "x"],
+        ["anallyze", "x"],
         ["analyze"],
         ["analyze", "x", "--fps", "many"],
         ["analyze", "x", "--threads", "0"],

@@ -18,7 +18,8 @@ from emofuse.core.labels import Taxonomy
 from emofuse.corpora.labels import load_map, soft_targets, taxonomy
 from emofuse.corpora.manifest import Entry, Manifest, Split, save
 from emofuse.corpora.recipes import fer2013
-from emofuse.models.card import read_card, sha256_of
+from emofuse.io.download import file_digest
+from emofuse.models.card import read_card
 from emofuse.models.store import WEIGHTS, ZOO, Store
 
 Run = Any  # see conftest.py
@@ -397,7 +398,7 @@ def test_a_damaged_model_is_not_measured(run: Run, voices: Path, tmp_path: Path)
     content = bytearray(weights.read_bytes())
     content[1000] ^= 1
     weights.write_bytes(content)
-    assert sha256_of(weights) != read_card(card).files["weights"].sha256
+    assert file_digest(weights) != read_card(card).files["weights"].sha256
     message = run("evaluate", card, "--corpus", voices, *FAST).failed_cleanly()
     assert "export it again" in message
     weights.unlink()

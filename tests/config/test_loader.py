@@ -150,7 +150,7 @@ def test_yaml_is_read_as_of_version_1_2(tmp_path: Path) -> None:
     for text in ("count: 1:30", "count: 1_000", "count: yes"):
         with pytest.raises(InputError, match="expected a valid integer"):
             read(Whole, write(tmp_path, f"name: x\n{text}"))
-    assert read_config(write(tmp_path, "voice: {on: 0.6}")).voice.on == 0.6
+    assert read_config(write(tmp_path, "vad: {on: 0.6}")).vad.on == 0.6
 
 
 def test_comments_come_from_the_docstrings() -> None:

@@ -119,7 +119,7 @@ def test_a_corpus_arrives_and_can_be_read(corpus: Recipe, server: Served, tmp_pa
     root, meters = tmp_path / "new" / "ravdess", []
 
     def meter(text: str) -> Meter:
-        assert text == "a.zip"
+        assert text == "Downloading a.zip"
         meters.append(Meter())
         return meters[-1]
 
@@ -147,7 +147,7 @@ def test_a_broken_download_goes_on_where_it_stopped(
     corpus: Recipe, server: Served, tmp_path: Path
 ) -> None:
     server.faults = ["break"]
-    with pytest.raises(InputError, match=r"broke off .* the same command goes on"):
+    with pytest.raises(InputError, match=r"broke off; the same command resumes it"):
         fetch(corpus, tmp_path / "r")
     assert names_in(tmp_path / "r") == [".a.zip.part"]
     half = (tmp_path / "r" / ".a.zip.part").stat().st_size
@@ -180,7 +180,7 @@ def test_what_is_not_what_was_published_is_not_kept(
     corpus: Recipe, server: Served, tmp_path: Path
 ) -> None:
     server.faults = ["corrupt"]
-    with pytest.raises(InputError, match=r"another md5.*nothing was kept.*by other means"):
+    with pytest.raises(InputError, match=r"its md5 is another.*nothing was kept.*by other means"):
         fetch(corpus, tmp_path / "r")
     assert names_in(tmp_path / "r") == []
 
@@ -197,7 +197,7 @@ def test_an_answer_that_is_an_error(
 
 def test_no_server(corpus: Recipe, tmp_path: Path) -> None:
     download = replace(corpus.downloads[0], url="http://127.0.0.1:9/a.zip")
-    with pytest.raises(InputError, match="broke off"):
+    with pytest.raises(InputError, match="the host refuses the connection"):
         fetch(replace(corpus, downloads=(download,)), tmp_path / "r")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from emofuse.errors import ModelError
-from emofuse.models.store import Licences, Store, Whereabouts, megabytes, mirrored
+from emofuse.errors import InputError, ModelError
+from emofuse.io.download import mirrored
+from emofuse.models.store import Licences, Store, Whereabouts, megabytes
 
 CardMaker = Callable[..., Path]
 
@@ -85,7 +86,7 @@ def test_a_passing_fault_is_survived_by_trying_again(
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [("corrupt", "sha256 is not the card's"), ("break", "broke off"), ("500", "answered 500")],
+    [("corrupt", "its sha256 is another"), ("break", "broke off"), ("500", "answered 500")],
 )
 def test_a_lasting_fault_is_explained_and_leaves_nothing_behind(
     server: Any, remote: Store, fault: str, says: str
@@ -156,7 +157,7 @@ def test_a_full_disk_is_named(content: bytes, server: Any, make_card: CardMaker)
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         store = Store(folders=[Path(sys.argv[1])])
-        import pooch, requests  # their byte code may still be written to disk
+        import requests  # its byte code may still be written to disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             store.files(store.card("tiny"))
@@ -216,7 +217,7 @@ def test_a_mirror_replaces_scheme_and_host(
 def test_a_mirror_must_be_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mirrored("https://a.org/b") == "https://a.org/b"
     monkeypatch.setenv("EMOFUSE_MIRROR", "mirror.example.org")
-    with pytest.raises(ModelError, match=r"EMOFUSE_MIRROR is 'mirror.example.org'"):
+    with pytest.raises(InputError, match=r"EMOFUSE_MIRROR is 'mirror.example.org'"):
         mirrored("https://a.org/b")
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from emofuse.models.card import card_from_mapping, sha256_of
+from emofuse.io.download import file_digest
+from emofuse.models.card import card_from_mapping
 from emofuse.models.runtime import Session
 from emofuse.training.core.export import write_onnx
 
@@ -40,7 +41,7 @@ def ship(
             "labels": ["a", "b", "c", "d"],
             "preparation": plain(preparation),
             "files": {
-                role: {"name": p.name, "sha256": sha256_of(p), "bytes": p.stat().st_size}
+                role: {"name": p.name, "sha256": file_digest(p), "bytes": p.stat().st_size}
                 for role, p in paths.items()
             },
         }

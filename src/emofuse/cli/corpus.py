@@ -85,8 +85,8 @@ def prepare(
 ) -> None:
     """Check a corpus and write its manifest: one row per sample, ready for training."""
     from ..corpora import fetch, manifest, recipes, validate
+    from ..io.download import download_bar
     from ..io.files import refuse_existing
-    from ..models.store import download_bar
     from . import corpus_view
     from . import display as show
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..core.labels import LabelMap
 from ..corpora import statistics as counts
-from ..corpora import tree
 from ..corpora.manifest import Manifest, Split
 from ..corpora.statistics import SpeakerFacts
 from ..corpora.validate import Report
 from ..errors import InputError, MissingExtra
 from ..export.palette import COLOURS
+from ..io.atomic import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,15 +60,11 @@ def draw(found: Report, to: LabelMap, path: Path) -> None:
     if 1 < len(people) <= _MOST:
         _speakers(next(panels), manifest, people, to)
     figure.suptitle(f"{manifest.corpus}: {len(manifest):,} samples", fontweight="bold")
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, dpi=120, format=path.suffix[1:].lower())
-        part.replace(path)
+        with atomic_path(path) as part:
+            figure.savefig(part, dpi=120, format=path.suffix[1:].lower())
     except OSError as e:
         raise InputError(f"cannot write {path}: {e}; choose another place or make room") from e
-    finally:
-        tree.discard(part)
 
 
 def _figure() -> Any:

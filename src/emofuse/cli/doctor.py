@@ -61,7 +61,7 @@ PACKAGES = {
     "pandas": ("pandas", "tables in Python"),
     "pydantic": ("pydantic", "checks configurations"),
     "yaml": ("pyyaml", "reads configurations"),
-    "pooch": ("pooch", "downloads models"),
+    "requests": ("requests", "downloads models"),
 }
 """Import name → (distribution, what it is for)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingExtra
+from ..io.download import file_digest
 from . import tree
 
 Progress = Callable[[int, int], None]
@@ -54,7 +54,7 @@ def examine(paths: Iterable[Path], progress: Progress | None = None) -> dict[Pat
 
 def _facts(path: Path) -> FileFacts:
     try:
-        size, digest = _digest(path)
+        size, digest = path.stat().st_size, file_digest(path)
     except FileNotFoundError:
         return FileFacts(missing=True)
     except OSError as e:
@@ -65,15 +65,6 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(size, digest, _open(path))
     except (OSError, ValueError, EOFError) as e:  # av's and pillow's errors are of these
         return FileFacts(size, digest, fault=_reason(e))
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as f:
-        for block in iter(lambda: f.read(1 << 20), b""):
-            digest.update(block)
-            size += len(block)
-    return size, digest.hexdigest()
 
 
 def _open(path: Path) -> float | None:

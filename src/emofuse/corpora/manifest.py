@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import math
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -25,7 +24,7 @@ from typing import IO, Any
 
 from ..core.labels import Taxonomy
 from ..errors import InputError, MissingExtra
-from . import tree
+from ..io.atomic import atomic_path
 
 LABEL, SCALE = "label:", "scale:"
 """How the names of columns begin that hold a label's weight, and a rating."""
@@ -174,16 +173,12 @@ def save(manifest: Manifest, path: Path, overwrite: bool = False) -> None:
         raise InputError(f"no entry of {manifest.corpus} is left: an empty manifest is not saved")
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already: choose another file, or allow to overwrite it")
-    part = path.parent / f".{secrets.token_hex(6)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         columns = _columns(manifest, path.parent.absolute())
-        (_write_csv if kind == CSV else _write_parquet)(columns, part)
-        part.replace(path)
+        with atomic_path(path) as part:
+            (_write_csv if kind == CSV else _write_parquet)(columns, part)
     except (OSError, UnicodeEncodeError) as e:
         raise InputError(f"cannot write {path}: {e}; choose another place or make room") from e
-    finally:
-        tree.discard(part)
 
 
 def read(path: Path) -> Manifest:

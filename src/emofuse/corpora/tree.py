@@ -7,7 +7,6 @@ not for places, with the functions of this module.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
@@ -121,12 +120,6 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as e:
         raise InputError(f"cannot read {path}: {e}") from e
     return [line.strip() for line in lines if line.strip()]
-
-
-def discard(part: Path) -> None:
-    """Remove a temporary file, if it is there; what went wrong before is told, not this."""
-    with contextlib.suppress(OSError):
-        part.unlink()
 
 
 def _decode(raw: bytes) -> str:

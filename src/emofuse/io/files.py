@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from ..errors import InputError
+from .atomic import discard, temporary_beside
 
 
 def refuse_existing(path: Path, overwrite: bool = False) -> None:
@@ -46,7 +46,7 @@ class ResultFile:
         refuse_existing(path, overwrite)
         self.path = path
         self._overwrite = overwrite
-        self._part = path.parent / f".{secrets.token_hex(6)}.part"
+        self._part = temporary_beside(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file: IO[str] = self._part.open(
@@ -74,14 +74,14 @@ class ResultFile:
         except OSError as e:
             raise _unwritable(self.path, e) from e
         finally:
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def discard(self) -> None:
         """Leave no trace; harmless after `commit`."""
         try:
             self.file.close()
         finally:
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def __enter__(self) -> IO[str]:
         return self.file
@@ -125,7 +125,7 @@ class OutputFolder:
         """
         for name in names:
             refuse_existing(self / name, self.overwrite)
-        probe = self.path / f".{secrets.token_hex(6)}.part"
+        probe = temporary_beside(self.path / "result")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe.touch(exist_ok=False)

@@ -8,7 +8,6 @@ model without a card cannot be loaded.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 from collections.abc import Mapping
@@ -388,12 +387,3 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         notes=tuple(fields.pop("notes", ())),
         **fields,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hex, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as f:
-        for block in iter(lambda: f.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -18,18 +18,23 @@ pay for a `stat` only. `Store.verify` always reads everything.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import ModelError
-from .card import Card, ModelFile, read_card, sha256_of
+from ..io.download import (
+    DownloadError,
+    MakeMeter,
+    download,
+    download_bar,
+    file_digest,
+    is_offline,
+    mirrored,
+)
+from .card import Card, ModelFile, read_card
 
 ZOO = Path(__file__).with_name("zoo")
 """The cards that ship with emofuse."""
@@ -38,7 +43,6 @@ WEIGHTS = Path(__file__).with_name("weights")
 """The weights that ship with emofuse."""
 
 _TRIES = 2  # a broken connection or a damaged answer is asked for once more
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 
 
 class Whereabouts(str, Enum):
@@ -68,21 +72,6 @@ class Licences(str, Enum):
         return self is Licences.ANY or not restricted
 
 
-class Meter(Protocol):
-    """Shows how far a download is. `total` is in bytes and set before the first update."""
-
-    total: int
-
-    def update(self, n: int) -> None:
-        """Advance by `n` bytes."""
-
-    def reset(self) -> None:
-        """Go back to the start."""
-
-    def close(self) -> None:
-        """Stop showing."""
-
-
 class Store:
     """Finds cards and the files that they name.
 
@@ -105,10 +94,10 @@ class Store:
         offline: bool | None = None,
         allow: Callable[[Card], bool] | None = None,
         folders: Sequence[Path] | None = None,
-        meter: Callable[[str], Meter | None] | None = None,
+        meter: MakeMeter | None = None,
     ) -> None:
         self.cache_dir = Path(cache_dir) if cache_dir is not None else _cache_dir()
-        self.offline = _flag("EMOFUSE_OFFLINE") if offline is None else offline
+        self.offline = is_offline() if offline is None else offline
         self.folders = _user_folders() if folders is None else tuple(map(Path, folders))
         self._allow = allow or _licences()
         self._meter = meter or download_bar
@@ -216,42 +205,17 @@ class Store:
 
     def _download(self, card: Card, file: ModelFile, url: str, path: Path) -> None:
         what = f"{file.name} of model {card.id!r} ({megabytes(file.bytes)})"
-        url = mirrored(url)
         if self.offline:
             raise ModelError(
                 f"{what} is not on this machine, and downloads are switched off; run "
-                f"`emofuse models get {card.id}` once with a network, or fetch {url} "
+                f"`emofuse models get {card.id}` once with a network, or fetch {mirrored(url)} "
                 f"elsewhere and put it at {path}"
             )
-        error: Exception | None = None
-        for _ in range(_TRIES):
-            try:
-                _fetch(url, file, path, self._meter(f"Downloading {file.name}"))
-                return
-            except (OSError, ValueError) as e:  # requests' errors are OSErrors
-                error = e
-                if not _worth_another_try(e):
-                    break
-        assert error is not None
-        raise _explained(error, what, url, path) from error
-
-
-def mirrored(url: str) -> str:
-    """Return `url` with scheme and host replaced by ``EMOFUSE_MIRROR``, if that is set.
-
-    Raises:
-        ModelError: if the mirror is not an http(s) URL.
-    """
-    mirror = os.environ.get("EMOFUSE_MIRROR", "").strip()
-    if not mirror:
-        return url
-    base, pinned = urlsplit(mirror), urlsplit(url)
-    if base.scheme not in ("http", "https") or not base.netloc:
-        raise ModelError(
-            f"EMOFUSE_MIRROR is {mirror!r}, expected a URL such as https://mirror.example.org/models"
-        )
-    path = base.path.rstrip("/") + pinned.path
-    return urlunsplit((base.scheme, base.netloc, path, pinned.query, ""))
+        try:
+            checksum = f"sha256:{file.sha256}"
+            download(url, path, checksum, what=what, meter=self._meter, tries=_TRIES)
+        except DownloadError as e:
+            raise ModelError(f"{e} (EMOFUSE_CACHE names the folder of downloads)") from e
 
 
 def megabytes(n: int) -> str:
@@ -266,10 +230,6 @@ def _cache_dir() -> Path:
     import platformdirs  # costs 20 ms; only who looks for a model pays
 
     return Path(platformdirs.user_cache_dir("emofuse", appauthor=False))
-
-
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _licences() -> Licences:
@@ -318,7 +278,7 @@ def _check_size(path: Path, file: ModelFile) -> None:
 
 
 def _compare(path: Path, file: ModelFile) -> None:
-    digest = sha256_of(path)
+    digest = file_digest(path)
     if digest != file.sha256:
         raise ModelError(
             f"the model file {path} is damaged or is not what its card describes: sha256 is "
@@ -330,116 +290,3 @@ def _remedy(file: ModelFile) -> str:
     if file.url is None:
         return "install emofuse again, or put the right file beside its card"
     return "delete it, and it will be downloaded again"
-
-
-def _fetch(url: str, file: ModelFile, path: Path, meter: Meter | None) -> None:
-    """Download to a temporary file, compare the sha256, then move it into place."""
-    import pooch  # costs 90 ms; only who downloads pays
-
-    pooch.get_logger().setLevel("WARNING")  # it would print paths and hashes
-    http = pooch.HTTPDownloader(progressbar=meter or False, chunk_size=1 << 16, timeout=_TIMEOUT)
-    try:
-        pooch.retrieve(
-            url, f"sha256:{file.sha256}", fname=path.name, path=path.parent, downloader=http
-        )
-    finally:
-        if meter is not None:
-            meter.close()
-
-
-def _worth_another_try(error: Exception) -> bool:
-    """Whether the network may be to blame: not for a full disk, nor for a 404."""
-    import requests
-
-    if isinstance(error, requests.HTTPError):
-        return error.response is not None and error.response.status_code >= 500
-    return isinstance(error, (ValueError, requests.RequestException))
-
-
-def _explained(error: Exception, what: str, url: str, path: Path) -> ModelError:
-    import requests
-
-    by_hand = f"fetch it by other means and put it at {path}"
-    if isinstance(error, requests.HTTPError):
-        status = error.response.status_code if error.response is not None else "an error"
-        return ModelError(
-            f"cannot download {what}: {url} answered {status}; {by_hand}, or name a mirror "
-            "in EMOFUSE_MIRROR"
-        )
-    if isinstance(error, requests.RequestException):
-        return ModelError(
-            f"cannot download {what} from {url}: {_reason(error)}; check the network and try "
-            f"again, or {by_hand}"
-        )
-    if isinstance(error, ValueError):
-        return ModelError(
-            f"downloaded {what} from {url} twice, and its sha256 is not the card's: something on "
-            f"the way changes it (a proxy, a login page); nothing was kept; {by_hand}"
-        )
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return ModelError(
-            f"no room for {what} in {path.parent}; free some space there, or set EMOFUSE_CACHE "
-            "to a folder on another disk"
-        )
-    return ModelError(
-        f"cannot write {what} to {path.parent}: {error}; set EMOFUSE_CACHE to a writable folder"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """One short phrase for a nest of network errors."""
-    text = str(error)
-    for sign, phrase in {
-        "Name or service not known": "the host's name cannot be resolved",
-        "NameResolutionError": "the host's name cannot be resolved",
-        "Connection refused": "the host refuses the connection",
-        "IncompleteRead": "the connection broke off",
-        "Connection broken": "the connection broke off",
-        "imed out": "the host does not answer in time",
-    }.items():
-        if sign in text:
-            return phrase
-    return text.splitlines()[0][:200] if text else type(error).__name__
-
-
-class _RichMeter:
-    """A progress bar of rich's, in the shape pooch wants."""
-
-    def __init__(self, text: str) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-        self._task = self._progress.add_task(text, total=None)
-        self._total = 0
-        self._progress.start()
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    @total.setter
-    def total(self, n: int) -> None:
-        self._total = n
-        self._progress.update(self._task, total=n or None)
-
-    def update(self, n: int) -> None:
-        self._progress.advance(self._task, n)
-
-    def reset(self) -> None:
-        self._progress.update(self._task, completed=0)
-
-    def close(self) -> None:
-        self._progress.stop()
-
-
-def download_bar(text: str) -> Meter | None:
-    """Return a progress bar of one download on stderr, if that is a terminal."""
-    return _RichMeter(text) if sys.stderr.isatty() else None

@@ -13,7 +13,7 @@ else:
 
 from emofuse.errors import ModelError
 from emofuse.face.recognise import FaceRecogniser
-from emofuse.models.card import sha256_of
+from emofuse.io.download import file_digest
 from emofuse.models.golden import read_golden, replay
 from emofuse.models.runtime import Session
 from emofuse.training.core import export as exporting
@@ -50,7 +50,7 @@ def test_export_answers_as_torch_and_describes_itself(tmp_path: Path) -> None:
     weights = tmp_path / card.files["weights"].name
     assert {p.name for p in tmp_path.iterdir()} == {"face-test.onnx", "face-test.toml"}
     assert card.embedding == 32
-    assert card.files["weights"].sha256 == sha256_of(weights)
+    assert card.files["weights"].sha256 == file_digest(weights)
     assert card.files["weights"].bytes == weights.stat().st_size
     assert card.summary == FIELDS["summary"]
     assert card.metrics[0].value == 0.5

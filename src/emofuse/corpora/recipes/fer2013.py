@@ -16,7 +16,6 @@ Three layouts are read; in each, the faces are 48 × 48 and grey:
 from __future__ import annotations
 
 import csv
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from ...core.estimates import Modality
 from ...errors import InputError
+from ...io.atomic import atomic_path
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
@@ -231,18 +231,14 @@ def _rows(table: Path) -> Iterator[Row]:
 def _write_image(pixels: str, path: Path, where: str) -> None:
     from PIL import Image
 
-    part = path.parent / f".{secrets.token_hex(6)}.part"
     try:
         image = np.array(pixels.split(), np.uint8).reshape(SIDE, SIDE)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(part, format="PNG")
-        part.replace(path)
+        with atomic_path(path) as part:
+            Image.fromarray(image).save(part, format="PNG")
     except (ValueError, OverflowError) as e:
         raise InputError(f"{where}: expected {SIDE * SIDE} pixels from 0 to 255: {e}") from e
     except OSError as e:
         raise InputError(f"cannot write {path}: {e}; choose another folder or make room") from e
-    finally:
-        tree.discard(part)
 
 
 def _from_folders(root: Path) -> tuple[Entry, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,10 +24,11 @@ from ...core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subjec
 from ...core.labels import CANONICAL, Taxonomy
 from ...core.time import NS, Span
 from ...corpora import labels as kept
-from ...corpora import recipes, tree
+from ...corpora import recipes
 from ...corpora.manifest import Entry, Manifest, Split
 from ...errors import InputError, MissingExtra
 from ...face.quality import crop_quality
+from ...io.atomic import atomic_path
 from ...models.recogniser import OnnxRecogniser
 from ...speech import quality as voice
 from ..evaluate import UNUSABLE, Bars
@@ -176,15 +176,11 @@ class CachedPredictions:
         about = {name: getattr(self, name) for name in _ABOUT_FIELDS}
         about |= {"modality": self.modality.value, "taxonomy": asdict(self.taxonomy)}
         table = arrow.table(columns).replace_schema_metadata({_ABOUT: json.dumps(about)})
-        part = path.parent / f".{secrets.token_hex(6)}.part"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            parquet.write_table(table, part, compression="zstd")
-            part.replace(path)
+            with atomic_path(path) as part:
+                parquet.write_table(table, part, compression="zstd")
         except OSError as e:
             raise InputError(f"cannot write {path}: {e}; choose another folder") from e
-        finally:
-            tree.discard(part)
 
 
 _ABOUT_FIELDS = ("corpus", "model_id", "sha256", "condition", "state")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError, ModelError
-from ...models.card import Card, read_card, sha256_of
+from ...io.download import file_digest
+from ...models.card import Card, read_card
 from ...models.recogniser import OnnxRecogniser
 from ...models.registry import factory
 from ...models.store import Store
@@ -85,7 +86,7 @@ def _beside(path: Path) -> Named:
             here = path.parent.parent / "weights" / file.name  # the layout of the package
         if not here.is_file():
             raise ModelError(f"{path} names the file {file.name}, which is not beside it")
-        if here.stat().st_size != file.bytes or sha256_of(here) != file.sha256:
+        if here.stat().st_size != file.bytes or file_digest(here) != file.sha256:
             raise ModelError(f"{here} is not the file that {path} describes: export it again")
         files[role] = here
     return Named(card, files, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ...errors import InputError, ModelError
+from ...io.atomic import atomic_path
 from ...models.card import Metric, read_card
 from .results import Evaluation, Figure, Part
 
@@ -85,16 +85,15 @@ def update_card(path: Path, rows: Sequence[Metric]) -> None:
     first = next((i for i, b in enumerate(kept) if _key(b) is not None), len(kept))
     head, rest = "".join(kept[:first]).rstrip("\n") + "\n", "".join(kept[first:])
     text = head + "".join(map(_written, rows)) + (f"\n{rest}" if rest else "")
-    part = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        if replace(read_card(part), metrics=()) != replace(before, metrics=()):
-            raise ModelError(f"{path} is written in a way that cannot be changed: edit it by hand")
-        part.replace(path)
+        with atomic_path(path) as part:
+            part.write_text(text, encoding="utf-8")
+            if replace(read_card(part), metrics=()) != replace(before, metrics=()):
+                raise ModelError(
+                    f"{path} is written in a way that cannot be changed: edit it by hand"
+                )
     except OSError as e:
         raise InputError(f"cannot write {path}: {e}; nothing was changed") from e
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _row(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import shutil
 import time
 import zipfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from ...core.time import NS
 from ...export import exporters
+from ...io.atomic import atomic_path
 from ..http.errors import ApiError
 from ..metrics import Metrics
 from ..settings import MB, Settings
@@ -364,15 +364,10 @@ class JobManager:
 
 def pack(folder: Path, path: Path) -> None:
     """Pack the results in a folder into a zip; complete or not there at all."""
-    part = path.with_name(f".{secrets.token_hex(6)}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for result in sorted(folder.glob("timeline.*")):
-                if result.suffix != f".{ZIP}":
-                    archive.write(result, result.name)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for result in sorted(folder.glob("timeline.*")):
+            if result.suffix != f".{ZIP}":
+                archive.write(result, result.name)
 
 
 def _event(name: str, data: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ...io.atomic import atomic_path, write_atomic
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -62,7 +62,7 @@ def save_tensors(
         OSError, SafetensorError: if they cannot be written; the previous file is intact.
     """
     header = None if about is None else {"about": json.dumps(about)}
-    with _replacing(path) as part:
+    with atomic_path(path, durable=True) as part:
         save_file({k: v.detach().contiguous() for k, v in tensors.items()}, part, header)
 
 
@@ -72,8 +72,7 @@ def save_text(text: str, path: Path) -> None:
     Raises:
         OSError: if it cannot be written; the previous file is intact.
     """
-    with _replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_atomic(path, text, durable=True)
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -167,17 +166,3 @@ def _size(tensors: Mapping[str, Tensor]) -> int:
 
 def _few(names: Sequence[str], n: int = 4) -> str:
     return ", ".join(names[:n]) + (" …" if len(names) > n else "")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a name to write to; afterwards bring it to the disk and put it in place."""
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        with part.open("rb") as f:
-            os.fsync(f.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import InputError, ModelError
-from ...models.card import Card, read_card, sha256_of
+from ...io.download import file_digest
+from ...models.card import Card, read_card
 from ...models.golden import read_golden
 from ...models.recogniser import OnnxRecogniser
 from ...models.runtime import Session
@@ -318,4 +319,4 @@ def _toml_value(value: Any) -> str:
 
 def describe(path: Path) -> dict[str, Any]:
     """Return what a card says of a file."""
-    return {"name": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
+    return {"name": path.name, "sha256": file_digest(path), "bytes": path.stat().st_size}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
+from ...io.atomic import atomic_path
 from .config import DetectorTraining
 from .data import SceneBatch, Scenes, learning_photos
 from .export import ship
@@ -153,9 +154,8 @@ def _save(
     tensors |= {f"average.{k}": v.contiguous() for k, v in average.state_dict().items()}
     for i, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{k}": v.contiguous() for k, v in state.items()}
-    part = path.with_suffix(".part")
-    save_file(tensors, part, {"step": str(step)})
-    part.replace(path)
+    with atomic_path(path) as part:
+        save_file(tensors, part, {"step": str(step)})
 
 
 def _begin_with(path: Path, net: nn.Module) -> None:

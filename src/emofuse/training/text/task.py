@@ -25,6 +25,7 @@ from ...corruptions.text import as_spoken
 from ...errors import InputError
 from ...evaluation.metrics import classification as metrics
 from ...evaluation.metrics.multilabel import best_thresholds, multilabel_f1
+from ...io.atomic import atomic_path
 from ...models.card import Calibration
 from ...text.recognise import Preparation, TextRecogniser, WordPieces, collate, plain
 from ..core import trainer
@@ -302,9 +303,8 @@ def learn_pieces(texts: Sequence[str], size: int, path: Path) -> None:
     tokenizer.train_from_iterator((plain(text) for text in texts), learner)
     first, last = (tokenizer.token_to_id(x) for x in ("[CLS]", "[SEP]"))
     tokenizer.post_processor = BertProcessing(("[SEP]", last), ("[CLS]", first))
-    part = path.with_name(path.name + ".part")
-    tokenizer.save(str(part))
-    part.replace(path)
+    with atomic_path(path) as part:
+        tokenizer.save(str(part))
 
 
 def augment(text: str, config: AugmentConfig, rng: np.random.Generator) -> str:

@@ -18,15 +18,12 @@ computes of a grey picture.
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import torch
 from safetensors import SafetensorError
@@ -34,13 +31,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ....errors import InputError
-from ....models.card import sha256_of
-from ....models.store import Store, mirrored
+from ....io.download import download, file_digest
+from ....models.store import Store
 from .base import FaceNetBase
 
 Net = TypeVar("Net", bound=FaceNetBase)
 
-_TIMEOUT = 60.0  # seconds without a byte
 _IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 
@@ -85,9 +81,9 @@ def start(net: Net, config: Pretrainable) -> Net:
     if not path.is_file():
         raise InputError(f"no pretrained weights at {path}; give a file or an http(s) URL")
     pin = _pin(config)
-    if pin is not None and not sha256_of(path).startswith(pin):
+    if pin is not None and not file_digest(path).startswith(pin):
         raise InputError(
-            f"the pretrained weights {path} have the sha256 {sha256_of(path)[:16]}…, expected "
+            f"the pretrained weights {path} have the sha256 {file_digest(path)[:16]}…, expected "
             f"{pin[:16]}…: they are damaged or others; get them again"
         )
     return copy_published(net, read_weights(path), path.name)
@@ -144,7 +140,7 @@ def _is_for_colour(found: Tensor, value: Tensor) -> bool:
 
 def _fetched(config: Pretrainable) -> Path:
     """Return the file of a URL, from the cache if it was fetched before."""
-    url, pin = mirrored(str(config.pretrained)), str(_pin(config))
+    url, pin = str(config.pretrained), str(_pin(config))
     store = Store()
     path = store.cache_dir / "pretrained" / pin[:16] / Path(urlsplit(url).path).name
     if path.is_file():
@@ -154,23 +150,7 @@ def _fetched(config: Pretrainable) -> Path:
             f"{url} is not on this machine and downloads are switched off (EMOFUSE_OFFLINE): "
             f"fetch it elsewhere and put it at {path}"
         )
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(url, timeout=_TIMEOUT) as answer, part.open("wb") as out:
-            shutil.copyfileobj(answer, out, 1 << 20)
-        if not (digest := sha256_of(part)).startswith(pin):
-            raise InputError(
-                f"what {url} sent has the sha256 {digest[:16]}…, expected {pin[:16]}…: something "
-                "on the way changes it, or the pin is another file's; nothing was kept"
-            )
-        part.replace(path)
-    except OSError as e:  # the network's errors are of this family too
-        raise InputError(
-            f"cannot download {url}: {e}; fetch it by other means and give its path"
-        ) from e
-    finally:
-        part.unlink(missing_ok=True)
+    download(url, path, f"sha256:{pin}")
     return path
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....errors import InputError
-from ....models.card import sha256_of
-from ....models.store import Store, mirrored
+from ....io.download import download, file_digest
+from ....models.store import Store
 from ...core.nets import NetKind
 from .base import SpeechNetBase, check_rate, check_sizes
 from .tflite_weights import Layer, read_layers
@@ -179,10 +179,10 @@ def read_yamnet(path: Path) -> tuple[Layer, ...]:
     """
     if not path.is_file():
         raise InputError(f"no YAMNet at {path}; leave `weights` out to fetch it from {URL}")
-    if sha256_of(path) != SHA256:
+    if file_digest(path) != SHA256:
         raise InputError(
             f"{path} is not the YAMNet that is expected: its sha256 begins with "
-            f"{sha256_of(path)[:16]}, expected {SHA256[:16]}; get it from {URL}"
+            f"{file_digest(path)[:16]}, expected {SHA256[:16]}; get it from {URL}"
         )
     return tuple(x for x in read_layers(path) if x.operation in _NEEDED)
 
@@ -195,20 +195,14 @@ def fetch_yamnet() -> Path:
     Raises:
         InputError: if it cannot be fetched.
     """
-    store, url = Store(), mirrored(URL)
+    store = Store()
     path = store.cache_dir / "pretrained" / SHA256[:16] / "yamnet.tflite"
     if path.is_file():
         return path
-    by_hand = f"fetch {url} by other means and put it at {path}, or name it as `weights`"
+    by_hand = f"fetch {URL} by other means and put it at {path}, or name it as `weights`"
     if store.offline:
         raise InputError(f"YAMNet is not on this machine and downloads are off; {by_hand}")
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        pooch.retrieve(url, f"sha256:{SHA256}", fname=path.name, path=path.parent)
-    except (OSError, ValueError) as e:  # a ValueError is another sha256
-        raise InputError(f"cannot download YAMNet from {url}: {e}; {by_hand}") from e
+    download(URL, path, f"sha256:{SHA256}", what="YAMNet")
     return path
 
 

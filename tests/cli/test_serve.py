@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-Run = Any  # see tests/cli/conftest.py
+Run = Any  # see conftest.py
 
 
 def test_without_the_extra_it_says_what_to_install(
