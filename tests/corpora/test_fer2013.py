@@ -96,7 +96,7 @@ def test_missing_corpus_and_broken_image(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected the table fer2013_labels.csv"):
         fer2013.load(tmp_path / "nowhere")
     (root / "fer2013/train/sad/1.jpg").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"cannot read the image .*1\.jpg"):
+    with pytest.raises(InputError, match=r"1\.jpg is not an image"):
         fer2013.read_images(fer2013.load(root))
 
 

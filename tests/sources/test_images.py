@@ -101,15 +101,15 @@ def test_damaged_pictures(tmp_path: Path, suffix: str) -> None:
     whole = tmp_path / f"whole.{suffix}"
     with Image.open(PORTRAIT) as picture:
         picture.save(whole)
-    with pytest.raises(InputError, match="picture"):
+    with pytest.raises(InputError, match="image"):
         open_source(truncate(whole, tmp_path / f"cut.{suffix}", 0.6))
-    with pytest.raises(InputError, match="picture"):
+    with pytest.raises(InputError, match="image"):
         open_source(truncate(whole, tmp_path / f"stub.{suffix}", 0.002))
 
 
 def test_what_is_not_a_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("not a picture")
-    with pytest.raises(InputError, match="not a picture"):
+    with pytest.raises(InputError, match="not an image"):
         open_source(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
     with pytest.raises(InputError, match="empty"):

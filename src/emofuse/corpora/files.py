@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import MissingExtra
+from ..errors import InputError, MissingExtra
 from ..io.download import file_digest
+from ..io.images import read_image
 from . import tree
 
 Progress = Callable[[int, int], None]
@@ -63,7 +64,7 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(0, digest, fault="it is empty")
     try:
         return FileFacts(size, digest, _open(path))
-    except (OSError, ValueError, EOFError) as e:  # av's and pillow's errors are of these
+    except (InputError, OSError, ValueError, EOFError) as e:  # av's are among these
         return FileFacts(size, digest, fault=_reason(e))
 
 
@@ -71,20 +72,12 @@ def _open(path: Path) -> float | None:
     """Open a medium; return its length in seconds, or None of a picture.
 
     Raises:
-        OSError, ValueError, EOFError: if it is not what its ending says.
+        InputError, OSError, ValueError, EOFError: if it is not what its ending says.
     """
     if path.suffix.lower() in tree.IMAGE:
-        _open_image(path)
+        read_image(path, max_side=64)  # of a JPEG, an eighth of the work is enough
         return None
     return _open_recording(path)
-
-
-def _open_image(path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        image.draft("L", (64, 64))  # of a JPEG, an eighth of the work is enough
-        image.load()
 
 
 def _open_recording(path: Path) -> float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.estimates import SPEAKER, Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
+from ..io.images import image_size
 from .csv import PARTS
 from .palette import colours_of
 from .summary import Person, Summary, person_name
@@ -127,10 +127,8 @@ def _permille(e: Estimate, labels: Sequence[str]) -> list[int]:
 
 
 def _aspect(jpeg: bytes) -> float:
-    from PIL import Image
-
-    picture = Image.open(io.BytesIO(jpeg))
-    return round(picture.width / picture.height, 4)
+    width, height = image_size(jpeg)
+    return round(width / height, 4)
 
 
 def data_uri(jpeg: bytes) -> str:

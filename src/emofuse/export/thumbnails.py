@@ -13,6 +13,7 @@ from ..core.estimates import Estimate
 from ..core.media import Frame
 from ..core.time import Span
 from ..core.timeline import Timeline
+from ..io.images import read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _cut(jpeg: bytes, box: Sequence[float]) -> bytes:
     """Cut a square around a box (x, y, width, height in fractions) out of a JPEG."""
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(jpeg))
+    picture = Image.fromarray(read_image(jpeg).pixels)
     x, y, w, h = box
     side = 1.3 * max(w * picture.width, h * picture.height)
     cx, cy = (x + w / 2) * picture.width, (y + h / 2) * picture.height

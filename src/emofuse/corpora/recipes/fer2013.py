@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ...core.estimates import Modality
 from ...errors import InputError
 from ...io.atomic import atomic_path
+from ...io.images import read_image
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
@@ -94,18 +95,10 @@ def read_images(entries: Iterable[Entry]) -> NDArray[np.uint8]:
     Raises:
         InputError: if an image is missing or unreadable.
     """
-    from PIL import Image, UnidentifiedImageError
-
     images = []
     for entry in entries:
         assert entry.path is not None  # by the recipe
-        try:
-            with Image.open(entry.path) as image:
-                images.append(np.asarray(image.convert("L")))
-        except (OSError, UnidentifiedImageError) as e:
-            raise InputError(
-                f"cannot read the image {entry.path}: {e}; extract the corpus again"
-            ) from e
+        images.append(read_image(entry.path).pixels[..., 0])
     return np.stack(images)
 
 

@@ -19,6 +19,7 @@ from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError, ModelError
 from ...io.audio import read_audio
+from ...io.images import read_image
 from ...models.card import Calibration, Card
 from ...models.recogniser import OnnxRecogniser
 from ...speech.vad import RATE
@@ -170,22 +171,19 @@ def reader(card: Card) -> Callable[[Entry], Any]:
 
 
 def read_face(entry: Entry) -> NDArray[np.uint8]:
-    """Read an entry's picture as RGB uint8, (height, width, 3).
+    """Read an entry's image as RGB uint8, (height, width, 3).
 
     Raises:
         InputError: if there is none or it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if entry.path is None:
-        raise InputError(f"entry {entry.id!r} has no picture, and the model looks at faces")
+        raise InputError(f"entry {entry.id!r} has no image, and the model looks at faces")
     try:
-        with Image.open(entry.path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as e:
+        return read_image(entry.path).pixels
+    except InputError as e:
         raise InputError(
-            f"cannot read the picture {entry.path}: {e}; a face model is measured on pictures "
-            "of faces. Extract the corpus again, or leave the entry out of the manifest"
+            f"{e}. A face model is measured on images of faces: extract the corpus again, or "
+            "leave the entry out of the manifest"
         ) from e
 
 

@@ -16,6 +16,7 @@ from ...core.media import Frame, MediaInfo, MediaKind, Packet, Track, Watermark
 from ...core.protocols import Source
 from ...core.time import NS, Span, clock
 from ...errors import InputError
+from ...io.images import TooManyPixels, image_size
 from ..http.errors import ApiError
 from ..http.media_types import ContentType
 from ..settings import Limits
@@ -217,7 +218,7 @@ def _look(upload: Upload, seconds: float, limits: Limits) -> Facts:
     if upload.type.kind is MediaKind.TEXT:
         return _look_at_text(upload, seconds, limits)
     if upload.type.kind is MediaKind.IMAGE:
-        return _look_at_picture(upload, limits)
+        return _look_at_image(upload, limits)
     return _look_at_container(upload, seconds, limits)
 
 
@@ -241,21 +242,13 @@ def _look_at_text(upload: Upload, seconds: float, limits: Limits) -> Facts:
     return Facts(MediaKind.TEXT.value, end_ns / NS)
 
 
-def _look_at_picture(upload: Upload, limits: Limits) -> Facts:
-    import PIL.Image
-
+def _look_at_image(upload: Upload, limits: Limits) -> Facts:
     try:
-        with PIL.Image.open(upload.path) as picture:  # reads the header, decodes nothing
-            width, height = picture.size
-    except PIL.Image.DecompressionBombError:
-        raise ApiError(
-            "too-many-pixels",
-            f"{upload.name} has far more than {limits.megapixels:g} million pixels; shrink it",
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(repr(str(upload.path)), upload.name)
-        raise ApiError("unusable", f"cannot read the picture {upload.name}: {reason}") from None
-    _check_pixels(upload.name, width, height, limits.megapixels)
+        with _as(upload):
+            width, height = image_size(upload.path, max_pixels=limits.megapixels * 1e6)
+    except TooManyPixels as error:
+        message = str(error).replace(str(upload.path), upload.name)
+        raise ApiError("too-many-pixels", message) from None
     return Facts(MediaKind.IMAGE.value, None, width, height)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.time import NS, Span
+from ...errors import InputError
+from ...io.images import TooManyPixels, read_image
 from ..http.errors import ApiError
 from .protocol import bad
 
@@ -54,18 +55,11 @@ def decode_jpeg(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
     Raises:
         ApiError: if it is none, damaged, or too large.
     """
-    import PIL.Image
-
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-            width, height = picture.size
-            if width * height > megapixels * 1e6:
-                raise ApiError(
-                    "too-many-pixels",
-                    f"a picture of {width} × {height}; at most {megapixels:g} million pixels",
-                )
-            picture.draft("RGB", (side, side))  # decodes no more detail than is needed
-            picture.thumbnail((side, side), PIL.Image.Resampling.BILINEAR)
-            return np.array(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
-        raise bad("a picture is no JPEG that can be decoded") from None
+        return read_image(
+            data, max_side=side, max_pixels=megapixels * 1e6, formats=("JPEG",)
+        ).pixels
+    except TooManyPixels as error:
+        raise ApiError("too-many-pixels", str(error)) from None
+    except InputError:
+        raise bad("an image is not a JPEG that can be decoded") from None

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...face.detect import Detector
+from ...io.images import read_image
 
 POINTS = tuple(
     f"{name}_{axis}"
@@ -87,8 +88,8 @@ def read_photos(
         if row["x"]:
             here.append([float(row[k]) for k in (*"xywh", *POINTS, "score")])
     return [
-        Photo(name, _picture(folder / name), np.array(faces[name], np.float32).reshape(-1, 15))
-        for name in sorted(faces)
+        Photo(name, read_image(folder / name).pixels, np.array(rows, np.float32).reshape(-1, 15))
+        for name, rows in sorted(faces.items())
     ]
 
 
@@ -155,10 +156,3 @@ def _rows(table: Path) -> Iterable[dict[str, str]]:
             yield from reader
     except OSError as e:
         raise InputError(f"cannot read the table of faces {table}: {e}") from e
-
-
-def _picture(path: Path) -> NDArray[np.uint8]:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise InputError(f"cannot read the picture {path}: it is missing or damaged")
-    return np.ascontiguousarray(pixels[..., ::-1])

@@ -21,6 +21,7 @@ from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError
 from ...face.recognise import FacePreparation, FaceRecogniser
+from ...io.images import read_image
 from ..core import trainer
 from ..core.loop import Batch
 from ..core.mixup import mixup
@@ -87,7 +88,9 @@ class FaceTrainer(Trainer[Face]):
 
     def read(self, entry: Entry) -> Face:
         """Read a face: (side', side') grey or (side', side', 3) RGB, not larger than needed."""
-        face = self.preparation.recolour(read_image(entry.path))
+        if entry.path is None:
+            raise InputError("it has no image")
+        face = self.preparation.recolour(read_image(entry.path).pixels)
         small = max(face.shape[:2]) <= self.preparation.side
         return face if small and face.shape[0] == face.shape[1] else self.preparation.resize(face)
 
@@ -151,26 +154,6 @@ def train(config: FaceTraining) -> Path:
         InputError: see `trainer.train`.
     """
     return trainer.train(FaceTrainer(config))
-
-
-def read_image(path: Path | None) -> Face:
-    """Read a picture: (H, W) if it is grey, else RGB (H, W, 3).
-
-    Raises:
-        InputError: if it is missing, damaged or no picture.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    if path is None:
-        raise InputError("it has no picture")
-    try:
-        with Image.open(path) as image:
-            grey = image.mode in ("1", "L", "I", "I;16", "F")
-            return np.asarray(image.convert("L" if grey else "RGB"))
-    except UnidentifiedImageError as e:
-        raise InputError(f"{path} is no picture that can be read") from e
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise InputError(f"cannot read the picture {path}: {e}") from e
 
 
 def drawn_faces() -> list[Face]:

@@ -1,0 +1,56 @@
+import doctest
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emofuse.errors import InputError
+from emofuse.io import images
+from emofuse.io.images import TooManyPixels, image_size, read_image
+
+
+def test_the_example_holds() -> None:
+    assert doctest.testmod(images).failed == 0
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_bytes_and_files_are_the_same(media: Path) -> None:
+    path = media / "portrait.jpg"
+    of_file, of_bytes = read_image(path, max_side=100), read_image(path.read_bytes(), max_side=100)
+    np.testing.assert_array_equal(of_file.pixels, of_bytes.pixels)
+    assert (of_file.width, of_file.height, of_file.format) == (200, 200, "jpeg")
+    assert image_size(path) == (200, 200)
+
+
+def test_the_size_is_that_of_the_upright_image() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new("RGB", (60, 40)), "JPEG", exif=exif)
+    assert image_size(data) == (40, 60)
+    assert read_image(data).pixels.shape == (60, 40, 3)
+
+
+def test_limits_hold_before_anything_is_decoded(media: Path, tmp_path: Path) -> None:
+    data = encoded(Image.new("L", (100, 50)))
+    with pytest.raises(TooManyPixels, match=r"100 × 50, more than 0\.004 million"):
+        read_image(data, max_pixels=4000)
+    with pytest.raises(TooManyPixels):
+        image_size(data, max_pixels=4000)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(data[:16] + (50_000).to_bytes(4, "big") * 2 + data[24:])
+    with pytest.raises(InputError, match=r"bomb\.png"):
+        read_image(path)
+
+
+def test_other_formats_are_refused_where_one_is_named() -> None:
+    data = encoded(Image.new("L", (10, 10)))
+    assert read_image(data, formats=("PNG",)).format == "png"
+    with pytest.raises(InputError, match="not an image that can be read"):
+        read_image(data, formats=("JPEG",))
