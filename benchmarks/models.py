@@ -27,11 +27,11 @@ from benchmarks.common import ROOT, write_result
 from emofuse.core.estimates import Modality
 from emofuse.face.crop import crop_face
 from emofuse.face.detect import CompactDetector, HaarDetector
-from emofuse.io.audio import read_audio
 from emofuse.models.card import Card
 from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.registry import load
 from emofuse.models.store import Store, Whereabouts
+from emofuse.sources.audio import read_audio
 
 MEDIA = ROOT / "tests" / "media"
 TARGETS_MS = {Modality.FACE: 3.0, Modality.SPEECH: 5.0, Modality.TEXT: 5.0}

@@ -31,8 +31,8 @@ from emofuse.core.estimates import Modality
 from emofuse.corpora.recipes import ravdess
 from emofuse.evaluation.metrics import classification as metrics
 from emofuse.evaluation.predict.segmentation import voiced_range
-from emofuse.io.audio import read_audio
 from emofuse.models.runtime import Session
+from emofuse.sources.audio import read_audio
 from emofuse.speech.recognise import Preparation, prepare
 from emofuse.training.core.export import write_onnx
 from emofuse.training.core.nets import kind, names

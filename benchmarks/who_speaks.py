@@ -49,8 +49,8 @@ from emofuse.errors import InputError
 from emofuse.face.detect import HaarDetector
 from emofuse.face.mouth import MOUTH, STILL, Compare, MouthMotion, mouth_motion
 from emofuse.face.track import FaceTracker
-from emofuse.io.audio import read_audio
 from emofuse.models.registry import load
+from emofuse.sources.audio import read_audio
 from emofuse.sources.file import FileSource
 from emofuse.speech.vad import RATE, VoiceActivityDetector
 

@@ -31,7 +31,7 @@ from benchmarks.common import data_root, write_result
 from emofuse.core.media import AudioChunk, Utterance
 from emofuse.corpora.manifest import Entry, Manifest, Split
 from emofuse.corpora.recipes import crema_d, ravdess
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.speech.vad import VadConfig, VoiceActivityDetector
 from emofuse.text.transcribe import (
     RATE,

@@ -202,13 +202,14 @@ class Analyzer:
         self, path: str | os.PathLike[str], *, transcript: str | os.PathLike[str] | None = None
     ) -> Source:
         """Open a medium as this analyzer wants to read it; see `analyze`."""
+        from .io.media_types import TEXT_SUFFIXES
         from .sources.file import open_source
         from .sources.prefetch import Prefetch
-        from .text.transcripts import TRANSCRIPT_SUFFIXES, read_transcript
+        from .text.transcripts import read_transcript
 
         path = Path(path)
         sampling = {"fps": self.config.fps, "max_side": self.config.max_side}
-        if path.suffix.lower() in TRANSCRIPT_SUFFIXES:
+        if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:
                 raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
             return open_source(path, utterances=read_transcript(path))

@@ -9,7 +9,7 @@ import pytest
 
 from emofuse.corruptions import audio
 from emofuse.errors import InputError
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 
 RATE = 16_000
 Make = Callable[[int, np.random.Generator], np.ndarray]

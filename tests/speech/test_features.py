@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.speech.make_reference import BANDS, RATE, REFERENCE, SHAPE, reference, sound
 
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.speech.features import (
     MelConfig,
     chroma,

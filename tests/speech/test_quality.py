@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.speech.features import MelConfig, mel_power
 from emofuse.speech.quality import estimate_snr_db, grade, speech_quality
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from emofuse.core.estimates import Modality
 from emofuse.core.media import AudioChunk, Track, Watermark
 from emofuse.core.time import NS, samples_to_ns
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.speech.vad import RATE, VadConfig, VoiceActivityDetector
 
 Regions = list[tuple[int, np.ndarray]]

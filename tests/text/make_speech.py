@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 
 SENTENCES = {"I am very happy today.": "120", "My mother is very angry.": "140"}
 """With their pace in words a minute: a speech recogniser understands few synthetic voices."""

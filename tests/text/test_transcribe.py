@@ -19,7 +19,7 @@ from emofuse.core.estimates import Modality
 from emofuse.core.media import AudioChunk, Utterance, Watermark
 from emofuse.core.time import Span, samples_to_ns
 from emofuse.errors import InputError, MissingExtra, ModelError
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.text.moonshine import MoonshineNet, find_moonshine
 from emofuse.text.transcribe import (
     RATE,

@@ -148,7 +148,7 @@ BROKEN = {
     "vtt time": ("a.vtt", "WEBVTT\n\n0 --> 1\nHi\n", "line 3: expected a time"),
     "binary": ("a.txt", b"\x89PNG\0\0", "not a text file"),
     "broken UTF-16": ("a.txt", codecs.BOM_UTF16_LE + b"a", "not a text file"),
-    "other kind": ("a.docx", "text", r"expected a file that ends in \.srt, \.vtt, \.txt"),
+    "other kind": ("a.docx", "text", r"expected a file that ends in \.srt, \.txt, \.vtt"),
 }
 
 

@@ -9,20 +9,10 @@ from enum import Enum
 from pathlib import Path
 
 from ..errors import EmofuseError, InputError
+from ..io.media_types import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-PLAYABLE = frozenset(
-    f".{ending}"
-    for endings in (
-        ("3gp", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts"),
-        ("ogv", "ts", "webm", "wmv"),
-        ("aac", "aif", "aiff", "flac", "m4a", "mka", "mp3", "oga", "ogg", "opus", "wav", "wma"),
-    )
-    for ending in endings
-)
-"""Endings by which video and sound are found in folders."""
-
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Endings by which pictures are found in folders."""
+PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
+"""Suffixes by which video and audio are found in folders."""
 
 SIDECARS = (".srt", ".vtt")
 """Endings of transcripts that are used unasked when they lie beside a clip of the same name."""
@@ -140,7 +130,7 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(files):
             path = Path(where, name)
-            wanted = path.suffix.lower() in PLAYABLE | PICTURES and not name.startswith(".")
+            wanted = path.suffix.lower() in PLAYABLE | IMAGE_SUFFIXES and not name.startswith(".")
             if wanted and path.is_file():
                 found.append(path)
             else:

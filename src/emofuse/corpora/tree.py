@@ -14,11 +14,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import InputError
+from ..io.media_types import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-AUDIO = frozenset({".wav", ".mp3", ".flac", ".opus", ".ogg", ".oga", ".m4a", ".aac"})
-VIDEO = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"})
-IMAGE = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-"""Endings of the media that are looked for, in lower case."""
+AUDIO, VIDEO, IMAGE = AUDIO_SUFFIXES, VIDEO_SUFFIXES, IMAGE_SUFFIXES | {".gif"}
+"""Suffixes of the media that are looked for, in lower case."""
 
 Row = Mapping[str, str]
 

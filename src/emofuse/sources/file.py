@@ -23,8 +23,9 @@ from ..core.media import (
 from ..core.protocols import Source
 from ..core.time import NS, clock
 from ..errors import InputError
+from ..io.media_types import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from ..io.paths import check_file
-from .images import IMAGE_SUFFIXES, ImageSource
+from .images import ImageSource
 from .tracks import (
     AudioReader,
     Clock,
@@ -37,7 +38,7 @@ from .tracks import (
     length_ns,
     shown_size,
 )
-from .transcript import TEXT_SUFFIXES, UtteranceSource, describe_text
+from .transcript import UtteranceSource, describe_text
 
 if TYPE_CHECKING:
     import av

@@ -10,8 +10,6 @@ from ..core.media import Frame, MediaInfo, MediaKind, Packet, Utterance, VideoIn
 from ..core.time import NS, Span
 from ..io.images import read_image
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
 
 class ImageSource:
     """An image, shown for one sampling period.

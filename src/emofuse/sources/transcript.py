@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ..core.media import MediaInfo, MediaKind, Packet, Track, Utterance, Watermark
 
-TEXT_SUFFIXES = frozenset({".txt", ".srt", ".vtt"})
-
 
 class UtteranceSource:
     """Utterances that were read elsewhere, in order.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import html
 import re
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,9 @@ from pathlib import Path
 from ..core.media import Utterance
 from ..core.time import Span, to_ns
 from ..errors import InputError
+from ..io.media_types import TEXT_SUFFIXES
+from ..io.text import decode
 from .sentences import share_time, split_sentences, spoken_length
-
-TRANSCRIPT_SUFFIXES = (".srt", ".vtt", ".txt")
-"""File names that `read_transcript` knows."""
 
 WORDS_PER_MINUTE = 150.0
 """A usual pace of speech; texts without a medium are laid out with it."""
@@ -48,10 +46,10 @@ def read_transcript(path: Path, span: Span | None = None) -> list[Utterance]:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in TRANSCRIPT_SUFFIXES:
+    if suffix not in TEXT_SUFFIXES:
         raise InputError(
             f"{path} is not a transcript: expected a file that ends in "
-            f"{', '.join(TRANSCRIPT_SUFFIXES)}"
+            f"{', '.join(sorted(TEXT_SUFFIXES))}"
         )
     try:
         text = decode(path.read_bytes())
@@ -67,34 +65,6 @@ def read_transcript(path: Path, span: Span | None = None) -> list[Utterance]:
         return parse_vtt(text) if suffix == ".vtt" else parse_srt(text)
     except InputError as e:
         raise InputError(f"{path}, {e}") from e
-
-
-def decode(data: bytes) -> str:
-    r"""Decode a text file by its byte order mark, as UTF-8, or as Windows-1252.
-
-    Line ends become ``\n``.
-
-    Raises:
-        UnicodeError: if the bytes are no text.
-    """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = data.decode("utf-16")
-    elif b"\0" in data:
-        raise UnicodeError("it holds zero bytes")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            # Five bytes mean nothing in Windows-1252; Latin-1 gives them a code as well.
-            text = "".join(map(_windows_sign, data))
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _windows_sign(byte: int) -> str:
-    try:
-        return bytes([byte]).decode("cp1252")
-    except UnicodeDecodeError:
-        return chr(byte)
 
 
 def utterances_of(text: str, span: Span | None = None) -> list[Utterance]:

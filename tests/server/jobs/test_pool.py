@@ -13,8 +13,8 @@ from emofuse.analyzer import AnalyzerConfig, ModelsConfig
 from emofuse.core.estimates import Modality
 from emofuse.core.media import MediaKind
 from emofuse.export.json import read_json
+from emofuse.io.media_types import ContentType
 from emofuse.server.http.errors import ApiError
-from emofuse.server.http.media_types import ContentType
 from emofuse.server.jobs.pool import FairQueue, Pool, WorkItem
 from emofuse.server.jobs.tasks import Analysis, Facts, Probe, Upload
 from emofuse.server.jobs.worker import Cancelled, WorkerConfig

@@ -9,8 +9,8 @@ import pytest
 from emofuse.core.estimates import Modality
 from emofuse.core.media import MediaKind
 from emofuse.errors import InputError
+from emofuse.io.media_types import ContentType
 from emofuse.server.http.errors import ApiError
-from emofuse.server.http.media_types import ContentType
 from emofuse.server.jobs.store import Job, JobState, JobStore
 from emofuse.server.jobs.tasks import Facts, Upload
 

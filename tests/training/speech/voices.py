@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.speech.recognise import Preparation, SpeechRecogniser, prepare
 from emofuse.training.core.export import export
 

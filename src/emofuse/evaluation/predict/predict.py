@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError, ModelError
-from ...io.audio import read_audio
 from ...io.images import read_image
 from ...models.card import Calibration, Card
 from ...models.recogniser import OnnxRecogniser
+from ...sources.audio import read_audio
 from ...speech.vad import RATE
 from ..protocol.label_alignment import LabelAlignment
 from .segmentation import Cutter, Segmentation

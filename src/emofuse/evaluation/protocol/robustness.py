@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...corruptions import audio, image, text
-from ...io.audio import read_audio
+from ...sources.audio import read_audio
 from ...speech.vad import RATE
 from ..predict.predict import Piece, View
 

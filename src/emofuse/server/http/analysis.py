@@ -16,6 +16,7 @@ from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
 from ...export import exporters
+from ...io.media_types import HEAD
 from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
 from ..jobs.tasks import Analysis, Probe, Upload
@@ -25,8 +26,7 @@ from . import schemas
 from .deepface import AddressRefusedError, FaceRequest, read_request, to_results
 from .dependencies import OPEN, Client, FormatName, Here, download
 from .errors import ApiError
-from .media_types import HEAD, content_type
-from .uploads import Arrival, Order
+from .uploads import Arrival, Order, content_type
 
 router = APIRouter(dependencies=[OPEN])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from starlette.requests import Request
 
 from ...core.estimates import Modality
 from ...core.media import MediaKind
+from ...io.media_types import HEAD, ContentType, by_content, by_suffix
 from ..jobs.tasks import Upload
 from .errors import ApiError
-from .media_types import HEAD, ContentType, content_type, display_name
 
 _FILES, _FIELDS = 6, 12
-_TEXT = ContentType(MediaKind.TEXT, ".txt", "text/plain; charset=utf-8")
+_NAME_LENGTH = 120
 _OPTIONS = ("file", "text", "transcript", "modalities", "transcribe")
 
 
@@ -195,9 +196,10 @@ def _copy(source: BinaryIO, path: Path) -> int:
 
 def _write_text(text: str, folder: Path, stem: str, name: str = "text") -> Upload:
     data = text.encode("utf-8", "replace")
-    found = content_type(data[:HEAD], name)
-    if found.kind is not MediaKind.TEXT:
-        found = _TEXT  # transcript may begin with anything, such as "BM" or "ID3"
+    found = by_content(data[:HEAD])
+    if found is None or found.kind is not MediaKind.TEXT:  # "BM" or "ID3" may begin a text, too
+        found = by_suffix("text.txt")
+        assert found is not None
     path = folder / f"{stem}{found.suffix}"
     path.write_bytes(data)
     return Upload(path, name, found, len(data))
@@ -240,3 +242,31 @@ def _transcribe(text: str) -> bool:
     if text not in ("auto", "none"):
         raise ApiError("bad-argument", f"transcribe is {text[:40]!r}, expected auto or none")
     return text == "auto"
+
+
+def content_type(head: bytes, name: str = "the file") -> ContentType:
+    """Tell what an upload is: names and declared types are not believed.
+
+    Raises:
+        ApiError: ``unsupported-media`` if it is nothing that can be analyzed.
+    """
+    if (found := by_content(head)) is not None:
+        return found
+    start = f"it starts with {head[:8].hex(' ')}" if head else "empty"
+    raise ApiError(
+        "unsupported-media",
+        f"the content of {name} ({start}) is not a video, audio, image or text file that can be "
+        "read; send mp4, mov, mkv, webm, avi, wav, mp3, flac, ogg, m4a, jpg, png, webp, txt, "
+        "srt or vtt",
+    )
+
+
+def display_name(name: str | None) -> str:
+    """Reduce an uploaded file's name to something that can be shown and is never a path."""
+    name = re.split(r"[/\\]", name or "")[-1]
+    name = "".join(c for c in name if c.isprintable()).strip(" .")
+    if len(name) > _NAME_LENGTH:
+        stem, dot, ending = name.rpartition(".")
+        kept = dot + ending if stem and len(ending) <= 8 else ""
+        name = name[: _NAME_LENGTH - len(kept)] + kept
+    return name or "upload"

@@ -17,8 +17,8 @@ from typing import Any
 from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
+from ...io.media_types import ContentType
 from ..http.errors import ApiError
-from ..http.media_types import ContentType
 from .tasks import Facts, Upload
 
 SCHEMA = 1

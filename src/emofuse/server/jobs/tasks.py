@@ -17,8 +17,8 @@ from ...core.protocols import Source
 from ...core.time import NS, Span, clock
 from ...errors import InputError
 from ...io.images import TooManyPixels, image_size
+from ...io.media_types import ContentType
 from ..http.errors import ApiError
-from ..http.media_types import ContentType
 from ..settings import Limits
 
 if TYPE_CHECKING:

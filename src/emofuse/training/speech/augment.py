@@ -13,7 +13,7 @@ from ...corruptions import audio
 from ...corruptions.audio import Waveform
 from ...errors import InputError
 from ...evaluation.predict.segmentation import voiced_range
-from ...io.audio import read_audio
+from ...sources.audio import read_audio
 from ...speech.recognise import Features, Level, Preparation, prepare
 
 _BANDS = 7

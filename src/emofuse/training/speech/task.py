@@ -23,7 +23,7 @@ from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError
 from ...evaluation.predict.segmentation import voiced_range
-from ...io.audio import read_audio
+from ...sources.audio import read_audio
 from ...speech.recognise import Preparation, SpeechRecogniser, prepare
 from ..core import trainer
 from ..core.embedding_cache import FrozenEncoderCache

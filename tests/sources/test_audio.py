@@ -11,7 +11,7 @@ from tests.sources.source_laws import of, read
 
 from emofuse.core.media import AudioChunk
 from emofuse.errors import InputError
-from emofuse.io.audio import read_audio
+from emofuse.sources.audio import read_audio
 from emofuse.sources.file import FileSource
 
 

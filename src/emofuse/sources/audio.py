@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.media import AudioChunk, Track
 from ..errors import InputError
-from ..sources.file import FileSource
+from .file import FileSource
 
 
 def read_audio(path: str | os.PathLike[str], rate: int = 16000) -> NDArray[np.float32]:
