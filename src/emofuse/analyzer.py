@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .config.loader import Flag, read
 from .core.estimates import SPEAKER, Estimate, Modality
 from .core.media import (
     Diagnostic,
@@ -146,6 +147,17 @@ class AnalyzerConfig:
                 "modalities must name at least one of face, speech and words, "
                 f"got {[m.value for m in self.modalities]}"
             )
+
+
+def read_config(
+    path: Path | None = None, flags: Mapping[str, Flag] | None = None
+) -> AnalyzerConfig:
+    """Read the analyzer's settings from a file, with flags on top; see `config.loader.read`.
+
+    Raises:
+        InputError: if the file cannot be read, or a setting is unknown or wrong.
+    """
+    return read(AnalyzerConfig, path, flags)
 
 
 class Analyzer:

@@ -1,3 +1,4 @@
+import doctest
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -5,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.analyzer import AnalyzerConfig
-from emofuse.config.loader import Flag, read, read_config, settings, to_mapping, to_yaml
+from emofuse.analyzer import AnalyzerConfig, read_config
+from emofuse.config import loader
+from emofuse.config.loader import Flag, construct, read, settings, to_mapping, to_yaml
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
 from emofuse.fusion.config import Strategy
@@ -129,7 +131,7 @@ def test_a_mistake_in_a_flag_names_the_flag(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.yaml: No such file"):
         read(Whole, tmp_path / "absent.yaml")
-    with pytest.raises(InputError, match=r"ending '\.ini', expected \.yaml or \.toml"):
+    with pytest.raises(InputError, match=r"suffix '\.ini', expected \.yaml, \.toml"):
         read(Whole, write(tmp_path, "", "c.ini"))
     (tmp_path / "c.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(InputError, match="cannot read the configuration"):
@@ -214,3 +216,17 @@ def test_an_element_of_a_list_is_set_by_its_number(tmp_path: Path) -> None:
         read(Listing, path, settings(["items.2.name=c"]))
     with pytest.raises(InputError, match=r"cannot set items\.last"):
         read(Listing, path, settings(["items.last=c"]))
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(loader).failed == 0
+
+
+def test_plain_types_become_a_dataclass_or_are_named() -> None:
+    made = construct(AnalyzerConfig, {"fps": 3.0, "modalities": ["face"]})
+    assert (made.fps, made.modalities) == (3.0, (Modality.FACE,))
+    assert construct(AnalyzerConfig, to_mapping(made)) == made
+    with pytest.raises(InputError, match=r"^a\.fps: got '3', expected a valid number"):
+        construct(AnalyzerConfig, {"fps": "3"}, where="a")
+    with pytest.raises(InputError, match=r"unknown key 'a\.fusion\.stratgy': did you mean"):
+        construct(AnalyzerConfig, {"fusion": {"stratgy": "x"}}, where="a")

@@ -231,45 +231,6 @@ def key_metric(card: Card) -> str:
     return ""
 
 
-def card_mapping(card: Card, store: Store) -> dict[str, Any]:
-    """Return what there is to know about a model as plain types."""
-    found = figures.rows(card.metrics)
-    return {
-        "id": card.id,
-        "modality": card.modality.value,
-        "summary": card.summary,
-        "labels": list(card.taxonomy.labels),
-        "licence": card.licence,
-        "bytes": card.bytes,
-        "where": store.whereabouts(card).value,
-        "data": [
-            {"name": c.name, "licence": c.licence, "used": c.used, "citation": c.citation}
-            for c in card.data
-        ],
-        "metrics": [
-            {
-                "name": m.name,
-                "value": m.value,
-                "corpus": m.corpus,
-                "split": m.split,
-                "protocol": m.protocol,
-                "seeds": m.seeds,
-                "command": m.command,
-            }
-            for m in card.metrics
-        ],
-        "figures": {
-            "measures": {m: figures.MEASURES[m] for m in figures.measures(found)},
-            "rows": [{"on": r.name, "values": r.values, "how": r.protocol} for r in found],
-        },
-        "files": [
-            {"name": f.name, "sha256": f.sha256, "bytes": f.bytes, "url": f.url}
-            for f in card.files.values()
-        ],
-        "notes": list(card.notes),
-    }
-
-
 def card(card: Card, store: Store) -> RenderableType:
     """Show one model's card."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

@@ -18,9 +18,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from ..live import command as live
-from ..server import command as server
-from . import corpus
+from . import corpus, live, serve
 from . import evaluate as evaluation
 from . import train as training
 from .options import AsJson, Overwrite, Quiet, panel, result
@@ -252,7 +250,7 @@ def _analyze(
 def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> AnalyzerConfig:
     from dataclasses import replace
 
-    from ..config.loader import read_config
+    from ..analyzer import read_config
 
     settings = read_config(config, flags)
     if not without:
@@ -292,7 +290,8 @@ def show_config(
     ] = None,
 ) -> None:
     """Print all settings with their values as YAML, to be saved, changed and used."""
-    from ..config.loader import read_config, to_yaml
+    from ..analyzer import read_config
+    from ..config.loader import to_yaml
 
     typer.echo(to_yaml(read_config(file)), nl=False)
 
@@ -305,12 +304,13 @@ def list_models(
     """List all models: labels, size, licence, where they are, how good they are."""
     if context.invoked_subcommand is not None:
         return
+    from ..models.describe import card_mapping
     from ..models.store import Store
     from . import display as show
 
     store = Store()
     if as_json:
-        show.stdout().print_json(data=[show.card_mapping(card, store) for card in store.cards()])
+        show.stdout().print_json(data=[card_mapping(card, store) for card in store.cards()])
     else:
         show.stdout().print(show.cards(store))
 
@@ -321,13 +321,14 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card: labels, data, licences, measured figures, files."""
+    from ..models.describe import card_mapping
     from ..models.store import Store
     from . import display as show
 
     store = Store()
     card = store.card(model_id)
     if as_json:
-        show.stdout().print_json(data=show.card_mapping(card, store))
+        show.stdout().print_json(data=card_mapping(card, store))
     else:
         show.stdout().print(show.card(card, store))
 
@@ -367,7 +368,7 @@ def doctor(as_json: AsJson = False) -> None:
 app.command("evaluate")(evaluation.evaluate)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
-app.command("serve")(server.serve)
+app.command("serve")(serve.serve)
 app.command("live")(live.live)
 app.command("devices")(live.devices)
 models_app.command("embed")(training.embed)

@@ -1,11 +1,9 @@
-"""Configuration from one YAML or TOML file, checked, with flags on top.
+"""Settings from a YAML, TOML or JSON file, checked, with flags on top.
 
-The components' configurations are plain frozen dataclasses beside the
-components. Here they become one tree: a file's sections are the fields of
-`AnalyzerConfig`. Unknown keys fail, types are checked strictly (``"8"`` is not
-8), and every message names the key, what was got and what was expected.
-Relative paths in a file are relative to the working directory, as on the
-command line.
+Each component keeps its settings in a frozen dataclass of its own; a file's sections
+are the fields of the outermost one. Unknown keys fail, types are checked strictly
+(``"8"`` is not 8), and every message names the key, what was got and what was expected.
+Relative paths in a file are relative to the working directory, as on the command line.
 """
 
 from __future__ import annotations
@@ -25,8 +23,6 @@ from ..errors import EmofuseError, InputError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from ..analyzer import AnalyzerConfig
-
 Config = TypeVar("Config")
 
 _WIDTH = 88  # columns of a printed configuration
@@ -38,15 +34,6 @@ class Flag:
 
     name: str
     value: Any
-
-
-def read_config(
-    path: Path | None = None, flags: Mapping[str, Flag] | None = None
-) -> AnalyzerConfig:
-    """Read the analyzer's configuration. See `read`."""
-    from ..analyzer import AnalyzerConfig
-
-    return read(AnalyzerConfig, path, flags)
 
 
 def read(
@@ -63,41 +50,73 @@ def read(
         InputError: if the file cannot be read, a key is unknown, or a value is
             of the wrong type or out of range.
     """
-    from pydantic import ValidationError
-
     flags = flags or {}
     tree = read_file(path) if path is not None else {}
     tree = _without_empty_sections(kind, tree)
     for key, flag in flags.items():
         _put(tree, key.split("."), flag.value)
-    source = f"{path}: " if path is not None else ""
+    return _build(kind, tree, flags, file="" if path is None else f"{path}: ")
+
+
+def construct(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
+    """Make a dataclass from plain types, checked as strictly as a file.
+
+    >>> construct(Flag, {"name": "--fps", "value": 8})
+    Flag(name='--fps', value=8)
+    >>> construct(Flag, {"name": "--fps", "value": 8, "vlaue": 9}, where="flags.fps")
+    Traceback (most recent call last):
+    ...
+    emofuse.errors.InputError: unknown key 'flags.fps.vlaue': did you mean 'value'?
+
+    Args:
+        kind: the dataclass; its fields may be dataclasses.
+        values: field → value.
+        where: the key that held them, for messages.
+
+    Raises:
+        InputError: if a key is unknown, missing, of the wrong type or out of range.
+    """
+    return _build(kind, values, {}, where=where)
+
+
+def _build(
+    kind: type[Config],
+    tree: Mapping[str, Any],
+    flags: Mapping[str, Flag],
+    *,
+    file: str = "",
+    where: str = "",
+) -> Config:
+    from pydantic import ValidationError
+
     try:
-        # As JSON, because that is the one strict mode in which an enum may be a text.
-        (config,) = _adapter(kind).validate_json(json.dumps([tree], default=str), strict=True)
+        # As JSON, because that is the one strict mode in which an enum may be a string.
+        text = json.dumps([dict(tree)], default=str)
+        (made,) = _adapter(kind).validate_json(text, strict=True)
     except ValidationError as e:
-        messages = [_message(kind, error, flags) for error in e.errors()]
+        messages = [_message(kind, error, flags, where) for error in e.errors()]
         only_flags = all(m.startswith("--") for m in messages)
-        raise InputError(("" if only_flags else source) + "; ".join(messages)) from None
+        raise InputError(("" if only_flags else file) + "; ".join(messages)) from None
     except EmofuseError as e:  # a component refused its values in its own words
-        raise InputError(f"{source}{e}") from e
-    return cast(Config, config)
+        raise InputError(f"{file}{e}") from e
+    return cast(Config, made)
 
 
 def settings(texts: Iterable[str]) -> dict[str, Flag]:
     """Read what ``--set KEY=VALUE`` was given; values are YAML, keys dotted.
 
     Raises:
-        InputError: if one has no key, or its value is no YAML.
+        InputError: if one has no key, or its value is not valid YAML.
     """
     found: dict[str, Flag] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not all(key.split(".")):
-            raise InputError(f"--set: got {text!r}, expected KEY=VALUE such as loop.lr=1e-3")
+            raise InputError(f"--set: got {text!r}, expected KEY=VALUE, such as loop.lr=1e-3")
         try:
             found[key] = Flag(f"--set {key}", _yaml(value))
         except ValueError as e:
-            raise InputError(f"--set {key}: {value!r} is no YAML: {_one_line(e)}") from e
+            raise InputError(f"--set {key}: {value!r} is not valid YAML: {_one_line(e)}") from e
     return found
 
 
@@ -105,6 +124,22 @@ def to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration as nested plain types, the way a file would hold it."""
     (tree,) = _adapter(type(config)).dump_python((config,), mode="json")
     return cast(dict[str, Any], tree)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings with those of `over` on top; lists are replaced whole.
+
+    >>> merge({"loop": {"lr": 0.1, "epochs": 2}, "seed": 0}, {"loop": {"lr": 0.2}})
+    {'loop': {'lr': 0.2, 'epochs': 2}, 'seed': 0}
+    """
+    out = dict(base)
+    for key, value in over.items():
+        inner = out.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            out[key] = merge(inner, value)
+        else:
+            out[key] = value
+    return out
 
 
 def to_yaml(config: Any) -> str:
@@ -128,10 +163,10 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if it cannot be read or does not hold keys and values.
     """
-    parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml, ".json": _yaml}
+    parsers = {".toml": read_toml, ".yaml": _yaml, ".yml": _yaml, ".json": _yaml}
     if path.suffix.lower() not in parsers:
         raise InputError(
-            f"configuration {path} has the ending {path.suffix!r}, expected .yaml or .toml"
+            f"configuration {path} has the suffix {path.suffix!r}, expected .yaml, .toml or .json"
         )
     try:
         tree = parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
@@ -150,7 +185,12 @@ def read_file(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _toml(text: str) -> Any:
+def read_toml(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: if it is not valid.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:  # pragma: no cover - Python 3.10
@@ -221,12 +261,14 @@ def _put(tree: dict[str, Any], key: list[str], value: Any) -> None:
         raise InputError(f"cannot set {'.'.join(key)}: the file's list has no such element")
 
 
-def _message(kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag]) -> str:
+def _message(
+    kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag], where: str
+) -> str:
     """One of pydantic's errors in our words: key, got, expected."""
     parts = [str(part) for part in error["loc"][1:] if part != "[key]"]
-    key = ".".join(parts)
+    key = ".".join([where, *parts] if where else parts)
     if error["type"] == "unexpected_keyword_argument":
-        return _unknown_key(kind, parts)
+        return _unknown_key(kind, parts, key)
     flag = next((f for k, f in flags.items() if key == k or key.startswith(k + ".")), None)
     name = flag.name if flag else key or "the configuration"
     if error["type"] == "value_error":
@@ -239,13 +281,13 @@ def _message(kind: type[Any], error: Mapping[str, Any], flags: Mapping[str, Flag
     return f"{name}: got {_short(error['input'])}, expected {expected}"
 
 
-def _unknown_key(kind: Any, parts: list[str]) -> str:
+def _unknown_key(kind: Any, parts: list[str], key: str) -> str:
     for part in parts[:-1]:
         kind = _hints(kind).get(part)
     known = [f.name for f in fields(kind)] if is_dataclass(kind) else []
     close = get_close_matches(parts[-1], known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
-    return f"unknown key {'.'.join(parts)!r}: {hint}"
+    return f"unknown key {key!r}: {hint if known else 'no such key is known there'}"
 
 
 def _hints(kind: Any) -> dict[str, Any]:

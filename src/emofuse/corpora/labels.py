@@ -8,7 +8,6 @@ reason). Every native label stands in exactly one of the two tables.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
@@ -18,14 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.loader import read_toml
 from ..core.labels import CANONICAL, LabelMap, Taxonomy
 from ..errors import InputError
 from .manifest import Entry
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
 
 _FOLDER = resources.files(__package__) / "taxonomies"
 _SYNONYMS = "synonyms.toml"
@@ -148,7 +143,7 @@ def soft_targets(entries: Iterable[Entry], to: LabelMap) -> NDArray[np.float32]:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        raw: dict[str, Any] = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        raw: dict[str, Any] = read_toml((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
         return raw
     except FileNotFoundError:
         raise InputError(f"no taxonomy {name!r}; there are {', '.join(names())}") from None
@@ -156,8 +151,8 @@ def _read(name: str) -> dict[str, Any]:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raw: dict[str, Any] = read_toml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
         raise InputError(f"cannot read the label map {path}: {e}") from e
     if not isinstance(raw.get("map", {}), dict) or not isinstance(raw.get("drop", {}), dict):
         raise InputError(f'{path}: map and drop are tables, as in [map] sadness = "sad"')
@@ -167,6 +162,6 @@ def _read_file(path: Path) -> dict[str, Any]:
 @cache
 def _synonyms() -> dict[str, str]:
     """Common names of the canonical labels, in lower case, and these themselves."""
-    raw = tomllib.loads((_FOLDER / _SYNONYMS).read_text(encoding="utf-8"))
+    raw = read_toml((_FOLDER / _SYNONYMS).read_text(encoding="utf-8"))
     named = {name: label for label, names_ in raw["synonyms"].items() for name in names_}
     return {label: label for label in CANONICAL.labels} | named

@@ -9,7 +9,6 @@ model without a card cannot be loaded.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,16 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.loader import read_toml
 from ..core.estimates import Modality
 from ..core.labels import Taxonomy
 from ..core.media import WindowSpec
 from ..core.time import to_ns
 from ..errors import ModelError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,8 +341,8 @@ def read_card(path: Path) -> Card:
         ModelError: if the file cannot be read or does not describe a model.
     """
     try:
-        return card_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as e:
+        return card_from_mapping(read_toml(path.read_text(encoding="utf-8")))
+    except (OSError, KeyError, TypeError, ValueError) as e:
         raise ModelError(
             f"{path} is not a model card: {e}; compare it with the cards in emofuse/models/zoo"
         ) from e

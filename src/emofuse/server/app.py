@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from .. import __version__
-from ..config.loader import read_config
+from ..analyzer import read_config
 from .auth.auth import Guard
 from .http import about, analysis, jobs
 from .http.errors import ApiError

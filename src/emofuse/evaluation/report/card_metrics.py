@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from ...config.loader import read_toml
 from ...errors import InputError, ModelError
 from ...io.atomic import atomic_path
 from ...models.card import Metric, read_card
 from .results import Evaluation, Figure, Part
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
 
 _HEADLINE = (
     "accuracy", "uar", "macro_f1", "weighted_f1", "micro_f1", "ece", "ece_uncalibrated", "nll",
@@ -152,7 +147,7 @@ def _blocks(text: str) -> list[str]:
 def _key(block: str) -> tuple[str, str, str] | None:
     if not block.startswith("[[metrics]]"):
         return None
-    row = tomllib.loads(block)["metrics"][0]
+    row = read_toml(block)["metrics"][0]
     return row["corpus"], row["split"], row["name"]
 
 

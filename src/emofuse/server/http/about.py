@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from ... import __version__
-from ...cli.display import card_mapping
+from ...models.describe import card_mapping
 from ..auth.auth import COOKIE
 from ..jobs.manager import FORMATS
 from ..state import ServerState

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..cli.options import AsJson, panel
 from ..errors import EmofuseError, InputError, MissingExtra
+from .options import AsJson, panel
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -102,13 +102,14 @@ def _window() -> Any:
         import pygame  # noqa: F401
     except ImportError:
         raise MissingExtra("live", "the window of emofuse live") from None
-    from . import window
+    from ..live import window
 
     return window
 
 
 def _settings(config: Path | None, asr: str | None) -> AnalyzerConfig:
-    from ..config.loader import Flag, read_config
+    from ..analyzer import read_config
+    from ..config.loader import Flag
     from ..streaming import live_config
 
     flags = {} if asr is None else {"transcribe.engine": Flag("--asr", asr)}

@@ -40,8 +40,8 @@ def serve(
     for module in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtra("web", "`emofuse serve`")
-    from .run import run
-    from .settings import read_settings
+    from ..server.run import run
+    from ..server.settings import read_settings
 
     flags = {
         "host": host,

@@ -1,0 +1,48 @@
+"""What there is to know about a model, as plain types: for `emofuse models` and the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .card import Card
+from .metrics_table import MEASURES, measures, rows
+from .store import Store
+
+
+def card_mapping(card: Card, store: Store) -> dict[str, Any]:
+    """Return what there is to know about a model as plain types."""
+    found = rows(card.metrics)
+    return {
+        "id": card.id,
+        "modality": card.modality.value,
+        "summary": card.summary,
+        "labels": list(card.taxonomy.labels),
+        "licence": card.licence,
+        "bytes": card.bytes,
+        "where": store.whereabouts(card).value,
+        "data": [
+            {"name": c.name, "licence": c.licence, "used": c.used, "citation": c.citation}
+            for c in card.data
+        ],
+        "metrics": [
+            {
+                "name": m.name,
+                "value": m.value,
+                "corpus": m.corpus,
+                "split": m.split,
+                "protocol": m.protocol,
+                "seeds": m.seeds,
+                "command": m.command,
+            }
+            for m in card.metrics
+        ],
+        "figures": {
+            "measures": {m: MEASURES[m] for m in measures(found)},
+            "rows": [{"on": r.name, "values": r.values, "how": r.protocol} for r in found],
+        },
+        "files": [
+            {"name": f.name, "sha256": f.sha256, "bytes": f.bytes, "url": f.url}
+            for f in card.files.values()
+        ],
+        "notes": list(card.notes),
+    }
