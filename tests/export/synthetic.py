@@ -19,6 +19,7 @@ from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
 from emofuse.core.time import NS, Span
 from emofuse.core.timeline import Provenance, Timeline
+from emofuse.export.thumbnails import Thumbnail, encode_jpeg
 
 VOICE_LABELS = Taxonomy("voice-six", ("neutral", "happy", "sad", "angry", "fear", "disgust"))
 SLOT = NS // 2
@@ -164,3 +165,13 @@ def _fused(
         ),
         details={key: value for e in parts for key, value in e.details.items()},
     )  # fmt: skip
+
+
+def pictures(seconds: float, count: int = 12) -> list[Thumbnail]:
+    """Grey pictures with a red square where the first face's box is, a blue one at the second's."""
+    image = np.full((90, 160, 3), 128, np.uint8)
+    image[18:63, 13:61] = (220, 20, 20)
+    image[18:63, 85:133] = (20, 20, 220)
+    jpeg = encode_jpeg(image, 160, 90)
+    starts = [round(i * seconds * NS / count) for i in range(count)]
+    return [Thumbnail(jpeg, Span(t, t + NS // 8)) for t in starts]

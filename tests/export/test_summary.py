@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from tests.export.synthetic import face, timeline
 
-from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities
+from emofuse.core.estimates import (
+    SPEAKER,
+    Estimate,
+    Modality,
+    Probabilities,
+    Rejected,
+    RejectionReason,
+)
 from emofuse.core.labels import CANONICAL
 from emofuse.core.time import NS, Span
-from emofuse.export.summary import describe, runs_of, short_span, summarise
+from emofuse.export.summary import describe, runs_of, short_span, summarise, to_mapping
 
 
 def fused(start: float, end: float, label: str, confidence: float = 0.8, subject=None) -> Estimate:
@@ -105,3 +112,24 @@ def test_short_times():
     assert short_span(Span.of_seconds(4, 9.4)) == "0:04–0:09"
     assert short_span(Span.of_seconds(4, 4.3)) == "0:04"
     assert short_span(Span.of_seconds(3599.6, 3700)) == "1:00:00–1:01:40"
+
+
+def test_uncertain_time_is_nobodys_and_is_said():
+    doubtful = replace(fused(4, 10, "sad", 0.3), uncertain=Rejected(RejectionReason.LOW_CONFIDENCE))
+    (person,) = summarise(of(fused(0, 4, "happy"), doubtful)).people
+    assert person.shares == pytest.approx({"happy": 0.4})
+    assert person.uncertain == pytest.approx(0.6)
+    assert describe(person) == "sometimes happy (40 %)"
+    (lost,) = summarise(of(doubtful)).people
+    assert (lost.label, describe(lost)) == ("uncertain", "uncertain throughout")
+    assert describe(lost, timed=False) == "uncertain, perhaps sad (30 % sure)"
+
+
+def test_the_mapping_says_what_the_pages_show():
+    summary = summarise(of(fused(0, 4, "neutral"), fused(4, 10, "happy")))
+    (told,) = to_mapping(summary)["people"]
+    assert (told["name"], told["says"]) == ("Face 1", "mostly happy (60 %), neutral 0:00–0:04")
+    assert told["shares"] == {"happy": 0.6, "neutral": 0.4}
+    assert told["facts"] == [
+        "seen for 0:10 of 0:20 (50%)", "mean confidence 80%", "evidence quality 50%", "from result",
+    ]  # fmt: skip

@@ -430,7 +430,7 @@ def test_openapi_names_every_route(client: httpx.Client) -> None:
 
 
 def test_the_page_is_let_do_nothing_elsewhere(client: httpx.Client) -> None:
-    script = client.get("/static/plotly.min.js")
+    script = client.get("/static/viewer/viewer.js")
     assert script.status_code == 200
     policy = script.headers["content-security-policy"]
     assert "default-src 'self'" in policy

@@ -19,7 +19,24 @@ if TYPE_CHECKING:
 
 PATIENCE = 90_000  # milliseconds; machines that test are busy
 
-_FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",
+)
+
+TIME = "document.querySelector('[role=slider]').getAttribute('aria-valuenow')"
+"""Where the playhead is."""
+
+INK = """(selector) => {
+  const canvas = document.querySelector(selector);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((_, i) => i % 4 === 3 && data[i] > 0).length;
+}"""
+"""How many pixels of a canvas are drawn."""
+
+Opened = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +143,37 @@ def analyzed(visit: Callable[..., Page], media: Path) -> Callable[..., Page]:
         return page
 
     return go
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Opened]:
+    """Opens a page as a file; it may ask for nothing but itself and `also`, and not complain."""
+    contexts, faults, asked, allowed = [], [], [], set()
+
+    def go(path: Path, *, width: int = 1100, also: tuple[Path, ...] = (), **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        allowed.update(p.as_uri() for p in (path, *also, *(p.with_suffix(".css") for p in also)))
+        page.goto(path.as_uri())
+        until(page, "document.documentElement.dataset.ready !== undefined")
+        page.wait_for_timeout(50)  # for what is drawn with the next frame
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert {url for url in asked if not url.startswith(("data:", "blob:"))} <= allowed
+    assert not faults
+
+
+def label(page: Page) -> str:
+    """What is said of the moment at the playhead."""
+    return page.locator(".verdict-label").inner_text()
 
 
 def until(page: Page, condition: str) -> None:

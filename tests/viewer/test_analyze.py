@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.viewer.conftest import make_microphone, until
+from tests.viewer.conftest import INK, TIME, label, make_microphone, until
 
 from emofuse.core.estimates import RejectionReason
 
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from tests.server.serving import Running
 
 Visit = Callable[..., "Page"]
-
-TIME = "document.querySelector('[role=slider]').getAttribute('aria-valuenow')"
-INK = """(selector) => {
-  const canvas = document.querySelector(selector);
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return data.filter((_, i) => i % 4 === 3 && data[i] > 0).length;
-}"""
-
-
-def label(page: Page) -> str:
-    return page.locator(".verdict-label").inner_text()
 
 
 def test_a_video_from_file_to_download(analyzed: Visit, server: Running) -> None:
@@ -152,12 +141,16 @@ def test_uncertain_stretches_are_hatched_and_listed(visit: Visit, server: Runnin
     row = {"subject": "speaker-1", "modality": "fused", "label": "neutral", "confidence": 0.4}
     row |= {"quality": 0.5, "model": "logpool", "taxonomy": "t", "probabilities": p}
     why = RejectionReason.TOO_NOISY
+    person = {
+        "subject": "speaker-1", "name": "Voice", "says": "mostly neutral (50 %)",
+        "facts": ["50 % uncertain: too noisy"], "shares": {"neutral": 0.5}, "uncertain": 0.5,
+    }  # fmt: skip
     result = {
         "media": {
             "name": "a.wav", "kind": "audio", "video": None,
             "audio": {"rate": 16000}, "text": None,
         },
-        "duration": 4.0, "notes": [],
+        "duration": 4.0, "notes": [], "summary": {"facts": ["0:04.0"], "people": [person]},
         "provenance": {"version": "x", "models": {}, "components": {}},
         "estimates": [
             row | {"start": 0.0, "end": 2.0},

@@ -1,4 +1,4 @@
-"""The page's files: the other sinks' words and colours, and nothing that runs what it is told."""
+"""The page's files: Python's words and colours, and nothing that runs what it is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emofuse.export import palette
 
 
 def vocabulary() -> str:
-    script = files("emofuse.server") / "static" / "js" / "vocabulary.js"
+    script = files("emofuse.export") / "viewer" / "vocabulary.js"
     return script.read_text(encoding="utf-8")
 
 
@@ -29,7 +29,8 @@ def test_same_reasons() -> None:
 
 def test_nothing_is_parsed_as_code_or_markup() -> None:
     static = files("emofuse.server") / "static"
-    scripts = [f for f in (static / "js").iterdir() if f.name.endswith(".js")]
+    homes = (static / "js", files("emofuse.export") / "viewer")
+    scripts = [f for home in homes for f in home.iterdir() if f.name.endswith(".js")]
     assert len(scripts) > 10
     for script in scripts:
         unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"

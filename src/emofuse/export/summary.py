@@ -1,14 +1,34 @@
-"""What a timeline says, in a few numbers and plain words. Pure."""
+"""What a timeline says, in a few numbers and plain words. Pure.
+
+The terminal, the pages and the server all say what this says: nothing of it is
+computed a second time elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from ..core.estimates import Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.media import Diagnostic, MediaKind
-from ..core.time import NS, Span
+from ..core.time import NS, Span, clock
 from ..core.timeline import Timeline
+
+UNCERTAIN = "uncertain"
+
+_Key = TypeVar("_Key")
+
+NAMES = {
+    Modality.FACE: "face",
+    Modality.SPEECH: "voice",
+    Modality.TEXT: "words",
+    Modality.FUSED: "result",
+}
+"""What people read."""
+
+_FIRST = 8
+"""People whom everybody shows at once: the longest present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +49,16 @@ class Person:
         basis: the modality that the figures are taken from: fused where there is
             such a result.
         modalities: those that had a say.
-        shares: label → part of the subject's time, largest first; they sum to 1.
-        runs: consecutive equal labels as one, in order of time.
+        shares: label → part of the subject's time for which it is the result, largest
+            first. Uncertain time is nobody's: with `uncertain` they sum to 1.
+        runs: consecutive equal labels as one, in order of time; uncertain time is left out.
         confidence: mean probability of the top label, by time.
         quality: mean quality of the evidence, by time.
         present_ns: how long there was any evidence.
         coverage: `present_ns` as a part of the medium's length, in [0, 1].
         doubts: reason → part of the subject's time that is uncertain for it, largest
             first; empty if nothing is.
+        best: the most frequent best guess, uncertain or not.
     """
 
     subject: Subject
@@ -49,11 +71,12 @@ class Person:
     present_ns: int
     coverage: float
     doubts: Mapping[RejectionReason, float] = field(default_factory=dict)
+    best: str = ""
 
     @property
     def label(self) -> str:
-        """The label with the largest share."""
-        return next(iter(self.shares))
+        """The label with the largest share; ``uncertain`` if there is none."""
+        return next(iter(self.shares), UNCERTAIN)
 
     @property
     def uncertain(self) -> float:
@@ -63,13 +86,34 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A timeline in short: its file, length, people (longest present first) and notes."""
+    """A timeline in short.
+
+    Args:
+        file: path or name of the medium.
+        kind: what it is.
+        duration_ns: its length.
+        people: longest present first, voices last.
+        notes: as in the timeline.
+        facts: what is known of the medium, e.g. ``picture 640 × 480``.
+    """
 
     file: str
     kind: MediaKind
     duration_ns: int
     people: tuple[Person, ...]
     notes: tuple[Diagnostic, ...]
+    facts: tuple[str, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a length that shares of time can be taken of."""
+        return self.duration_ns > 0 and self.kind is not MediaKind.IMAGE
+
+    @property
+    def shown(self) -> tuple[Person, ...]:
+        """The people in the order to show them: the first eight by number, then the others."""
+        first = sorted(self.people[:_FIRST], key=lambda p: p.subject)
+        return (*first, *self.people[_FIRST:])
 
 
 def summarise(timeline: Timeline) -> Summary:
@@ -88,13 +132,49 @@ def summarise(timeline: Timeline) -> Summary:
         for basis, estimates in _basis(all_estimates, any_fused)
     ]
     people.sort(key=lambda p: (p.subject.kind is not SubjectKind.FACE, -p.present_ns, p.subject))
-    return Summary(
+    summary = Summary(
         file=timeline.media.path or timeline.media.name,
         kind=timeline.media.kind,
         duration_ns=timeline.duration_ns,
         people=tuple(people),
         notes=timeline.notes,
     )
+    return replace(summary, facts=tuple(_facts(timeline, summary)))
+
+
+def to_mapping(summary: Summary) -> dict[str, Any]:
+    """Return a summary as plain types, as the result files and the pages hold it."""
+    return {
+        "facts": list(summary.facts),
+        "people": [_person_mapping(p, summary) for p in summary.shown],
+    }
+
+
+def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
+    return {
+        "subject": str(p.subject),
+        "name": person_name(p.subject, summary.kind),
+        "says": describe(p, timed=summary.timed),
+        "facts": list(describe_evidence(p, summary)),
+        "label": p.label,
+        "shares": {label: round(share, 4) for label, share in p.shares.items()},
+        "uncertain": round(p.uncertain, 4),
+        "reasons": {reason.value: round(part, 4) for reason, part in p.doubts.items()},
+        "confidence": round(p.confidence, 4),
+        "quality": round(p.quality, 4),
+        "present": round(p.present_ns / NS, 3),
+        "coverage": round(p.coverage, 4),
+        "modalities": [m.value for m in p.modalities],
+        "moments": [
+            {
+                "label": run.label,
+                "start": run.span.start,
+                "end": run.span.end,
+                "confidence": round(run.confidence, 4),
+            }
+            for run in p.runs
+        ],
+    }
 
 
 def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
@@ -131,13 +211,18 @@ def describe(person: Person, *, timed: bool = True, most: int = 4) -> str:
         timed: False for what has no time (a picture).
         most: at most so many moments other than the main label are named: the longest.
     """
-    share = round(100 * person.shares[person.label])
     if not timed:
-        return f"{person.label} ({round(100 * person.confidence)} % sure)"
+        sure = f"{round(100 * person.confidence)} % sure"
+        return (
+            f"uncertain, perhaps {person.best} ({sure})"
+            if person.doubts
+            else f"{person.label} ({sure})"
+        )
+    share = round(100 * person.shares.get(person.label, person.uncertain))
     main = (
         f"{person.label} throughout"
         if share == 100
-        else f"{_mostly(share)} {person.label} ({share} %)"
+        else f"{_how_often(share, person)} {person.label} ({share} %)"
     )
     others = _bridged(r for r in person.runs if r.label != person.label)
     others = sorted(sorted(others, key=_weight, reverse=True)[:most], key=lambda r: r.span)
@@ -150,10 +235,74 @@ def describe_doubt(person: Person) -> str:
     if not person.doubts:
         return ""
     reason, most = next(iter(person.doubts.items()))
-    named = reason.value.replace("-", " ")
+    named = (
+        "contradictions" if reason is RejectionReason.DISAGREE else reason.value.replace("-", " ")
+    )
     if len(person.doubts) > 1:
         named = f"mostly {named}" if most > person.uncertain / 2 else f"{named} and other reasons"
     return f"{max(1, round(100 * person.uncertain))} % uncertain: {named}"
+
+
+def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
+    """Say how long a person was there, how sure the result is, and what it is based on."""
+    if summary.timed:
+        if summary.kind is not MediaKind.TEXT:
+            yield f"{_verb(person, summary)} for {_of_whole(person, summary)}"
+        yield f"mean confidence {person.confidence:.0%}"
+    yield f"evidence quality {person.quality:.0%}"
+    if summary.timed and (doubt := describe_doubt(person)):
+        yield doubt
+    yield "from " + " + ".join(NAMES[m] for m in person.modalities)
+
+
+def _verb(person: Person, summary: Summary) -> str:
+    if person.subject.kind is SubjectKind.FACE:
+        return "seen"
+    return "heard apart from any face" if len(summary.people) > 1 else "heard"
+
+
+def _of_whole(person: Person, summary: Summary) -> str:
+    present, whole = short_clock(person.present_ns), short_clock(summary.duration_ns)
+    return f"{present} of {whole} ({person.coverage:.0%})"
+
+
+def _facts(timeline: Timeline, summary: Summary) -> Iterator[str]:
+    """Say what is known of the medium."""
+    media = timeline.media
+    if summary.timed:
+        yield clock(timeline.duration_ns)
+    if media.video:
+        fps = f", {media.video.fps:.3g} fps" if media.video.fps else ""
+        yield f"picture {media.video.width} × {media.video.height}{fps}"
+    elif media.kind is MediaKind.AUDIO:
+        yield "no picture"
+    if media.audio:
+        yield f"sound {media.audio.rate / 1000:.3g} kHz"
+    elif media.kind is MediaKind.VIDEO:
+        yield "no sound"
+    if media.video or media.kind is MediaKind.IMAGE:
+        faces = sum(p.subject.kind is SubjectKind.FACE for p in summary.people)
+        yield count(faces, "face") if faces else "no faces found"
+    if media.kind is not MediaKind.IMAGE:
+        yield _words_source(timeline)
+
+
+def _words_source(timeline: Timeline) -> str:
+    """Say where the words come from: a given text is exact, a recognised one is not."""
+    given, recogniser = timeline.media.text, timeline.provenance.components.get("asr")
+    if not timeline.of(Modality.TEXT):
+        return "no words"
+    if timeline.media.kind is MediaKind.TEXT:
+        return "a text, timed as if read aloud"
+    if given:
+        source = "the file's own subtitles" if given == "subtitles" else given
+        return f"words from {source}"
+    return f"words recognized by {recogniser}, with errors" if recogniser else "with words"
+
+
+def count(n: int, noun: str) -> str:
+    """Write ``1 face`` or ``2 faces``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def short_clock(time_ns: int) -> str:
@@ -186,13 +335,15 @@ def _person(
         weights = [1] * len(weights)
     total = sum(weights)
     shares: dict[str, float] = {}
-    for e, weight in zip(estimates, weights, strict=True):
-        shares[e.label] = shares.get(e.label, 0.0) + weight / total
+    best: dict[str, float] = {}
     doubts: dict[RejectionReason, float] = {}
     for e, weight in zip(estimates, weights, strict=True):
+        part = weight / total
+        best[e.label] = best.get(e.label, 0.0) + part
         if e.uncertain:
-            reason = e.uncertain.reason
-            doubts[reason] = doubts.get(reason, 0.0) + weight / total
+            doubts[e.uncertain.reason] = doubts.get(e.uncertain.reason, 0.0) + part
+        else:
+            shares[e.label] = shares.get(e.label, 0.0) + part
     parts = {
         m for e in estimates for m in (e.fusion.modality_weights if e.fusion else (e.modality,))
     }
@@ -201,14 +352,19 @@ def _person(
         subject=subject,
         basis=basis,
         modalities=tuple(m for m in Modality if m in parts),
-        shares=dict(sorted(shares.items(), key=lambda item: -item[1])),
-        runs=runs_of(estimates),
+        shares=_largest_first(shares),
+        runs=runs_of(e for e in estimates if not e.uncertain),
         confidence=sum(e.confidence * w for e, w in zip(estimates, weights, strict=True)) / total,
         quality=sum(e.quality * w for e, w in zip(estimates, weights, strict=True)) / total,
         present_ns=present_ns,
         coverage=min(1.0, present_ns / duration_ns) if duration_ns else 1.0,
-        doubts=dict(sorted(doubts.items(), key=lambda item: -item[1])),
+        doubts=_largest_first(doubts),
+        best=next(iter(_largest_first(best))),
     )
+
+
+def _largest_first(shares: Mapping[_Key, float]) -> dict[_Key, float]:
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _covered_ns(spans: Iterable[Span]) -> int:
@@ -221,7 +377,7 @@ def _covered_ns(spans: Iterable[Span]) -> int:
 
 
 def _bridged(runs: Iterable[Run]) -> list[Run]:
-    """LabelAlignment runs of one label that are at most a second apart: to a reader, one moment."""
+    """Merge runs of one label that are at most a second apart: to a reader, one moment."""
     out: list[Run] = []
     latest: dict[str, int] = {}  # label → index of its last run in `out`
     for run in runs:
@@ -234,8 +390,10 @@ def _bridged(runs: Iterable[Run]) -> list[Run]:
     return out
 
 
-def _mostly(share: int) -> str:
-    return "mostly" if share >= 50 else "most often"
+def _how_often(share: int, person: Person) -> str:
+    if share >= 50:
+        return "mostly"
+    return "most often" if 100 * person.uncertain <= share else "sometimes"
 
 
 def _weight(run: Run) -> float:

@@ -65,7 +65,7 @@ def test_health_and_page_are_open_and_tell_little(guarded: Client) -> None:
     health = guarded("GET", "/v1/health").json()
     assert set(health) == {"status", "version", "auth", "authorised"}
     assert (health["auth"], health["authorised"]) == ("token", False)
-    assert guarded("GET", "/static/plotly.min.js").status_code == 200
+    assert guarded("GET", "/static/viewer/viewer.js").status_code == 200
 
 
 def test_logging_in_sets_a_cookie_that_is_not_the_token(guarded: Client) -> None:

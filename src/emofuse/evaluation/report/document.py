@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
+from ...export.html import document
 from . import formatting as wording
 from . import markdown, page
 
@@ -98,22 +98,19 @@ class Document:
 
 def to_html(found: Document) -> str:
     """Write a report as a self-contained page without scripts."""
-    sinks = files("emofuse.export") / "assets"
     own = (files(__package__) / "assets" / "evaluation.css").read_text(encoding="utf-8")
-    return Template((sinks / "page.html").read_text(encoding="utf-8")).substitute(
-        policy=page.POLICY,
-        version=escape(dict(found.provenance).get("emofuse", "")),
-        title=escape(f"{found.title} – emofuse"),
-        style=(sinks / "page.css").read_text(encoding="utf-8") + own,
-        body="\n".join(_body(found)),
-        scripts="",
+    return document(
+        f"{found.title} – emofuse",
+        "\n".join(_body(found)),
+        style=own,
+        version=dict(found.provenance).get("emofuse", ""),
     )
 
 
 def _body(found: Document) -> Iterator[str]:
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in found.facts)
     yield (
-        f'<header><p class="brand">emofuse · evaluation</p><h1>{escape(found.title)}</h1>'
+        f'<header><p class="overline">emofuse · evaluation</p><h1>{escape(found.title)}</h1>'
         f'<ul class="facts">{facts}</ul></header>'
     )
     yield f'<p class="honest">{escape(wording.HONEST)}</p>'

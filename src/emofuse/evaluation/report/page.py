@@ -6,36 +6,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import groupby
-from string import Template
 
+from ...export.html import document
 from . import formatting as wording
 from .formatting import limits, value
 from .results import ClassRow, Corrupted, Evaluation, Figure, Part, Reliability, Subgroups, explain
 
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'"
-)
-
 
 def render(found: Evaluation) -> str:
     """Write an evaluation as a page."""
-    sinks = files("emofuse.export") / "assets"
     own = (files(__package__) / "assets" / "evaluation.css").read_text(encoding="utf-8")
-    return Template((sinks / "page.html").read_text(encoding="utf-8")).substitute(
-        policy=POLICY,
-        version=escape(found.provenance.version),
-        title=escape(f"{found.title} – emofuse"),
-        style=(sinks / "page.css").read_text(encoding="utf-8") + own,
-        body="\n".join(_body(found)),
-        scripts="",
+    return document(
+        f"{found.title} – emofuse",
+        "\n".join(_body(found)),
+        style=own,
+        version=found.provenance.version,
     )
 
 
 def _body(found: Evaluation) -> Iterator[str]:
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in wording.facts(found))
     yield (
-        f'<header><p class="brand">emofuse · evaluation</p><h1>{escape(found.title)}</h1>'
+        f'<header><p class="overline">emofuse · evaluation</p><h1>{escape(found.title)}</h1>'
         f'<ul class="facts">{facts}</ul></header>'
     )
     for warning in found.warnings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.resources
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,12 @@ from .errors import ApiError
 STATIC = Path(__file__).parents[1] / "static"
 """The page's files."""
 
+VIEWER = Path(str(files("emofuse.export"))) / "viewer"
+"""What shows a result, here as in the pages that are written."""
+
 
 def add_page(app: FastAPI) -> None:
     """Add the page's routes."""
-    plotly = Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"
-    day = {"Cache-Control": "public, max-age=86400"}
-
-    @app.get("/static/plotly.min.js", include_in_schema=False)
-    async def script() -> Response:
-        return FileResponse(plotly, media_type="text/javascript", headers=day)
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
@@ -31,6 +28,7 @@ def add_page(app: FastAPI) -> None:
             raise ApiError("not-found", "this server has no page; the API is under /v1")
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
+    app.mount("/static/viewer", _Static(directory=VIEWER, check_dir=False), name="viewer")
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
 
 

@@ -1,7 +1,7 @@
 // Which view is shown, the theme, and the door.
 import * as api from "./api.js";
-import { JobPage, Start } from "./analyse.js";
-import { button, el, relabel } from "./dom.js";
+import { JobPage, Start } from "./analyze.js";
+import { button, el, relabel } from "../viewer/dom.js";
 import { Live } from "./live.js";
 import { Models } from "./models.js";
 
@@ -10,10 +10,10 @@ let view = null, health = null;
 
 function make(hash) {
   const [name, id] = hash.replace(/^#\/?/, "").split("/");
-  if (name === "job" && id) return ["analyse", new JobPage(id), "Result"];
+  if (name === "job" && id) return ["analyze", new JobPage(id), "Result"];
   if (name === "live") return ["live", new Live(health), "Live"];
   if (name === "models") return ["models", new Models(), "Models"];
-  return ["analyse", new Start(health), "Analyse"];
+  return ["analyze", new Start(health), "Analyze"];
 }
 
 function route(event) {

@@ -1,13 +1,13 @@
 // Camera and microphone, live.
-import { Bars } from "./bars.js";
+import { Bars } from "../viewer/bars.js";
 import { Camera, Microphone, devices, open } from "./capture.js";
-import { mix, theme } from "./colour.js";
-import { button, el, honest, icon, paint, relabel, save, toast, toggle } from "./dom.js";
-import { MODALITIES, clock, person as nameOf } from "./format.js";
-import { Lanes } from "./lanes.js";
-import { drawFaces, fit, placed } from "./overlay.js";
-import { COLOURS } from "./vocabulary.js";
-import { People, cellOf, firstAfter, parts } from "./people.js";
+import { mix, theme } from "../viewer/colour.js";
+import { button, el, honest, icon, paint, relabel, save, toast, toggle } from "../viewer/dom.js";
+import { MODALITIES, clock, personName } from "../viewer/format.js";
+import { Lanes } from "../viewer/lanes.js";
+import { drawFaces, fit, placed } from "../viewer/overlay.js";
+import { COLOURS } from "../viewer/vocabulary.js";
+import { People, cellOf, firstAfter, parts } from "../viewer/people.js";
 import { Recording } from "./record.js";
 import { Stream } from "./stream.js";
 
@@ -61,7 +61,7 @@ export class Live {
     const voice = el("select", { id: "voice", onchange: () => this.setTalk(voice.value === "talk") },
       el("option", { value: "always", textContent: "all the time" }), el("option", { value: "talk", textContent: "for 2 s on key a" }));
     this.voice = voice;
-    this.words = toggle("recognise words", true, (on) => { this.wants.asr = on; if (this.state !== "idle") toast("Counts from the next start."); });
+    this.words = toggle("recognize words", true, (on) => { this.wants.asr = on; if (this.state !== "idle") toast("Counts from the next start."); });
     this.root.append(
       el("p", { class: "private" }, icon("face"), el("span", { textContent: "All on the machine that this server runs on. Nothing is stored unless you record, and a recording stays in this browser." })),
       this.message,
@@ -354,7 +354,7 @@ export class Live {
     const key = `${current.join()}/${this.chosen}`;
     if (key !== this.tabKey) {
       this.tabKey = key;
-      this.tabs.replaceChildren(...current.map((s) => el("button", { type: "button", textContent: nameOf(s), "aria-pressed": String(s === this.chosen), onclick: () => this.choose(s) })));
+      this.tabs.replaceChildren(...current.map((s) => el("button", { type: "button", textContent: personName(s), "aria-pressed": String(s === this.chosen), onclick: () => this.choose(s) })));
       this.lanes.setPeople(this.shownPeople(), this.people.labels.size ? this.people.labels : new Set(Object.keys(COLOURS)));
     }
     const shown = this.shownPeople();
@@ -373,7 +373,7 @@ export class Live {
     const e = this.now.get(this.chosen);
     const fresh = e && this.time - e.heard < 4;
     this.bars.show(fresh ? cellOf(e) : null, fresh ? { ...Object.fromEntries(MODALITIES.map((m) => [m, null])), ...parts(e) } : {});
-    const text = fresh ? `${nameOf(e.subject)}: ${e.uncertain ? "uncertain" : e.label}` : "";
+    const text = fresh ? `${personName(e.subject)}: ${e.uncertain ? "uncertain" : e.label}` : "";
     if (text && text !== this.live.textContent && this.time - (this.spoke ?? -9) > 3) {
       this.live.textContent = text;
       this.spoke = this.time;
@@ -432,7 +432,7 @@ export class Live {
       face.box = face.box.map((v, k) => v + (face.target[k] - v) * near);
       const said = this.now.get(subject);
       const e = said && this.time - said.heard < 2 ? said : face.estimate;
-      faces.push({ box: face.box, name: nameOf(subject), label: e.label, confidence: e.confidence, uncertain: e.uncertain, age, chosen: subject === this.chosen && this.faces.size > 1 });
+      faces.push({ box: face.box, name: personName(subject), label: e.label, confidence: e.confidence, uncertain: e.uncertain, age, chosen: subject === this.chosen && this.faces.size > 1 });
     }
     if (blur && !blind) for (const { box } of faces) this.smear(pen, video, [w, h], box, place);
     drawFaces(pen, faces, place, mirror);

@@ -1,7 +1,7 @@
 // Which models run, what they were taught on, how good they are and what they cannot do.
 import * as api from "./api.js";
-import { el, honest } from "./dom.js";
-import { NAMES, bytes } from "./format.js";
+import { el, honest } from "../viewer/dom.js";
+import { NAMES, bytes } from "../viewer/format.js";
 
 const LONG = { UAR: "mean recall of the labels", ECE: "expected calibration error: how far confidence and correctness are apart" };
 

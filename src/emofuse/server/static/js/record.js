@@ -1,6 +1,6 @@
 // A recording: pictures and sound as a file, and what was measured meanwhile. Nothing leaves the browser.
-import { MODALITIES } from "./format.js";
-import { ordered } from "./people.js";
+import { MODALITIES } from "../viewer/format.js";
+import { ordered } from "../viewer/people.js";
 
 const TYPES = ["video/webm;codecs=vp9,opus", "video/webm;codecs=vp8,opus", "video/webm", "video/mp4"];
 const SOUND_TYPES = ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"];

@@ -1,10 +1,12 @@
 // The timeline: one canvas a person, all sharing one stretch of time, a playhead and a pointer.
-import { colourOf, inkOn, paler, theme } from "./colour.js";
+import { colourOf, contrast, inkOn, paler, theme } from "./colour.js";
 import { button, el, paint } from "./dom.js";
 import { NAMES, clock, percent } from "./format.js";
 import { at, firstAfter, ordered, top } from "./people.js";
 
-const HEIGHT = { fused: 30, mix: 72, lane: 20, gap: 6, axis: 22 };
+/** People drawn at once; the others on demand. */
+const FIRST = 8;
+const HEIGHT = { fused: 30, mix: 72, low: 38, lane: 20, gap: 6, axis: 22 };
 const FINEST = 1.5; // narrower cells (in pixels) are drawn as means
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
@@ -67,21 +69,25 @@ function names(pen, cells, x, y, height, colours, size) {
   const [least, most] = [x.from, x.to];
   for (let i = 0; i < cells.length;) {
     const first = cells[i];
-    let j = i, sure = 0, span = 0;
-    for (; j < cells.length && cells[j].label === first.label && !cells[j].uncertain === !first.uncertain
-      && (j === i || cells[j].start - cells[j - 1].end < 1e-3); j++) {
-      sure += cells[j].confidence * (cells[j].end - cells[j].start);
-      span += cells[j].end - cells[j].start;
-    }
+    let j = i;
+    while (j < cells.length && cells[j].label === first.label && !cells[j].uncertain === !first.uncertain
+      && (j === i || cells[j].start - cells[j - 1].end < 2e-3)) j++;
     const left = Math.max(x(first.start), least), right = Math.min(x(cells[j - 1].end), most);
     const text = first.uncertain ? "uncertain" : first.label, width = pen.measureText(text).width;
     if (right - left > width + 10) {
-      if (first.uncertain) {
+      const middle = (left + right) / 2;
+      const behind = first.uncertain ? [] : cells.slice(i, j).filter((cell) => x(cell.end) > middle - width / 2 && x(cell.start) < middle + width / 2)
+        .map((cell) => paler(cell.label, cell.confidence, colours.card));
+      const ink = behind.length ? inkOn(...behind) : colours.ink;
+      const unread = first.uncertain || behind.some((colour) => contrast(ink, colour) < 4.5);
+      if (unread) {
         pen.fillStyle = colours.card;
-        pen.fillRect((left + right - width) / 2 - 4, y + height / 2 - size * 0.7, width + 8, size * 1.4);
+        pen.beginPath();
+        pen.roundRect(middle - width / 2 - 4, y + height / 2 - size * 0.75, width + 8, size * 1.5, 4);
+        pen.fill();
       }
-      pen.fillStyle = first.uncertain ? colours.ink : inkOn(paler(first.label, sure / span, colours.card));
-      pen.fillText(text, (left + right) / 2, y + height / 2 + 0.5);
+      pen.fillStyle = unread ? colours.ink : ink;
+      pen.fillText(text, middle, y + height / 2 + 0.5);
     }
     i = j;
   }
@@ -128,12 +134,13 @@ export class Lanes {
     });
     this.pointer = el("div", { class: "pointer", hidden: true });
     this.rows = el("div", { class: "rows" });
+    this.crowd = button(null, "", () => { this.all = true; this.arrange(); this.draw(); }, { class: "crowd", hidden: true });
     this.area = el("div", { class: "scrub" }, this.above, this.axis, this.rows, this.pointer, this.knob);
     const tools = live ? null : el("div", { class: "tools" }, this.where,
       button("minus", "", () => this.zoom(2), { title: "Zoom out" }), button("plus", "", () => this.zoom(0.5), { title: "Zoom in" }),
       button(null, "all", () => this.show(0, this.duration), { title: "Show the whole length" }));
     this.legend = el("ul", { class: "legend", "aria-label": "colours" });
-    this.root = el("div", { class: "timeline" }, legend ? this.legend : null, tools, this.area, this.tip);
+    this.root = el("div", { class: "timeline" }, legend ? this.legend : null, tools, this.area, this.crowd, this.tip);
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(this.area);
     this.dark = matchMedia("(prefers-color-scheme: dark)");
@@ -152,10 +159,19 @@ export class Lanes {
   setPeople(people, labels) {
     this.labels = ordered(labels);
     this.legend.replaceChildren(...this.labels.map((label) =>
-      el("li", {}, el("i", { style: { background: colourOf(label) } }), label)));
+      el("li", {}, el("i", { style: { background: colourOf(label) } }), label)),
+    ...(people.some((person) => person.lanes.fused.some((cell) => cell.uncertain)) ? [el("li", {}, el("i", { class: "hatched" }), "uncertain")] : []));
     this.charts = people.map((person) => this.charts.find((chart) => chart.person === person) ?? this.chart(person));
-    this.rows.replaceChildren(...this.charts.map((chart) => chart.row));
+    this.arrange();
     this.draw();
+  }
+
+  arrange() {
+    this.shown = this.all ? this.charts : this.charts.slice(0, FIRST);
+    const more = this.charts.length - this.shown.length;
+    this.crowd.hidden = !more;
+    this.crowd.textContent = `Show ${more} more`;
+    this.rows.replaceChildren(...this.shown.map((chart) => chart.row));
   }
 
   /** Something else along the same time, above the people: draw(pen, x, [from, to], height, colours). */
@@ -187,24 +203,28 @@ export class Lanes {
     this.queued = true;
     requestAnimationFrame(() => {
       this.queued = false;
-      if (!this.area.isConnected || !this.area.clientWidth) return;
-      const colours = theme();
-      for (const chart of this.charts) this.drawChart(chart, colours);
-      paint(this.axis, (pen, width) => this.drawAxis(pen, width, colours));
-      for (const { canvas, name, draw } of this.tracks) {
-        paint(canvas, (pen, width, height) => {
-          const x = this.scale(width);
-          draw(pen, x, this.view, height, colours);
-          gutterText(pen, name, x, height / 2, 11, colours.soft);
-        });
-      }
-      this.place();
+      this.drawNow();
     });
+  }
+
+  drawNow() {
+    if (!this.area.isConnected || !this.area.clientWidth) return;
+    const colours = theme();
+    for (const chart of this.shown ?? []) this.drawChart(chart, colours);
+    paint(this.axis, (pen, width) => this.drawAxis(pen, width, colours));
+    for (const { canvas, name, draw } of this.tracks) {
+      paint(canvas, (pen, width, height) => {
+        const x = this.scale(width);
+        draw(pen, x, this.view, height, colours);
+        gutterText(pen, name, x, height / 2, 11, colours.soft);
+      });
+    }
+    this.place();
   }
 
   drawChart({ person, canvas }, colours) {
     const keys = this.brief?.(person) ? person.bands.slice(0, 1) : person.bands;
-    const bands = keys.flatMap((key) => (key !== "fused" ? [[key, HEIGHT.lane]] : this.brief?.(person) ? [[key, HEIGHT.lane]] : [[key, HEIGHT.fused], ["mix", HEIGHT.mix]]));
+    const bands = keys.flatMap((key) => (key !== "fused" ? [[key, HEIGHT.lane]] : this.brief?.(person) ? [[key, HEIGHT.lane]] : [[key, HEIGHT.fused], ["mix", this.low ? HEIGHT.low : HEIGHT.mix]]));
     canvas.style.height = `${bands.reduce((sum, [, height]) => sum + height + HEIGHT.gap, 0)}px`;
     paint(canvas, (pen, width) => {
       const x = this.scale(width);

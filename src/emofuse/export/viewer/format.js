@@ -23,11 +23,11 @@ export function bytes(n) {
   return `${i && n < 10 ? Number(n.toFixed(1)) : Math.round(n)}\u00a0${units[i]}`;
 }
 
-export function person(subject) {
+export function personName(subject) {
   const [kind, number] = subject.split("-");
   if (kind === "face") return `Face ${number}`;
   if (kind === "speaker") return number === "1" ? "Voice" : `Voice ${number}`;
-  return `Group ${number}`;
+  return "Everybody";
 }
 
 export const plural = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;

@@ -1,4 +1,5 @@
-// Plays what was analysed: a video, a sound with its waveform, a picture, or, where there is nothing to play, time itself.
+// Plays what was analyzed: a video, a sound with its waveform, a picture, or, where there is nothing to play, time itself
+// with the small pictures that there are.
 import { colourOf, mix, theme } from "./colour.js";
 import { button, el, paint, relabel, toggle } from "./dom.js";
 import { clock } from "./format.js";
@@ -39,18 +40,16 @@ class Ticker extends EventTarget {
 export class Player {
   /**
    * `sources`: {video, audio, image} addresses, those that there are. `shape`: [width, height] of the picture.
-   * `ontime(t)` hears the playhead, `onpick(person)` whose face was clicked.
+   * `thumbnails`: [{time, image}], shown where there is no video to play. `ontime(t)` hears the playhead,
+   * `onpick(person)` whose face was clicked. Where `onfile` is given, users may open the file that is missing.
    */
-  constructor({ sources, shape, duration, people, ontime, onpick }) {
-    Object.assign(this, { sources, shape, duration, people, ontime, onpick, chosen: null, peaks: null, showBoxes: true, portraits: new Map() });
+  constructor({ sources, shape, duration, people, ontime, onpick, thumbnails = [], onfile = null }) {
+    Object.assign(this, { sources, shape, duration, people, ontime, onpick, thumbnails, onfile, chosen: null, peaks: null, showBoxes: true, portraits: new Map() });
     this.canvas = el("canvas", { class: "overlay" });
-    this.stage = el("div", { class: "stage" });
+    this.stage = el("div", { class: "stage", onclick: (event) => this.click(event) });
     this.root = el("div", { class: "player" }, this.stage);
     this.build();
     if (duration > 0 && (sources.video || sources.audio || !sources.image)) this.root.append(this.controls());
-    this.clock.addEventListener("play", () => this.run());
-    this.clock.addEventListener("pause", () => this.tell());
-    this.clock.addEventListener("seeked", () => this.tell());
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(this.stage);
     this.redraw = () => this.draw();
@@ -59,39 +58,63 @@ export class Player {
 
   build() {
     const { video, audio, image } = this.sources;
-    if (video) this.clock = this.medium = el("video", { src: video, playsInline: true, preload: "auto", "aria-label": "the video" });
-    else if (audio) this.clock = this.medium = el("audio", { src: audio, preload: "auto" });
-    else this.clock = new Ticker(this.duration);
-    if (this.medium) this.medium.addEventListener("error", () => this.giveUp(), { once: true });
-    if (this.medium) this.stage.append(this.medium);
+    this.stage.replaceChildren();
+    this.stage.className = "stage";
+    if (video) this.medium = el("video", { src: video, playsInline: true, preload: "auto", "aria-label": "the video" });
+    else if (audio) this.medium = el("audio", { src: audio, preload: "auto" });
+    if (this.medium) {
+      this.medium.addEventListener("error", () => this.giveUp(), { once: true });
+      this.stage.append(this.medium);
+    }
+    this.use(this.medium ?? new Ticker(this.duration));
     if (image) this.stage.append(el("img", { src: image, alt: "the picture", onload: (event) => this.sized(event.target.naturalWidth, event.target.naturalHeight) }));
     if (video) this.medium.addEventListener("loadeddata", () => this.portray(this.shown ?? 0));
     if (video) this.medium.addEventListener("loadedmetadata", () => this.sized(this.medium.videoWidth, this.medium.videoHeight));
-    if (video || image) {
-      this.stage.append(this.canvas);
-      this.stage.classList.toggle("drawn", !video);
-      this.stage.classList.add("pictured");
-      this.stage.addEventListener("click", (event) => this.click(event));
-      if (this.shape) this.sized(...this.shape);
-    } else if (audio) {
-      this.canvas.className = "wave";
+    if (video || image) this.picture(!video);
+    else if (audio) this.canvas.className = "wave";
+    else if (this.thumbnails.length) this.flip();
+    this.stage.hidden = !(video || image || audio || this.thumbnails.length);
+    if (audio && !image) {
       this.stage.append(this.canvas);
       this.stage.classList.add("sounding");
-      this.stage.addEventListener("click", (event) => {
-        const box = this.canvas.getBoundingClientRect();
-        this.seek(((event.clientX - box.left) / box.width) * this.duration);
-      });
-    } else this.stage.hidden = true;
-    // Frame by frame, where the browser tells which one is on the screen.
-    if (this.medium?.requestVideoFrameCallback) {
-      const shown = (_, frame) => {
-        // At rest the playhead stays where it was put, though the frame on the screen began a little earlier.
-        this.tell(this.clock.paused ? this.now : frame.mediaTime);
-        this.medium.requestVideoFrameCallback(shown);
-      };
-      this.medium.requestVideoFrameCallback(shown);
-      this.framewise = true;
     }
+    if (this.medium?.requestVideoFrameCallback) this.followFrames(this.medium);
+  }
+
+  /** Make room for a picture with boxes over it. */
+  picture(drawn) {
+    this.canvas.className = "overlay";
+    this.stage.append(this.canvas);
+    this.stage.classList.toggle("drawn", drawn);
+    this.stage.classList.add("pictured");
+    if (this.shape) this.sized(...this.shape);
+  }
+
+  /** Show the small picture nearest to the playhead. */
+  flip() {
+    this.leaf = el("img", { alt: "the picture nearest to the playhead" });
+    this.stage.append(this.leaf);
+    this.leaf.addEventListener("load", () => { if (!this.shape) this.sized(this.leaf.naturalWidth, this.leaf.naturalHeight); });
+    this.picture(true);
+  }
+
+  use(clock) {
+    this.clock = clock;
+    clock.addEventListener("play", () => this.run());
+    clock.addEventListener("pause", () => this.tell());
+    clock.addEventListener("seeked", () => this.tell());
+  }
+
+  /** Hear of every frame, where the browser tells which one is on the screen. */
+  followFrames(medium) {
+    const shown = (_, frame) => {
+      if (this.medium !== medium) return;
+      // At rest the playhead stays where it was put, though the frame on the screen began a little earlier.
+      this.tell(this.clock.paused ? this.now : frame.mediaTime);
+      medium.requestVideoFrameCallback(shown);
+    };
+    medium.requestVideoFrameCallback(shown);
+    this.framewise = true;
   }
 
   sized(width, height) {
@@ -104,16 +127,32 @@ export class Player {
 
   /** The browser cannot play it: say so, and let time run without it. */
   giveUp() {
-    const paused = new Ticker(this.duration);
-    this.stage.append(el("p", { class: "unplayable" },
-      "This cannot be played here: the browser does not know the format, or the upload is gone. The results below are complete."));
-    this.framewise = false;
-    this.medium = null;
-    this.clock = paused;
-    paused.addEventListener("play", () => this.run());
-    paused.addEventListener("pause", () => this.tell());
-    paused.addEventListener("seeked", () => this.tell());
+    if (this.closed) return;
+    const { medium, shown } = this, sound = this.sources.audio || (!this.thumbnails.length && !this.shape);
+    medium?.remove();
+    Object.assign(this, { medium: null, framewise: false, sources: { image: this.sources.image } });
+    if (sound) this.use(new Ticker(this.duration)); else this.build();
+    this.stage.hidden = false;
+    this.stage.append(el("div", { class: "reopen" }, ...this.missing(sound)));
+    if (shown !== undefined) this.clock.currentTime = shown;
     this.tell();
+  }
+
+  missing(sound) {
+    if (!this.onfile) return [el("p", {}, "The browser cannot play this, or the upload is gone. The results are complete.")];
+    const input = el("input", { type: "file", hidden: true, accept: sound ? "audio/*" : "video/*", "aria-label": "The analyzed file", onchange: () => { if (input.files[0]) this.open(input.files[0]); } });
+    return [el("p", {}, "The file is not beside this page, or the browser cannot play it."),
+      button("video", "Open it", () => input.click()), input];
+  }
+
+  /** Play a file that the user has; it stays on this machine. */
+  open(file) {
+    const t = this.shown ?? 0, kind = file.type.startsWith("audio") ? "audio" : "video";
+    this.clock.pause();
+    this.sources = { ...this.sources, [kind]: URL.createObjectURL(file) };
+    this.build();
+    this.seek(t);
+    this.onfile(file);
   }
 
   controls() {
@@ -122,7 +161,7 @@ export class Player {
     const speed = el("select", { "aria-label": "Speed", onchange: () => { this.clock.playbackRate = Number(speed.value); } },
       ...SPEEDS.map((s) => el("option", { value: s, textContent: `${s}×`, selected: s === 1 })));
     const parts = [this.playButton, this.time, el("span", { class: "spring" })];
-    if (this.sources.video || this.sources.image) parts.push(toggle("boxes", true, (on) => { this.showBoxes = on; this.draw(); }));
+    if (this.sources.video || this.sources.image || this.thumbnails.length) parts.push(toggle("boxes", true, (on) => { this.showBoxes = on; this.draw(); }));
     parts.push(speed);
     if (this.sources.video || this.sources.audio) {
       const mute = button("sound", "", () => {
@@ -189,7 +228,7 @@ export class Player {
 
   /** Cut portraits out of the picture for those who wait for one, as soon as they are in it. */
   portray(t) {
-    const picture = this.sources.video ? this.medium : this.stage.querySelector("img");
+    const picture = this.sources.video ? this.medium : this.sources.image ? this.stage.querySelector("img") : null;
     if (!this.portraits.size || !this.shape || !picture || !(picture.readyState >= 2 || picture.complete)) return;
     for (const { person, box } of this.faces(t)) {
       if (!this.portraits.has(person)) continue;
@@ -218,12 +257,19 @@ export class Player {
 
   draw() {
     const t = this.shown ?? 0;
+    if (this.leaf?.isConnected) this.turn(t);
     paint(this.canvas, (pen, width, height) => {
       if (this.stage.classList.contains("sounding")) return this.drawWave(pen, width, height, t);
       if (!this.showBoxes || !this.shape) return undefined;
       this.place = fit(...this.shape, width, height);
       return drawFaces(pen, this.faces(t), this.place);
     });
+  }
+
+  turn(t) {
+    const far = (thumbnail) => Math.abs(thumbnail.time - t);
+    const nearest = this.thumbnails.reduce((a, b) => (far(b) < far(a) ? b : a));
+    if (this.leaf.src !== nearest.image) this.leaf.src = nearest.image;
   }
 
   drawWave(pen, width, height, t) {
@@ -244,7 +290,12 @@ export class Player {
   }
 
   click(event) {
+    if (event.target.closest(".reopen")) return;
     const box = this.canvas.getBoundingClientRect();
+    if (this.stage.classList.contains("sounding")) {
+      this.seek(((event.clientX - box.left) / box.width) * this.duration);
+      return;
+    }
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const hit = this.place && this.faces(this.shown ?? 0).find((face) => {
       const [left, top, w, h] = placed(face.box, this.place);

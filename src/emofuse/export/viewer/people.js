@@ -1,5 +1,5 @@
 // Who expressed what, and when: estimates sorted into people and lanes.
-import { MODALITIES, person as nameOf } from "./format.js";
+import { MODALITIES, personName } from "./format.js";
 import { COLOURS, REASONS } from "./vocabulary.js";
 
 /** The most probable label of a distribution. */
@@ -53,7 +53,7 @@ export function parts(e) {
 class Person {
   constructor(subject) {
     this.subject = subject;
-    this.name = nameOf(subject);
+    this.name = personName(subject);
     this.face = subject.startsWith("face");
     /** modality → cells in order of time; the modalities' are what went into the result. */
     this.lanes = { fused: [], face: [], speech: [], text: [] };
@@ -93,22 +93,6 @@ class Person {
     const part = (t - middle) / (far - middle);
     return here.box.map((v, k) => v + (other.box[k] - v) * part);
   }
-
-  /** Seconds of results, and label → share of them; uncertain stretches count apart. */
-  summary() {
-    const shares = {};
-    let present = 0, uncertain = 0, sure = 0;
-    for (const { start, end, label, confidence, uncertain: why } of this.lanes.fused) {
-      const span = end - start;
-      present += span;
-      sure += confidence * span;
-      if (why) uncertain += span;
-      else shares[label] = (shares[label] ?? 0) + span;
-    }
-    const total = present || 1;
-    for (const label of Object.keys(shares)) shares[label] /= total;
-    return { present, uncertain: uncertain / total, confidence: sure / total, shares };
-  }
 }
 
 function insert(cells, cell) {
@@ -139,6 +123,11 @@ export class People {
     const people = shown.length ? shown : [...this.all.values()];
     const rank = (p) => (p.face ? 0 : 1e6) + Number(p.subject.split("-")[1]);
     return people.sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** Those of a summary, in its order and by its names. */
+  named(summary) {
+    return summary.people.map(({ subject, name }) => Object.assign(this.all.get(subject), { name }));
   }
 
   get faces() { return [...this.all.values()].filter((p) => p.said.face.length); }

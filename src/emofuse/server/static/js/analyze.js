@@ -1,9 +1,11 @@
 // The start page (drop files or paste words, earlier jobs) and the page of one job.
 import * as api from "./api.js";
-import { button, el, icon, relabel, toast, toggle } from "./dom.js";
-import { NAMES, bytes, clock, plural, since } from "./format.js";
-import { Result } from "./result.js";
+import { button, el, icon, relabel, toast, toggle } from "../viewer/dom.js";
+import { NAMES, bytes, clock, plural, since } from "../viewer/format.js";
+import { Viewer } from "../viewer/viewer.js";
 
+const WAVE_BYTES = 64e6; // larger uploads are not fetched whole for a waveform
+const FORMATS = { json: "everything, for programs", csv: "for spreadsheets", html: "a page to keep", zip: "all of them" };
 const KINDS = [
   ["image", /^image\//, /\.(jpe?g|png|webp|bmp|tiff?|gif|avif|heic)$/i],
   ["video", /^video\//, /\.(mp4|mov|m4v|mkv|webm|avi|mpe?g|ts|wmv|flv|3gp|ogv)$/i],
@@ -35,34 +37,34 @@ export class Start {
   }
 
   build() {
-    this.input = el("input", { type: "file", multiple: true, accept: ACCEPT, class: "sr", id: "files", tabIndex: -1, "aria-label": "Files to analyse", onchange: () => { this.add([...this.input.files]); this.input.value = ""; } });
+    this.input = el("input", { type: "file", multiple: true, accept: ACCEPT, class: "sr", id: "files", tabIndex: -1, "aria-label": "Files to analyze", onchange: () => { this.add([...this.input.files]); this.input.value = ""; } });
     this.drop = el("div", { class: "drop" },
       el("div", { class: "drop-icons", "aria-hidden": "true" }, ...["video", "audio", "image", "text"].map(icon)),
       el("p", { class: "drop-title", textContent: "Drop a video, a sound, a picture or a text" }),
       el("p", { class: "small", textContent: this.limits ? `Any of them, or several. Up to ${bytes(this.limits.bytes)} and ${Math.round(this.limits.seconds / 3600)} hours.` : "Any of them, or several." }),
       button("upload", "Choose files", () => this.input.click(), { class: "primary" }), this.input);
     this.words = el("textarea", {
-      rows: 2, id: "words", placeholder: "… or write or paste what was said", "aria-label": "Words to analyse",
+      rows: 2, id: "words", placeholder: "… or write or paste what was said", "aria-label": "Words to analyze",
       oninput: () => this.refresh(),
       onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.go(); },
     });
     this.picked = el("ul", { class: "picked" });
     this.joined = el("input", { type: "checkbox", checked: true, onchange: () => this.refresh() });
     this.joinedLabel = el("label", { class: "toggle", hidden: true }, this.joined, el("span", { textContent: "these belong together: one analysis" }));
-    this.goButton = button("play", "Analyse", () => this.go(), { class: "primary" });
+    this.goButton = button("play", "Analyze", () => this.go(), { class: "primary" });
     this.error = el("p", { class: "error", role: "alert", hidden: true });
     this.progress = el("progress", { max: 1, value: 0, hidden: true, "aria-label": "Upload" });
     this.submitRow = el("div", { class: "row-end", hidden: true }, this.joinedLabel, el("span", { class: "spring" }),
       button(null, "Clear", () => this.clear()), this.goButton);
     const options = el("details", { class: "options" }, el("summary", { textContent: "Options" }), el("div", {},
       ...["face", "speech", "text"].map((key) => toggle(`read the ${NAMES[key]}`, true, (on) => { this.options[key] = on; })),
-      toggle("recognise speech where no words are given", true, (on) => { this.options.transcribe = on; })));
+      toggle("recognize speech where no words are given", true, (on) => { this.options.transcribe = on; })));
     this.list = el("ul", { class: "jobs" });
     this.earlier = el("section", { hidden: true, "aria-label": "Earlier results" }, el("h2", { textContent: "Earlier results" }), this.list);
     this.root.append(
       el("div", { class: "hero" }, el("h1", { textContent: "Who expressed what, and when" }),
         el("p", { textContent: "Reads expressions from faces, voices and words, apart and together. On this machine." })),
-      el("section", { class: "card intake", "aria-label": "What to analyse" }, this.drop, this.words, this.picked, options, this.error, this.progress, this.submitRow),
+      el("section", { class: "card intake", "aria-label": "What to analyze" }, this.drop, this.words, this.picked, options, this.error, this.progress, this.submitRow),
       this.earlier);
     this.dropping();
     this.load();
@@ -118,7 +120,7 @@ export class Start {
     this.joinedLabel.hidden = !one;
     this.submitRow.hidden = !count;
     const jobs = one && this.joined.checked ? 1 : count;
-    this.goButton.lastChild.textContent = jobs > 1 ? `Analyse, ${plural(jobs, "job")}` : "Analyse";
+    this.goButton.lastChild.textContent = jobs > 1 ? `Analyze, ${plural(jobs, "job")}` : "Analyze";
     this.error.hidden = true;
   }
 
@@ -250,7 +252,7 @@ export class JobPage {
       if (!["QUEUED", "IN_PROGRESS"].includes(now.state)) { this.stop?.(); this.ended(now); return; }
       const running = now.state === "IN_PROGRESS";
       if (running && now.progress !== null) bar.value = now.progress; else bar.removeAttribute("value");
-      const line = running ? "Analysing …" : now.position ? `Waiting: ${plural(now.position, "job")} before this one` : "Waiting for its turn …";
+      const line = running ? "Analyzing …" : now.position ? `Waiting: ${plural(now.position, "job")} before this one` : "Waiting for its turn …";
       if (line !== said) text.textContent = said = line;
       const whole = now.media.duration ? ` of ${clock(now.media.duration)}` : "";
       rest.textContent = running ? [now.progress !== null ? `${Math.round(100 * now.progress)} %` : "", now.seconds_done ? `${clock(now.seconds_done)}${whole}` : ""].filter(Boolean).join(" · ") : "";
@@ -266,7 +268,7 @@ export class JobPage {
     try {
       const timeline = await api.result(this.id);
       if (this.closed) return;
-      this.result = new Result(job.inputs ? job : await api.job(this.id), timeline);
+      this.result = this.view(job.inputs ? job : await api.job(this.id), timeline);
       this.body.replaceChildren(this.result.root);
       this.result.lanes?.draw();
       this.result.player?.draw();
@@ -274,6 +276,14 @@ export class JobPage {
       this.fail(error.message);
       if (!(error instanceof api.ApiError)) throw error;
     }
+  }
+
+  view(job, timeline) {
+    const sources = {};
+    job.inputs.forEach((input, i) => { if (["video", "audio", "image"].includes(input.kind)) sources[input.kind] ??= api.mediaAddress(job.id, i); });
+    const loud = job.inputs.findIndex((input) => input.kind === "audio" || (input.kind === "video" && timeline.media.audio));
+    const wave = loud < 0 || job.inputs[loud].bytes > WAVE_BYTES ? null : (signal) => api.media(job.id, loud, WAVE_BYTES, signal);
+    return new Viewer(timeline, { sources, wave, after: [downloads(job)] });
   }
 
   fail(message) {
@@ -289,4 +299,12 @@ export class JobPage {
   }
 
   key(event) { return this.result?.key(event) ?? false; }
+}
+
+function downloads(job) {
+  return el("section", { class: "card noprint" }, el("h2", { textContent: "Take it with you" }),
+    el("div", { class: "downloads" }, ...job.formats.map((format) =>
+      el("a", { class: "download", href: api.resultAddress(job.id, format), download: `${job.media.name}.${format}` },
+        icon("download"), el("b", { textContent: format.toUpperCase() }), el("small", { textContent: FORMATS[format] ?? "" })))),
+    el("p", { class: "small", textContent: job.expires ? `The upload (${bytes(job.media.bytes)}) and its results stay on this server until ${new Date(job.expires).toLocaleString()}, or until you delete them.` : "" }));
 }

@@ -25,7 +25,7 @@ export class Bars {
     this.labels = labels;
     const head = el("tr", {}, el("th", { scope: "col" }, el("span", { class: "sr", textContent: "label" })),
       ...["fused", ...MODALITIES].map((key) => el("th", { scope: "col", class: key, textContent: NAMES[key] })));
-    const counts = el("tr", { class: "counts" }, el("th", { scope: "row", textContent: "share" }), ...["fused", ...MODALITIES].map((key) => {
+    const counts = el("tr", { class: "counts" }, el("th", { scope: "row", textContent: "weight" }), ...["fused", ...MODALITIES].map((key) => {
       this.heads[key] = el("span", {});
       return el("td", { class: key }, this.heads[key]);
     }));
@@ -77,5 +77,5 @@ export function shareBar({ shares, uncertain }) {
   const text = [...parts.map(([label, v]) => `${label} ${percent(v)}`), ...(uncertain > 0.005 ? [`uncertain ${percent(uncertain)}`] : [])];
   return el("div", { class: "shares", role: "img", "aria-label": text.join(", "), title: text.join(", ") },
     ...parts.map(([label, v]) => el("span", { style: { width: `${100 * v}%`, background: colourOf(label) } })),
-    el("span", { class: "hatched", style: { width: `${100 * uncertain}%` } }));
+    uncertain > 0.005 ? el("span", { class: "hatched", style: { width: `${100 * uncertain}%` } }) : null);
 }

@@ -1,4 +1,4 @@
-// What the browser must say as Python does: colours (sinks/palette.py) and reasons (core/estimates.py). A test compares.
+// What the browser must say as Python does: colours (export/palette.py) and reasons (core/estimates.py). A test compares.
 export const COLOURS = {
   neutral: "#b4b2a8",
   happy: "#f6b91c",

@@ -29,10 +29,22 @@ export function mix(a, b, t) {
   return `rgb(${from.map((v, i) => Math.round(v + (to[i] - v) * t)).join(",")})`;
 }
 
-/** Dark letters on a light colour, white ones on a dark one (relative luminance, WCAG 2). */
-export function inkOn(colour) {
-  const [r, g, b] = rgb(colour).map((v) => (v / 255) ** 2.2);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.19 ? INK : PAPER;
+/** Relative luminance (WCAG 2). */
+function luminance(colour) {
+  const [r, g, b] = rgb(colour).map((v) => (v <= 10 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** How well one colour is read on another, 1 … 21. */
+export function contrast(a, b) {
+  const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+/** Dark letters on light colours, white ones on dark ones: whichever is read better on the worst of them. */
+export function inkOn(...colours) {
+  const worst = (ink) => Math.min(...colours.map((colour) => contrast(ink, colour)));
+  return worst(INK) >= worst(PAPER) ? INK : PAPER;
 }
 
 export const paler = (label, confidence, paper) => mix(colourOf(label), paper, PALEST * (1 - confidence));

@@ -1,0 +1,294 @@
+// One result: player, timeline, bars at the playhead, words, people. The same on a page of its own and on the server's.
+import { Bars, shareBar } from "./bars.js";
+import { colourOf } from "./colour.js";
+import { el, honest, icon } from "./dom.js";
+import { MODALITIES, NAMES, clock, percent, plural } from "./format.js";
+import { Lanes } from "./lanes.js";
+import { People, at, ordered } from "./people.js";
+import { Player, peaksOf } from "./player.js";
+
+const STRIP = 46; // height of the row of small pictures
+const WAVE = 44;
+
+const HOW = [
+  ["Bands and mix", "The thick band is the result of all evidence together: its color is the most probable label, and the paler, the less sure. Below it are the probabilities of all labels, stacked. The thin bands show what face, voice and words say by themselves. Gray stretches are empty: nobody was seen or heard."],
+  ["Uncertain", "Hatched: the evidence is too poor, or no expression is much more probable than the others. The bars show the best guess, which is often wrong."],
+  ["Confidence", "The probability of the top label, adjusted so that on test data “70 %” was right about 70 times in 100. Other material is harder, and a person may well see something else."],
+  ["Quality", "How good the evidence was: size, sharpness and light of the face; noise and length of the speech; how sure the words are. It says nothing about the person."],
+  ["Weight and disagreement", "How much face, voice and words each counted in the result, and how far they contradict each other: 0 % if all say the same. A sarcastic “great” is a typical disagreement."],
+  ["Who is who", "“Face 2” is a face followed through the picture, not a known person. Who leaves and comes back may get a new number. A voice is given to the face whose mouth moves with it, and stands alone where that is unclear."],
+];
+
+export class Viewer {
+  /**
+   * `timeline`: as in timeline.json. The rest is optional: `sources`, {video, audio, image} addresses;
+   * `thumbnails`, [{time, image}]; `portraits`, subject → address; `wave(signal)`, the bytes to draw a waveform of;
+   * `onfile`, what hears of a file that the user opens; `after`, what stands below the people.
+   */
+  constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, wave = null, onfile = null, after = [] } = {}) {
+    Object.assign(this, { timeline, sources, thumbnails, portraits, wave, onfile, after });
+    this.people = new People(timeline.estimates);
+    this.list = this.people.named(timeline.summary);
+    this.chosen = this.list[0] ?? null;
+    this.duration = timeline.estimates.reduce((end, e) => Math.max(end, e.end), timeline.duration || 0);
+    this.kind = timeline.media.kind;
+    this.still = this.duration === 0 || (this.kind === "image" && !sources.audio && timeline.estimates.every((e) => e.start === 0));
+    this.aborter = new AbortController();
+    this.root = el("div", { class: "viewer result" });
+    this.build();
+    this.printing();
+  }
+
+  build() {
+    if (!this.list.length) {
+      this.root.append(this.facts(), ...this.notes(), el("p", { class: "card none" },
+        "No face, no voice and no words were found, so there is nothing to show. That is a result, not an error."), this.playerPart(), ...this.after, honest());
+      return;
+    }
+    this.bars = new Bars(ordered(this.people.labels));
+    this.tabs = this.list.length > 1 ? this.tabBar() : el("h2", { textContent: this.list[0].name });
+    const side = el("section", { class: "card side", "aria-label": "At the playhead" }, this.tabs, this.bars.root);
+    const stage = this.playerPart();
+    this.transcript = this.sentences();
+    const text = this.kind === "text", said = this.transcript && !text ? this.spokenPart() : null;
+    const people = this.peoplePart(), few = this.list.length <= 4;
+    const left = text ? el("div", { class: "card readout" }, this.transcript, stage)
+      : el("div", { class: "beside" }, stage, this.kind === "audio" ? said : !this.still && few ? people : null);
+    this.root.append(this.facts(), ...this.notes(),
+      el("div", { class: "watch" }, left, el("div", { class: "beside" }, side, this.kind === "audio" ? null : said, this.still ? people : null)));
+    if (this.transcript) this.root.append(this.printedWords());
+    if (this.still) this.root.append(this.tables()); else this.root.append(this.timelinePart(), ...(left.contains(people) ? [] : [people]));
+    this.root.append(...[this.doubts()].filter(Boolean), ...this.after, honest(), ...this.about());
+    this.choose(this.chosen);
+    const first = this.list[0].lanes.fused[0]?.start ?? 0;
+    if (first > 0 && !this.still) this.player.seek(first + 1e-3); else this.player.tell(0);
+    if (this.wave) this.sound();
+  }
+
+  close() {
+    this.aborter.abort();
+    this.player?.close();
+    this.lanes?.close();
+  }
+
+  // ---- parts
+  facts() {
+    return el("ul", { class: "facts" }, ...this.timeline.summary.facts.map((fact) => el("li", { textContent: fact })));
+  }
+
+  notes() {
+    return this.timeline.notes.map(({ message, at: t }) =>
+      el("p", { class: "note", textContent: t === null ? message : `${message} (at ${clock(t)})` }));
+  }
+
+  playerPart() {
+    const { video } = this.timeline.media;
+    this.player = new Player({
+      sources: this.sources, thumbnails: this.thumbnails, shape: video ? [video.width, video.height] : null,
+      duration: this.still ? 0 : this.duration, people: this.people,
+      ontime: (t) => this.setTime(t), onpick: (person) => this.choose(person), onfile: this.onfile && ((file) => this.opened(file)),
+    });
+    return this.player.root;
+  }
+
+  timelinePart() {
+    this.lanes = new Lanes({ duration: this.duration, onseek: (t) => this.player.seek(t), onselect: (person) => this.choose(person) });
+    this.lanes.setPeople(this.list, this.people.labels);
+    this.lanes.show(0, this.duration);
+    if (this.thumbnails.length > 1) this.strip();
+    return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
+      el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom." }));
+  }
+
+  /** Small pictures along the time. */
+  strip() {
+    const pictures = this.thumbnails.map(({ time, image }) => {
+      const picture = new Image();
+      picture.onload = () => this.lanes.draw();
+      picture.src = image;
+      return { time, picture };
+    });
+    this.lanes.addTrack("", STRIP, (pen, x, [from, to], height) => {
+      const [{ picture: first }] = pictures;
+      if (!first.naturalHeight) return;
+      const count = Math.max(1, Math.round((x.to - x.from) / (height * first.naturalWidth / first.naturalHeight)));
+      const width = (x.to - x.from) / count;
+      for (let i = 0; i < count; i++) {
+        const t = from + ((i + 0.5) / count) * (to - from);
+        const { picture } = pictures.reduce((a, b) => (Math.abs(b.time - t) < Math.abs(a.time - t) ? b : a));
+        if (picture.naturalHeight) pen.drawImage(picture, x.from + i * width, 0, width - 1, height);
+      }
+    });
+  }
+
+  spokenPart() {
+    return el("section", { class: "card" }, el("h2", { textContent: "What was said" }),
+      el("p", { class: "small", textContent: "The color is what the words express by themselves, apart from voice and face." }), this.transcript);
+  }
+
+  tabBar() {
+    return el("div", { class: "tabs", role: "group", "aria-label": "Person" }, ...this.list.map((person) =>
+      el("button", { type: "button", textContent: person.name, dataset: { subject: person.subject }, onclick: () => this.choose(person) })));
+  }
+
+  sentences() {
+    const all = this.people.sentences;
+    if (!all.length) return null;
+    this.spoken = all.map((cell) => {
+      const node = el("button", { type: "button", class: `sentence${cell.uncertain ? " unsure" : ""}`, style: { "--tint": colourOf(cell.label) }, onclick: () => this.player.seek(cell.start + 1e-3) },
+        el("span", { class: "said", textContent: cell.text }), el("span", { class: "tag", textContent: tagOf(cell) }));
+      return { cell, node };
+    });
+    return el("div", { class: "transcript" }, ...this.spoken.map(({ node }) => node));
+  }
+
+  /** On paper the words stand below the timeline, whole. */
+  printedWords() {
+    return el("section", { class: "card printed" }, el("h2", { textContent: "What was said" }),
+      el("ul", { class: "doubts" }, ...this.people.sentences.map((cell) => el("li", { textContent: `${cell.text} (${tagOf(cell)})` }))));
+  }
+
+  peoplePart() {
+    const rows = this.timeline.summary.people.map((p, i) => el("li", {}, this.portrait(this.list[i]),
+      el("div", {}, el("p", { class: "says" }, el("b", { textContent: `${p.name}: ` }), spaced(p.says)), this.still ? null : shareBar(p),
+        el("p", { class: "small", textContent: spaced(p.facts.join(" · ")) }))));
+    return el("section", { class: "card" }, el("h2", { textContent: "In short" }), el("ul", { class: "people" }, ...rows));
+  }
+
+  portrait(person) {
+    const frame = el("span", { class: "portrait" }, icon(person.face ? "face" : "audio"));
+    const known = this.portraits[person.subject];
+    if (known) frame.replaceChildren(el("img", { src: known, alt: "" }));
+    else if (person.face) this.player.portraits.set(person, (canvas) => frame.replaceChildren(canvas));
+    return frame;
+  }
+
+  /** On paper a picture's probabilities stand in tables. */
+  tables() {
+    return el("div", { class: "printed" }, ...this.list.map((person) => {
+      const cell = person.band(person.bands[0])[0];
+      return el("section", { class: "card" }, el("h2", { textContent: person.name }), el("table", { class: "facts-table" }, el("tbody", {},
+        ...ordered(new Set(Object.keys(cell.p))).map((label) => el("tr", {}, el("th", { textContent: label }), el("td", { class: "num", textContent: percent(cell.p[label]) }))))));
+    }));
+  }
+
+  /** Stretches on which the engine does not want to say anything, with its reasons. */
+  doubts() {
+    const runs = [];
+    for (const person of this.list) {
+      for (const { start, end, uncertain } of person.lanes.fused) {
+        if (!uncertain) continue;
+        const last = runs[runs.length - 1], why = uncertain.message;
+        if (last && last.person === person && last.why === why && start - last.end < 2e-3) last.end = end;
+        else runs.push({ person, start, end, why });
+      }
+    }
+    if (!runs.length || this.still) return null;
+    return el("details", { class: "card" }, el("summary", { textContent: `${runs.length} uncertain stretch${runs.length === 1 ? "" : "es"}` }),
+      el("ul", { class: "doubts" }, ...runs.map(({ person, start, end, why }) => el("li", {},
+        el("button", { type: "button", class: "jump", textContent: `${clock(start, 1)} – ${clock(end, 1)}`, onclick: () => { this.choose(person); this.player.seek(start); } }),
+        ` ${person.name}: ${why}`))));
+  }
+
+  about() {
+    const { provenance, media } = this.timeline;
+    const made = [["emofuse", provenance.version], ...Object.entries(provenance.models).map(([key, id]) => [NAMES[key] ?? key, id]),
+      ...Object.entries(provenance.components ?? {}), ...(media.path ? [["file", media.path]] : [])];
+    const settings = [...flat(provenance.settings ?? {})];
+    return [
+      el("details", { class: "card" }, el("summary", { textContent: "How to read this" }),
+        el("dl", { class: "how" }, ...HOW.flatMap(([term, text]) => [el("dt", { textContent: term }), el("dd", { textContent: text })]))),
+      el("details", { class: "card" }, el("summary", { textContent: "Models and settings" }), table(made),
+        settings.length ? el("details", { class: "settings" }, el("summary", { textContent: plural(settings.length, "setting") }), table(settings)) : null),
+    ];
+  }
+
+  // ---- behaviour
+  choose(person) {
+    this.chosen = person;
+    const several = this.list.length > 1;
+    this.player.chosen = several ? person : null;
+    for (const tab of this.tabs.querySelectorAll("button")) tab.setAttribute("aria-pressed", String(tab.dataset.subject === person.subject));
+    for (const { row } of this.lanes?.charts ?? []) row.classList.toggle("chosen", several && row.dataset.subject === person.subject);
+    this.player.draw();
+    this.setTime(this.player.shown ?? 0);
+  }
+
+  setTime(t) {
+    const person = this.chosen;
+    if (!person) return;
+    this.lanes?.setTime(t);
+    const late = Math.min(t, this.duration - 1e-6);
+    const [main] = person.bands, holds = this.still ? (cells) => cells[0] ?? null : (cells) => at(cells, late);
+    this.bars.show(main ? holds(person.band(main)) : null, Object.fromEntries(MODALITIES.map((key) => [key, holds(person.band(key))])));
+    for (const { cell, node } of this.spoken ?? []) {
+      const now = cell.start <= late && late < cell.end;
+      if (now === node.classList.contains("now")) continue;
+      node.classList.toggle("now", now);
+      if (now) node.setAttribute("aria-current", "true"); else node.removeAttribute("aria-current");
+      if (now) this.transcript.scrollTo({ top: node.offsetTop - this.transcript.offsetTop - 40, behavior: "smooth" });
+    }
+  }
+
+  /** Draw a waveform where there is sound and it is not too much to fetch. */
+  async sound(bytes = this.wave(this.aborter.signal)) {
+    try {
+      const data = await bytes;
+      if (!data) return;
+      const { peaks, duration } = await peaksOf(data);
+      this.player.setPeaks(peaks);
+      this.lanes?.addTrack("sound", WAVE, (pen, x, view, height, colours) => drawPeaks(pen, peaks, duration, x, view, height, colours));
+    } catch {
+      // No waveform: the browser cannot decode this sound, or the user has left. Everything else is there.
+    }
+  }
+
+  opened(file) {
+    this.sound(this.onfile(file));
+  }
+
+  /** Draw for paper: light, as wide as a page, and low, so that few people fit on one. */
+  printing() {
+    const root = document.documentElement, { signal } = this.aborter;
+    const set = (on) => {
+      if (on) root.dataset.printing = ""; else delete root.dataset.printing;
+      if (!this.lanes) return;
+      this.lanes.area.style.width = on ? "640px" : "";
+      this.lanes.low = on;
+      this.lanes.drawNow();
+    };
+    addEventListener("beforeprint", () => set(true), { signal });
+    addEventListener("afterprint", () => set(false), { signal });
+  }
+
+  key(event) { return this.player?.key(event) ?? false; }
+}
+
+const spaced = (text) => text.replace(/ ?%/g, "\u00a0%");
+
+function tagOf(cell) {
+  return `${cell.uncertain ? "uncertain" : `${cell.label} ${percent(cell.confidence)}`} · ${clock(cell.start)}`;
+}
+
+function table(rows) {
+  return el("table", { class: "facts-table" }, el("tbody", {}, ...rows.map(([key, value]) =>
+    el("tr", {}, el("th", { scope: "row", textContent: key }), el("td", { textContent: String(value) })))));
+}
+
+/** Settings within settings as dotted names. */
+function* flat(settings, before = "") {
+  for (const [key, value] of Object.entries(settings)) {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) yield* flat(value, `${before}${key}.`);
+    else yield [before + key, Array.isArray(value) ? value.join(", ") : value];
+  }
+}
+
+function drawPeaks(pen, peaks, duration, x, [from, to], height, colours) {
+  pen.fillStyle = colours.soft;
+  for (let place = x.from; place < x.to; place += 2) {
+    const t = from + ((place - x.from) / (x.to - x.from)) * (to - from);
+    const peak = peaks[Math.floor((t / duration) * peaks.length)] ?? 0;
+    const tall = Math.max(1, peak * (height - 6));
+    pen.fillRect(place, (height - tall) / 2, 1.4, tall);
+  }
+}
