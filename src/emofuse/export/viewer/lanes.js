@@ -134,7 +134,7 @@ export class Lanes {
     });
     this.pointer = el("div", { class: "pointer", hidden: true });
     this.rows = el("div", { class: "rows" });
-    this.crowd = button(null, "", () => { this.all = true; this.arrange(); this.draw(); }, { class: "crowd", hidden: true });
+    this.crowd = button(null, "Show all", () => { this.all = true; this.arrange(); this.draw(); }, { class: "crowd", hidden: true });
     this.area = el("div", { class: "scrub" }, this.above, this.axis, this.rows, this.pointer, this.knob);
     const tools = live ? null : el("div", { class: "tools" }, this.where,
       button("minus", "", () => this.zoom(2), { title: "Zoom out" }), button("plus", "", () => this.zoom(0.5), { title: "Zoom in" }),
@@ -170,7 +170,7 @@ export class Lanes {
     this.shown = this.all ? this.charts : this.charts.slice(0, FIRST);
     const more = this.charts.length - this.shown.length;
     this.crowd.hidden = !more;
-    this.crowd.textContent = `Show ${more} more`;
+    if (more) this.crowd.textContent = `Show ${more} more`;
     this.rows.replaceChildren(...this.shown.map((chart) => chart.row));
   }
 
