@@ -221,6 +221,8 @@ def test_a_batch_with_a_bad_file_goes_on_and_says_so(
         "portrait",
         "talking",
         "timeline.csv",
+        "viewer.css",
+        "viewer.js",
     ]
     assert sorted(p.name for p in (out / "talking").iterdir()) == [
         "timeline.csv",

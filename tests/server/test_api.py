@@ -77,7 +77,7 @@ def test_a_picture_a_sound_and_words_are_one_moment(client: httpx.Client, media:
     assert timeline["media"]["kind"] == "image"
     assert timeline["duration"] == pytest.approx(7.37, abs=0.1)
     fused = [e for e in timeline["estimates"] if e["modality"] == "fused"]
-    shares = [set(e["fusion"]["modality_weights"]) for e in fused if e["subject"] == "face-1"]
+    shares = [set(e["fusion"]["weights"]) for e in fused if e["subject"] == "face-1"]
     assert {"face", "speech", "text"} in shares
     assert all("face" in s for s in shares)
 
