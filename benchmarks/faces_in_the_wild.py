@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import data_root, write_result
-from emofuse.analyzer import Analyzer, AnalyzerConfig, ModelsConfig
+from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
 from emofuse.evaluation.protocol.robustness import generator, spoilings
 from emofuse.face.crop import crop_face, crop_side
@@ -142,7 +142,7 @@ class Asked:
 
 def clips(folder: Path, model: str) -> dict[str, Any]:
     """Analyze each clip by its faces alone."""
-    config = AnalyzerConfig(modalities=(Modality.FACE,), models=ModelsConfig(face=model))
+    config = AnalyzerConfig(modalities=(Modality.FACE,), models={Modality.FACE: model})
     analyzer, out = Analyzer(config), {}
     for name, what in CLIPS.items():
         found = analyzer.analyze(folder / name).fused

@@ -195,10 +195,10 @@ def main() -> None:
     from emofuse.live.window import LiveWindow
     from emofuse.streaming import live_config
     from emofuse.streaming.feed import open_devices
-    from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+    from emofuse.text.transcribe import TranscribeConfig
 
     clip = args.clip or _clip()
-    engine = TranscriberName.AUTO if args.asr else TranscriberName.NONE
+    engine = "auto" if args.asr else "none"
     config = live_config(AnalyzerConfig(transcribe=TranscribeConfig(engine=engine)))
     load_before = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:

@@ -148,12 +148,12 @@ def watch_stages(stopwatch: Stopwatch) -> None:
 def run_child(clip: Path, words: str, stages: bool) -> None:
     """Analyze a clip in this process and print the figures as JSON."""
     from emofuse.analyzer import Analyzer, AnalyzerConfig
-    from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+    from emofuse.text.transcribe import TranscribeConfig
 
     stopwatch = Stopwatch()
     if stages:
         watch_stages(stopwatch)
-    transcribe = TranscribeConfig(engine=TranscriberName(words))
+    transcribe = TranscribeConfig(engine=words)
     analyzer = Analyzer(AnalyzerConfig(transcribe=transcribe))
     start = time.perf_counter()
     analyzer.analyze(ROOT / "examples" / "demo.mp4")  # loads every model

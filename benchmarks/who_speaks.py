@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import data_root, write_result
-from emofuse.analyzer import Analyzer, AnalyzerConfig, ModelsConfig
+from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
 from emofuse.core.media import AudioChunk, Frame, Track
 from emofuse.core.protocols import Slot, Stage
@@ -234,7 +234,7 @@ class Study:
 
     def add(self, name: str, path: Path, panels: int, turns: Sequence[Turn]) -> None:
         """Analyze one composite once and link its slots by every variant."""
-        models = ModelsConfig(face="face-compact-v1")  # what it says does not matter here
+        models = {Modality.FACE: "face-compact-v1"}  # what it says does not matter here
         both = (Modality.FACE, Modality.SPEECH)
         analyzer = Analyzer(AnalyzerConfig(modalities=both, models=models))
         with closing(analyzer.open(path)) as source:
@@ -248,12 +248,12 @@ class Study:
         )
         (ears,) = (b for b in analyzer.branches(info) if b.track is Track.AUDIO)
         looked, heard = list(run(eyes, packets)), list(run(ears.joined(), packets))
-        measured = [e for e in looked if isinstance(e, Estimate) and "mouth" in e.details]
+        measured = [e for e in looked if isinstance(e, Estimate) and e.details is not None and e.details.mouth is not None]
         for e, row in zip(measured, pictures, strict=True):
             whole = e.span.duration_ns
             turn = next((t for t in turns if t.voiced.overlap_ns(e.span) == whole), None)
             if turn is not None:
-                place = panel_of(e.details["box"], panels)
+                place = panel_of(e.details.box, panels)
                 self.motion[place == turn.panel].append(row)
         aligned = list(run(Aligner(NS // 2, (Modality.FACE, Modality.SPEECH)), [*looked, *heard]))
         for variant, config in VARIANTS.items():
@@ -315,7 +315,7 @@ def judge(slots: Iterable[Any], turns: Sequence[Turn], panels: int) -> dict[str,
         if turn is None or owner is None:
             continue
         places = {
-            s.subject: panel_of(s.evidence[Modality.FACE].details["box"], panels)
+            s.subject: panel_of(s.evidence[Modality.FACE].details.box, panels)
             for s in here
             if Modality.FACE in s.evidence
         }

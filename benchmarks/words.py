@@ -38,14 +38,13 @@ from emofuse.text.transcribe import (
     Transcribe,
     TranscribeConfig,
     Transcriber,
-    TranscriberName,
     make_transcriber,
 )
 
 Waveform = NDArray[np.float32]
 Clip = tuple[Waveform, str]
 
-ENGINES = (TranscriberName.MOONSHINE, TranscriberName.POCKETSPHINX)
+ENGINES = ("moonshine", "pocketsphinx")
 NUMBERS = "zero one two three four five six seven eight nine ten eleven".split()  # noqa: SIM905
 GRID = (
     {"b": "bin", "l": "lay", "p": "place", "s": "set"},
@@ -208,7 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpora", type=Path, help="folder with crema-d/ and ravdess/")
     parser.add_argument("--clips", type=int, default=48, help="of each corpus")
-    parser.add_argument("--engines", nargs="+", type=TranscriberName, default=ENGINES)
+    parser.add_argument("--engines", nargs="+", default=ENGINES)
     arguments = parser.parse_args()
     root = data_root()
     if root is None:

@@ -1,4 +1,4 @@
-"""The one way from a medium to its timeline.
+"""The one way from a media file to its timeline.
 
 Command line, server, live view, batch and evaluation all analyze media through
 an `Analyzer`; it composes sources, models and the engine and adds nothing of its
@@ -12,24 +12,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
 from . import __version__
 from .config.loader import Flag, read
-from .core.estimates import SPEAKER, Estimate, Modality
+from .core.estimates import Estimate, Modality, Subject, SubjectKind
 from .core.media import (
     Diagnostic,
     Frame,
+    Grade,
     MediaInfo,
-    MediaKind,
     Packet,
     Track,
     Watermark,
     WindowSpec,
 )
-from .core.protocols import Exporter, Fuser, Recogniser, Source, Stage
+from .core.modality import modalities, specs
+from .core.protocols import Exporter, FrontEnd, Fuser, Recogniser, Source, Stage
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
 from .engine.active_speaker import (
@@ -40,48 +41,22 @@ from .engine.active_speaker import (
 from .engine.align import Aligner
 from .engine.branch import Branch
 from .engine.pipeline import Chain, Fuse, Pipeline, Select
-from .engine.smooth import SmoothConfig, SmoothMethod, make_smoother
+from .engine.smooth import SmoothConfig, make_smoother
 from .engine.windows import Recognise, Windower
 from .errors import InputError, ModelError
-from .face.config import DetectorName, FaceConfig
+from .face.config import FaceConfig
 from .fusion.config import FusionConfig
 from .fusion.factory import make_fuser
 from .fusion.rejection import Rejection, RejectionConfig
 from .models.registry import load
 from .models.store import Store
 from .speech.vad import VadConfig
-from .text.transcribe import TranscribeConfig, TranscriberName
+from .text.transcribe import NONE, TranscribeConfig
 
-if TYPE_CHECKING:
-    from .face.detect import Detector
-    from .text.transcribe import Transcriber
+T = TypeVar("T")
 
 ProgressCallback = Callable[[int, int | None], None]
 """ProgressCallback (media time done, whole duration if known), in nanoseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelsConfig:
-    """Which models are used.
-
-    Args:
-        face: id of the face model.
-        speech: id of the speech model.
-        text: id of the text model.
-        threads: CPU threads of each model.
-
-    Raises:
-        InputError: if `threads` < 1.
-    """
-
-    face: str = "face-ferplus-v3"
-    speech: str = "speech-whisper-v3"
-    text: str = "text-minilm-v2"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InputError(f"threads must be >= 1, got {self.threads}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +64,15 @@ class AnalyzerConfig:
     """Everything that can be set about an analysis.
 
     Args:
-        modalities: which of face, speech and words are analyzed.
-        fps: pictures looked at per second of media.
-        max_side: pictures with a longer side (pixels) are shrunk to this first.
+        modalities: which modalities are analyzed: face, speech, text, and what other
+            packages add.
+        models: modality → id of its model; those left out keep their default.
+        threads: CPU threads of each model.
+        fps: frames analyzed per second of media.
+        max_side: frames with a longer side (pixels) are shrunk to this first.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
         active_speaker: how a voice is given to the face that speaks.
-        smoothing_seconds: older spelling of `smoothing` with the method exponential and
-            this half-life; 0: none. Empty once it has been read.
         batch: most samples that a model is given at once.
         max_wait_seconds: longest that a started batch waits; 0 for live use.
         lookahead_seconds: how far past a step the voice model hears before it answers;
@@ -106,19 +82,23 @@ class AnalyzerConfig:
         transcribe: speech recognition where no transcript is given.
         fusion: strategy and weights.
         rejection: when a fused estimate is uncertain.
-        models: model ids and threads.
 
     Raises:
         InputError: if a number is out of range or no modality is left.
+
+    Example:
+        >>> AnalyzerConfig(models={Modality.FACE: "mine"}).models[Modality.TEXT]
+        'text-minilm-v2'
     """
 
-    modalities: tuple[Modality, ...] = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
+    modalities: tuple[Modality, ...] = field(default_factory=modalities)
+    models: Mapping[Modality, str] = field(default_factory=dict)
+    threads: int = 1
     fps: float = 8.0
     max_side: int = 1280
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
     active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
-    smoothing_seconds: float | None = None
     batch: int = 8
     max_wait_seconds: float = 1.0
     lookahead_seconds: float | None = None
@@ -127,7 +107,6 @@ class AnalyzerConfig:
     transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     rejection: RejectionConfig = field(default_factory=RejectionConfig)
-    models: ModelsConfig = field(default_factory=ModelsConfig)
 
     def __post_init__(self) -> None:
         positive = {"fps": self.fps, "max_side": self.max_side, "slot_seconds": self.slot_seconds}
@@ -136,17 +115,26 @@ class AnalyzerConfig:
                 raise InputError(f"{name} must be > 0, got {value}")
         if not self.max_wait_seconds >= 0:
             raise InputError(f"max_wait_seconds must be >= 0, got {self.max_wait_seconds}")
-        if self.smoothing_seconds is not None:
-            smoothing = _exponential(self.smoothing, self.smoothing_seconds)
-            object.__setattr__(self, "smoothing", smoothing)
-            object.__setattr__(self, "smoothing_seconds", None)
         if self.lookahead_seconds is not None and not self.lookahead_seconds >= 0:
             raise InputError(f"lookahead_seconds must be >= 0, got {self.lookahead_seconds}")
+        if self.threads < 1:
+            raise InputError(f"threads must be >= 1, got {self.threads}")
         if not self.modalities or Modality.FUSED in self.modalities:
             raise InputError(
-                "modalities must name at least one of face, speech and words, "
+                f"modalities must name at least one of {', '.join(modalities())}, "
                 f"got {[m.value for m in self.modalities]}"
             )
+        object.__setattr__(self, "models", default_models() | dict(self.models))
+
+
+def default_models() -> dict[Modality, str]:
+    """Return the id of each modality's default model.
+
+    Example:
+        >>> default_models()[Modality.FACE]
+        'face-ferplus-v3'
+    """
+    return {modality: row.model for modality, row in specs().items()}
 
 
 def read_config(
@@ -172,6 +160,8 @@ class Analyzer:
         self.config = config or AnalyzerConfig()
         self._store = store or Store()
         self._recognisers: dict[Modality, Recogniser] = {}
+        self._front_ends: dict[Modality, FrontEnd] = {}
+        self._shared: dict[str, Any] = {}
         self._building = threading.RLock()  # several live sessions may start at once
 
     def sharing(self, config: AnalyzerConfig) -> Analyzer:
@@ -181,7 +171,8 @@ class Analyzer:
         Where the settings of the models differ nothing is shared.
         """
         other = Analyzer(config, self._store)
-        if config.models == self.config.models:
+        mine = self.config
+        if (config.models, config.threads) == (mine.models, mine.threads):
             other._recognisers = self._recognisers
         return other
 
@@ -297,21 +288,36 @@ class Analyzer:
             return tuple(self._branches(info))
 
     def _branches(self, info: MediaInfo) -> Iterator[Branch]:
-        modalities = self._present(info)
-        if Modality.FACE in modalities:
-            yield self._face_branch(info)
-        if Modality.SPEECH in modalities or (Modality.TEXT in modalities and not info.text):
-            yield self._voice_branch(info)
-        if Modality.TEXT in modalities and info.text:
-            stage = Chain(Select(Track.TEXT), *self._words_stages())
-            yield Branch("text", Track.TEXT, stage, Modality.TEXT)
+        listeners: list[Branch] = []
+        for modality in self._present(info):
+            context = self._context(modality, info)
+            stages = self._front_end(modality).stages(context)
+            chain = Chain(*stages, self._recognise(modality))
+            if context.track is Track.AUDIO:
+                listeners.append(Branch(modality.value, Track.AUDIO, chain, modality))
+            else:
+                selected = Chain(Select(context.track), chain)
+                yield Branch(modality.value, context.track, selected, modality)
+        if listeners:
+            yield self._ears(listeners)
+
+    def _ears(self, listeners: Sequence[Branch]) -> Branch:
+        """Audio → voiced regions at 16 kHz, for all that listens."""
+        from .speech.resample import Resample
+        from .speech.vad import VoiceActivityDetector
+
+        ears = Chain(Select(Track.AUDIO), Resample(), VoiceActivityDetector(self.config.vad))
+        return Branch("audio", Track.AUDIO, ears, followers=tuple(listeners))
 
     def joint(self, info: MediaInfo) -> tuple[Stage[Any, Any], ...]:
         """Build what brings a medium's branches together: alignment, fusion, smoothing."""
         config = self.config
+        attribution: tuple[Stage[Any, Any], ...] = ()
+        if self._attributes_speech(info):
+            attribution = (ActiveSpeakerAttribution(config.active_speaker),)
         return (
             Aligner(to_ns(config.slot_seconds), self._present(info)),
-            *((ActiveSpeakerAttribution(config.active_speaker),) if self._can_link(info) else ()),
+            *attribution,
             Fuse(self.fuser(info)),
             make_smoother(config.smoothing, to_ns(config.slot_seconds)),
             Rejection(config.rejection, self._present(info)),
@@ -324,13 +330,12 @@ class Analyzer:
 
     def provenance(self, info: MediaInfo) -> Provenance:
         """Say what this analyzer uses for a medium."""
-        modalities, fusion = self._present(info), self.config.fusion
-        models = {m: self._recogniser(m).model_id for m in modalities}
-        components = {}
-        if Modality.FACE in modalities:
-            components["detector"] = self.config.face.detector.value
-        if Modality.TEXT in modalities:
-            components["asr"] = info.text or self._transcriber_name
+        present, fusion = self._present(info), self.config.fusion
+        models = {m: self._recogniser(m).model_id for m in present}
+        components: dict[str, str] = {}
+        for modality in present:
+            context = self._context(modality, info)
+            components |= self._front_end(modality).components(context)
         return Provenance(
             version=__version__,
             models={**models, Modality.FUSED: fusion.card or fusion.strategy.value},
@@ -339,72 +344,27 @@ class Analyzer:
         )
 
     def _present(self, info: MediaInfo) -> tuple[Modality, ...]:
-        """The configured modalities that a medium can tell anything about."""
-        can = {
-            Modality.FACE: info.video is not None,
-            Modality.SPEECH: info.audio is not None,
-            Modality.TEXT: info.text is not None
-            or (info.audio is not None and self._transcriber_name != "none"),
-        }
-        return tuple(m for m in self.config.modalities if can[m])
+        """The configured modalities that a media file can tell anything about."""
+        return tuple(m for m in self.config.modalities if self._can_tell(m, info))
 
-    def _can_link(self, info: MediaInfo) -> bool:
-        """Whether there may be faces and voices, to be linked."""
-        present = self._present(info)
-        return Modality.FACE in present and len(present) > 1
+    def _can_tell(self, modality: Modality, info: MediaInfo) -> bool:
+        if not set(modality.spec.tracks) & info.tracks:
+            return False
+        return self._front_end(modality).available(self._context(modality, info))
 
-    def _face_branch(self, info: MediaInfo) -> Branch:
-        from .face.mouth import MouthMotion
-        from .face.track import FaceTracker
+    def _context(self, modality: Modality, info: MediaInfo) -> _Context:
+        track = next(track for track in modality.spec.tracks if track in info.tracks)
+        return _Context(self, modality, info, track)
 
-        face = self.config.face
-        looks = (
-            self._can_link(info) and self.config.active_speaker.method is ActiveSpeakerMethod.MOUTH
-        )
-        if info.kind is MediaKind.IMAGE:
-            face = replace(face, detect_every=1, confirmations=1)  # there is no second look
-        stage = Chain(
-            Select(Track.VIDEO),
-            FaceTracker(self._detector, face, MouthMotion() if looks else None),
-            self._recognise(Modality.FACE),
-        )
-        return Branch("face", Track.VIDEO, stage, Modality.FACE)
+    def _front_end(self, modality: Modality) -> FrontEnd:
+        if modality not in self._front_ends:
+            self._front_ends[modality] = front_end(modality)
+        return self._front_ends[modality]
 
-    def _voice_branch(self, info: MediaInfo) -> Branch:
-        """Sound → voiced regions → what the voice says and, without a transcript, the words."""
-        from .speech.quality import grade
-        from .speech.resample import Resample
-        from .speech.vad import VoiceActivityDetector
-        from .text.transcribe import Transcribe
-
-        listeners: list[Branch] = []
-        if Modality.SPEECH in self.config.modalities:
-            voice = Chain(
-                Windower(self._window(), SPEAKER, grade), self._recognise(Modality.SPEECH)
-            )
-            listeners.append(Branch("speech", Track.AUDIO, voice, Modality.SPEECH))
-        if Modality.TEXT in self._present(info) and not info.text:
-            assert self._transcriber is not None  # else WORDS would not be present
-            transcribe = Transcribe(self._transcriber, self.config.transcribe.longest_seconds)
-            words = Chain(transcribe, *self._words_stages())
-            listeners.append(Branch("text", Track.AUDIO, words, Modality.TEXT))
-        ears = Chain(Select(Track.AUDIO), Resample(), VoiceActivityDetector(self.config.vad))
-        return Branch("sound", Track.AUDIO, ears, followers=tuple(listeners))
-
-    def _window(self) -> WindowSpec:
-        """How sound is cut for the voice model."""
-        card, lookahead = self._store.card(self.config.models.speech), self.config.lookahead_seconds
-        if card.window is None:
-            raise ModelError(f"the card of {card.id!r} declares no [window]")
-        if lookahead is None:
-            return card.window
-        longest_ns = card.window.window_ns - card.window.hop_ns
-        return replace(card.window, lookahead_ns=min(to_ns(lookahead), longest_ns))
-
-    def _words_stages(self) -> tuple[Stage[Any, Any], ...]:
-        from .text.sentences import Sentences
-
-        return Sentences(), self._recognise(Modality.TEXT)
+    def _attributes_speech(self, info: MediaInfo) -> bool:
+        """Whether there may be faces and voices, so that one has to be given to the other."""
+        subjects = {m.spec.subject for m in self._present(info)}
+        return {SubjectKind.FACE, SubjectKind.SPEAKER} <= subjects
 
     def _recognise(self, modality: Modality) -> Recognise:
         config = self.config
@@ -418,38 +378,14 @@ class Analyzer:
 
     def _recogniser(self, modality: Modality) -> Recogniser:
         if modality not in self._recognisers:
-            models = self.config.models
-            model_id = getattr(models, modality.value)
-            self._recognisers[modality] = load(model_id, self._store, models.threads)
+            model_id = self.config.models[modality]
+            self._recognisers[modality] = load(model_id, self._store, self.config.threads)
         return self._recognisers[modality]
-
-    @cached_property
-    def _detector(self) -> Detector:
-        from .face.detect import CompactDetector, HaarDetector, YunetDetector
-
-        if self.config.face.detector is DetectorName.HAAR:
-            return HaarDetector()
-        if self.config.face.detector is DetectorName.COMPACT:
-            card = self._store.card("face-detector-v2")
-            return CompactDetector(self._store.files(card)["weights"])
-        return YunetDetector(self._store.files(self._store.card("yunet-2023mar"))["weights"])
-
-    @cached_property
-    def _transcriber(self) -> Transcriber | None:
-        from .text.transcribe import make_transcriber
-
-        return make_transcriber(self.config.transcribe)
-
-    @cached_property
-    def _transcriber_name(self) -> str:
-        from .text.transcribe import transcriber_name
-
-        return transcriber_name(self.config.transcribe)
 
     def _remarks(self, info: MediaInfo) -> Iterator[Diagnostic]:
         """Tell about modalities that were wanted and cannot be had from this medium."""
         missing = set(self.config.modalities) - set(self._present(info))
-        unwanted = self.config.transcribe.engine is TranscriberName.NONE
+        unwanted = self.config.transcribe.engine == NONE
         if Modality.TEXT in missing and info.audio is not None and not unwanted:
             yield Diagnostic(
                 "no-transcript",
@@ -471,17 +407,6 @@ def analyze(
     return Analyzer(config).analyze(path, transcript=transcript)
 
 
-def _exponential(smoothing: SmoothConfig, seconds: float) -> SmoothConfig:
-    """Read the older key `smoothing_seconds`."""
-    if not seconds >= 0:
-        raise InputError(f"smoothing_seconds must be >= 0, got {seconds}")
-    if smoothing != SmoothConfig():
-        raise InputError(
-            "smoothing_seconds is the older spelling of smoothing.seconds: give one of them"
-        )
-    return SmoothConfig(SmoothMethod.EXPONENTIAL, seconds=seconds)
-
-
 def _plain(value: Any) -> Any:
     """Reduce settings to what JSON knows."""
     if isinstance(value, Mapping):
@@ -489,3 +414,61 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(v) for v in value]
     return str(value) if isinstance(value, Path) else getattr(value, "value", value)
+
+
+def front_end(modality: Modality) -> FrontEnd:
+    """Import the front end of a modality.
+
+    Raises:
+        ModelError: if it cannot be imported.
+    """
+    module, _, name = modality.spec.front_end.partition(":")
+    try:
+        return cast(FrontEnd, getattr(import_module(module), name))
+    except (ImportError, AttributeError) as e:
+        raise ModelError(
+            f"the front end {modality.spec.front_end!r} of the modality {modality.value!r} cannot "
+            f"be imported: {e}; install its package again"
+        ) from e
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """A modality's `StageContext`."""
+
+    analyzer: Analyzer
+    modality: Modality
+    info: MediaInfo
+    track: Track
+
+    @property
+    def config(self) -> AnalyzerConfig:
+        return self.analyzer.config
+
+    @property
+    def store(self) -> Store:
+        return self.analyzer._store
+
+    @property
+    def attributes_speech(self) -> bool:
+        looks = self.config.active_speaker.method is ActiveSpeakerMethod.MOUTH
+        return looks and self.analyzer._attributes_speech(self.info)
+
+    def windower(self, subject: Subject, quality: Callable[[Any, int], Grade]) -> Windower:
+        return Windower(self._window(), subject, quality)
+
+    def _window(self) -> WindowSpec:
+        card = self.store.card(self.config.models[self.modality])
+        lookahead = self.config.lookahead_seconds
+        if card.window is None:
+            raise ModelError(f"the card of {card.id!r} declares no [window]")
+        if lookahead is None:
+            return card.window
+        longest_ns = card.window.window_ns - card.window.hop_ns
+        return replace(card.window, lookahead_ns=min(to_ns(lookahead), longest_ns))
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        kept = self.analyzer._shared
+        if name not in kept:
+            kept[name] = make()
+        return cast(T, kept[name])

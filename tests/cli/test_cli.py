@@ -17,8 +17,9 @@ import emofuse
 from emofuse.config.loader import to_yaml
 from emofuse.export.json import read_json
 from emofuse.export.summary import person_name
-from emofuse.face.config import DetectorName
+from emofuse.face.detectors import DETECTORS
 from emofuse.fusion.config import Strategy
+from emofuse.text.transcribe import TRANSCRIBERS
 
 Run = Any  # see conftest.py
 
@@ -56,8 +57,8 @@ def test_version(run: Run) -> None:
 def test_help_names_every_choice(run: Run) -> None:
     """Choices are checked with the settings, which would be too much to load for help."""
     text = " ".join(run("analyze", "--help").out.split())
-    for choice in (*DetectorName, *Strategy):
-        assert choice.value in text
+    for choice in (*DETECTORS, *TRANSCRIBERS, *(s.value for s in Strategy)):
+        assert choice in text
 
 
 @pytest.mark.parametrize("command", [("corpus", "prepare"), ("evaluate",)])

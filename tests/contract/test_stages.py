@@ -33,7 +33,7 @@ from emofuse.speech.quality import grade
 from emofuse.speech.resample import Resample
 from emofuse.speech.vad import VoiceActivityDetector
 from emofuse.text.sentences import Sentences
-from emofuse.text.transcribe import Transcribe, TranscribeConfig, TranscriberName, make_transcriber
+from emofuse.text.transcribe import Transcribe, TranscribeConfig, make_transcriber
 
 SPEC = WindowSpec(3 * NS, NS, NS)
 
@@ -56,7 +56,7 @@ def recognise_words() -> Recognise:
 
 def transcribe() -> Transcribe:
     pytest.importorskip("pocketsphinx", reason="speech recognition is an extra: emofuse[asr]")
-    engine = make_transcriber(TranscribeConfig(engine=TranscriberName.POCKETSPHINX))
+    engine = make_transcriber(TranscribeConfig(engine="pocketsphinx"))
     assert engine is not None
     return Transcribe(engine)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
+from emofuse.core.details import FaceDetails
 from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Watermark
@@ -33,7 +34,7 @@ Script = list[tuple[dict[Subject, float | None], bool]]
 
 
 def estimate(subject: Subject, modality: Modality, span: Span, motion: float | None) -> Estimate:
-    details = {} if motion is None else {"mouth": motion}
+    details = None if motion is None else FaceDetails(mouth=motion)
     scores = Probabilities(CANONICAL, np.full(8, 1 / 8))
     return Estimate(subject, span, scores, modality, 1.0, modality.value, details=details)
 
@@ -123,7 +124,7 @@ def test_a_linked_voice_says_how_sure_it_is() -> None:
         if isinstance(slot, Slot) and slot.subject == A
     ]
     assert [e.subject for e in heard] == [SPEAKER] * 4
-    assert all(0.9 < e.details["link"] <= 1 for e in heard)
+    assert all(0.9 < e.attribution <= 1 for e in heard)
 
 
 scripts = st.lists(
@@ -155,7 +156,7 @@ def test_when_progress_is_told_does_not_matter_and_nothing_is_lost(
                 upto = item.upto_ns
             else:
                 assert item.span.start_ns >= upto
-                link = {m: e.details.get("link") for m, e in item.evidence.items()}
+                link = {m: e.attribution for m, e in item.evidence.items()}
                 out.append((item.span, item.subject, link))
         whole = whole or out
         assert out == whole
@@ -180,7 +181,7 @@ def test_faces_that_come_and_go_for_an_hour_are_forgotten() -> None:
     "wrong", [{"least": 0.0}, {"sole": 1.0}, {"away": -0.1}, {"turn": 0.0}, {"lag": -1.0}]
 )
 def test_wrong_settings_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"link.{next(iter(wrong))}"):
+    with pytest.raises(InputError, match=f"active_speaker.{next(iter(wrong))}"):
         ActiveSpeakerConfig(**wrong)
 
 
@@ -189,7 +190,7 @@ def test_in_a_film_with_two_faces_the_voice_goes_to_the_one_whose_mouth_moves(me
     analyzer = Analyzer(AnalyzerConfig(modalities=(Modality.FACE, Modality.SPEECH)))
     with closing(analyzer.open(media / "two_people.mp4")) as source:
         timeline = analyzer.collect(source)
-    place = {e.subject: e.details["box"][0] for e in timeline.of(Modality.FACE)}
+    place = {e.subject: e.details.box[0] for e in timeline.of(Modality.FACE)}
     right = max(place, key=lambda face: place[face])
     given_to = {
         e.subject

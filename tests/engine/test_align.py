@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emofuse.core.details import FaceDetails
 from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Watermark
@@ -130,9 +131,11 @@ def test_embeddings_are_pooled_as_the_scores_are() -> None:
 
 def test_pooling_keeps_the_mean_motion_of_the_mouth_and_the_box_of_the_best_view() -> None:
     views = [
-        replace(estimate(FACE, 0.0, 0.5, q=0.9), details={"box": 1}),  # the first: no motion yet
-        replace(estimate(FACE, 0.5, 0.75, q=0.5), details={"box": 2, "mouth": 0.1}),
-        replace(estimate(FACE, 0.75, 1.0, q=0.5), details={"box": 3, "mouth": 0.3}),
+        replace(
+            estimate(FACE, 0.0, 0.5, q=0.9), details=FaceDetails(side=1)
+        ),  # the first: no motion yet
+        replace(estimate(FACE, 0.5, 0.75, q=0.5), details=FaceDetails(side=2, mouth=0.1)),
+        replace(estimate(FACE, 0.75, 1.0, q=0.5), details=FaceDetails(side=3, mouth=0.3)),
     ]
     details = pool(views, Span(0, NS)).details
-    assert details == {"box": 1, "mouth": pytest.approx(0.2)}
+    assert details == FaceDetails(side=1, mouth=pytest.approx(0.2))

@@ -19,7 +19,7 @@ from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
 from emofuse.core.media import MediaInfo, Packet, Track, Watermark
 from emofuse.core.time import NS, Span
-from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+from emofuse.text.transcribe import TranscribeConfig
 
 TOLERANCE = 1e-5
 """On every probability and quality: batches may be composed differently."""
@@ -29,7 +29,7 @@ CLIPS = ("talking.mp4", "two_people.mp4")
 
 @pytest.fixture(scope="module")
 def analyzer() -> Analyzer:
-    return Analyzer(AnalyzerConfig(transcribe=TranscribeConfig(engine=TranscriberName.NONE)))
+    return Analyzer(AnalyzerConfig(transcribe=TranscribeConfig(engine="none")))
 
 
 def estimates(analyzer: Analyzer, info: MediaInfo, packets: list[Packet]) -> dict:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emofuse.analyzer import AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Watermark
@@ -259,16 +258,6 @@ def test_the_prior_is_found_again_in_sequences_made_from_it() -> None:
 def test_nothing_to_learn_from_is_said() -> None:
     with pytest.raises(ValueError, match="at least two labels"):
         learn_dwell([["happy"], []], 0.5)
-
-
-def test_the_older_key_still_works() -> None:
-    assert AnalyzerConfig(smoothing_seconds=2.0).smoothing == SmoothConfig(
-        SmoothMethod.EXPONENTIAL, seconds=2.0
-    )
-    with pytest.raises(InputError, match="older spelling"):
-        AnalyzerConfig(smoothing_seconds=2.0, smoothing=SmoothConfig(SmoothMethod.HMM))
-    with pytest.raises(InputError, match="smoothing_seconds"):
-        AnalyzerConfig(smoothing_seconds=-1.0)
 
 
 @pytest.mark.parametrize(

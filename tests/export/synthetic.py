@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from emofuse.core.details import FaceDetails, TextDetails
 from emofuse.core.estimates import (
     SPEAKER,
     Estimate,
@@ -88,7 +89,7 @@ def timeline(
                 Modality.FACE,
                 0.5 + 0.5 * rng.random(),
                 "face-compact-v1",
-                details={"box": (0.08 + 0.45 * ((n - 1) % 2), 0.2, 0.3, 0.5)},
+                details=FaceDetails(box=(0.08 + 0.45 * ((n - 1) % 2), 0.2, 0.3, 0.5)),
             )
             sole = len(faces) == 1
             estimates.append(seen)
@@ -135,7 +136,7 @@ def _words(seconds: float, lines: Sequence[str], rng: np.random.Generator):
         top = CANONICAL.labels[(i * 2 + 1) % 7]
         yield Estimate(
             SPEAKER, span, scores(CANONICAL, top, 0.4 + 0.5 * rng.random(), rng),
-            Modality.TEXT, 0.9, "text-compact-v1", details={"text": line},
+            Modality.TEXT, 0.9, "text-compact-v1", details=TextDetails(line),
         ), line  # fmt: skip
         start, i = span.end + 0.8 + (i % 4), i + 1
 
@@ -162,8 +163,8 @@ def _fused(
             {e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
             0.0 if len(parts) == 1 else float(rng.random() * 0.6),
             {e.modality: e.probabilities for e in parts},
+            {e.modality: e.details for e in parts if e.details is not None},
         ),
-        details={key: value for e in parts for key, value in e.details.items()},
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.export.synthetic import timeline
 
+from emofuse.core.details import FaceDetails, SpeechDetails, TextDetails
 from emofuse.core.estimates import (
     Affect,
     Estimate,
@@ -21,6 +22,7 @@ from emofuse.core.estimates import (
 )
 from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
+from emofuse.core.modality import modalities
 from emofuse.core.time import Span
 from emofuse.core.timeline import Provenance, Timeline
 from emofuse.errors import InputError
@@ -57,13 +59,26 @@ def scores(draw):
 
 @st.composite
 def blends(draw):
-    parts = draw(st.lists(st.sampled_from(list(Modality)[:3]), min_size=1, max_size=3, unique=True))
+    parts = draw(st.lists(st.sampled_from(modalities()), min_size=1, max_size=3, unique=True))
     weights = [draw(st.floats(0.01, 1)) for _ in parts]
     return FusionDetails(
         {m: w / sum(weights) for m, w in zip(parts, weights, strict=True)},
         draw(unit),
         {m: draw(scores()) for m in parts},
+        {m: d for m in parts if (d := draw(details_of(m))) is not None},
     )
+
+
+def details_of(modality):
+    """What an estimate may keep; a fused one keeps its parts'."""
+    known = {
+        Modality.FACE: st.builds(
+            FaceDetails, st.tuples(unit, unit, unit, unit), st.none() | unit, st.none() | unit
+        ),
+        Modality.SPEECH: st.builds(SpeechDetails, unit, st.none() | unit),
+        Modality.TEXT: st.builds(TextDetails, text),
+    }
+    return st.none() | known[modality] if modality in known else st.none()
 
 
 @st.composite
@@ -72,18 +87,20 @@ def estimates(draw):
     embedding = draw(
         st.none() | st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=4)
     )
+    modality = draw(st.sampled_from((*modalities(), Modality.FUSED)))
     affect = draw(st.none() | st.builds(Affect, st.floats(-1, 1), st.floats(-1, 1)))
     return Estimate(
         subject=Subject(draw(st.sampled_from(list(SubjectKind))), draw(st.integers(1, 99))),
         span=Span(*edges),
         probabilities=draw(scores()),
-        modality=draw(st.sampled_from(list(Modality))),
+        modality=modality,
         quality=draw(unit),
         model_id=draw(text),
         affect=affect,
         embedding=None if embedding is None else np.array(embedding, np.float32),
-        fusion=draw(st.none() | blends()),
-        details=draw(st.dictionaries(text, plain, max_size=3)),
+        fusion=draw(blends()) if modality is Modality.FUSED else None,
+        details=draw(details_of(modality)),
+        attribution=draw(st.none() | unit),
     )
 
 
@@ -113,7 +130,7 @@ def timelines(draw):
         tuple(draw(st.lists(estimates(), max_size=4))),
         Provenance(
             draw(text),
-            draw(st.dictionaries(st.sampled_from(list(Modality)), text)),
+            draw(st.dictionaries(st.sampled_from((*modalities(), Modality.FUSED)), text)),
             draw(st.dictionaries(text, text, max_size=2)),
             draw(st.dictionaries(text, plain, max_size=3)),
         ),
@@ -132,7 +149,16 @@ def assert_same(a: Timeline, b: Timeline) -> None:
     )  # fmt: skip
     assert len(a) == len(b)
     for x, y in zip(a, b, strict=True):
-        for name in ("subject", "span", "modality", "quality", "model_id", "affect", "details"):
+        for name in (
+            "subject",
+            "span",
+            "modality",
+            "quality",
+            "model_id",
+            "affect",
+            "details",
+            "attribution",
+        ):
             assert getattr(x, name) == getattr(y, name), name
         assert same_scores(x.probabilities, y.probabilities)
         assert (x.embedding is None) == (y.embedding is None)

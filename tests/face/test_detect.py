@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from emofuse.errors import InputError, ModelError
-from emofuse.face.config import DetectorName
 from emofuse.face.detect import (
     CompactConfig,
     CompactDetector,
@@ -21,6 +20,7 @@ from emofuse.face.detect import (
     iou,
     suppress,
 )
+from emofuse.face.detectors import DETECTORS
 from emofuse.models.runtime import Session
 from emofuse.models.store import WEIGHTS, Store, Whereabouts
 
@@ -38,7 +38,7 @@ def on_canvas(picture: np.ndarray, left: int, top: int, size: tuple[int, int]) -
 
 def test_it_is_a_detector(detector: Detector) -> None:
     assert isinstance(detector, Detector)
-    assert detector.name in DetectorName
+    assert detector.name in DETECTORS
 
 
 def test_it_finds_the_face_of_a_portrait(detector: Detector, portrait: np.ndarray) -> None:
@@ -112,11 +112,11 @@ def test_an_unknown_cascade_is_a_clear_error() -> None:
         HaarDetector(HaarConfig(fine="no_such"))
 
 
-@pytest.mark.parametrize("name", [DetectorName.COMPACT, DetectorName.YUNET])
+@pytest.mark.parametrize("name", ["compact", "yunet"])
 def test_points_are_named_by_the_persons_sides(
-    name: DetectorName, request: pytest.FixtureRequest, portrait: np.ndarray
+    name: str, request: pytest.FixtureRequest, portrait: np.ndarray
 ) -> None:
-    if name is DetectorName.COMPACT:
+    if name == "compact":
         detector: Detector = CompactDetector(COMPACT)
     else:
         detector = YunetDetector(request.getfixturevalue("yunet_weights"))

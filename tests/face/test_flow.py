@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from emofuse.core.media import Frame
 from emofuse.core.time import NS
-from emofuse.face.config import DetectorName
 from emofuse.face.detect import Detection
 from emofuse.face.flow import FlowDetector
 from emofuse.sources.file import FileSource
@@ -22,7 +21,7 @@ FIRST = Detection((100.0, 60.0, 90.0, 90.0), 0.9, np.full((5, 2), 120.0, np.floa
 class Script:
     """A detector that finds what it is told, and counts how often it looks."""
 
-    name = DetectorName.COMPACT
+    name = "compact"
 
     def __init__(self, *finds: list[Detection]) -> None:
         self.finds, self.looks = list(finds), 0

@@ -87,7 +87,7 @@ def test_what_tells_why_is_told(crop: np.ndarray) -> None:
     third = replace(FACE, box=tuple(v / 3 for v in FACE.box))
     assert look(crop, third).side == pytest.approx(look(crop, FACE).side / 3, rel=0.01)
     blurred = look(cv2.GaussianBlur(crop, (0, 0), 2), FACE)
-    assert blurred.details["sharpness"] < 0.2 < look(crop, FACE).details["sharpness"]
+    assert blurred.details.sharpness < 0.2 < look(crop, FACE).details.sharpness
 
 
 def test_a_crop_of_a_corpus_is_judged_like_one_that_was_found(crop: np.ndarray) -> None:

@@ -32,17 +32,16 @@ def fused(
     parts: tuple[Modality, ...] = (FACE,),
     disagreement: float = 0.0,
     quality: float = 1.0,
-    **details: float,
+    **measured: float,
 ) -> Estimate:
     p = np.full(len(CANONICAL), (1 - confidence) / (len(CANONICAL) - 1))
     p[1] = confidence
     scores = Probabilities(CANONICAL, p)
+    details = {m: m.spec.details.of_mapping(measured) for m in parts}
     blend = FusionDetails(
-        {m: 1 / len(parts) for m in parts}, disagreement, dict.fromkeys(parts, scores)
+        {m: 1 / len(parts) for m in parts}, disagreement, dict.fromkeys(parts, scores), details
     )
-    return Estimate(
-        SPEAKER, Span(0, NS), scores, Modality.FUSED, quality, "pool", fusion=blend, details=details
-    )
+    return Estimate(SPEAKER, Span(0, NS), scores, Modality.FUSED, quality, "pool", fusion=blend)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("pygame", reason="the window is an extra: emofuse[live]")
 
+from emofuse.core.details import Details, FaceDetails, TextDetails
 from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import AudioChunk, Diagnostic, Frame
@@ -17,14 +18,16 @@ from emofuse.streaming import Measurement, MeasurementKind
 FACE = Subject(SubjectKind.FACE, 2)
 
 
-def estimate(modality: Modality, subject: Subject = FACE, **details: object) -> Estimate:
+def estimate(
+    modality: Modality, subject: Subject = FACE, details: Details | None = None
+) -> Estimate:
     scores = Probabilities(CANONICAL, np.full(8, 0.125))
     return Estimate(subject, Span(0, NS), scores, modality, 1.0, "made", details=details)
 
 
 def test_a_person_is_the_latest_face_and_what_is_said_now() -> None:
     state = LiveState()
-    seen = estimate(Modality.FACE, box=(0.1, 0.2, 0.3, 0.4))
+    seen = estimate(Modality.FACE, details=FaceDetails(box=(0.1, 0.2, 0.3, 0.4)))
     now = estimate(Modality.FUSED)
     state.hear(Measurement(MeasurementKind.FRAME, seen, 0))
     (person,) = state.snapshot().people
@@ -38,7 +41,7 @@ def test_a_person_is_the_latest_face_and_what_is_said_now() -> None:
 def test_boxes_glide_to_where_the_face_is() -> None:
     state = LiveState()
     for x in (0.1, 0.3):
-        face = estimate(Modality.FACE, box=(x, 0.2, 0.3, 0.4))
+        face = estimate(Modality.FACE, details=FaceDetails(box=(x, 0.2, 0.3, 0.4)))
         state.hear(Measurement(MeasurementKind.FRAME, face, 0))
         (person,) = state.snapshot().people
     assert 0.1 <= person.box[0] < 0.3
@@ -50,7 +53,10 @@ def test_boxes_glide_to_where_the_face_is() -> None:
 
 def test_voice_and_words_come_from_the_timeline() -> None:
     state = LiveState()
-    voice, words = estimate(Modality.SPEECH, SPEAKER), estimate(Modality.TEXT, SPEAKER, text="hi")
+    voice, words = (
+        estimate(Modality.SPEECH, SPEAKER),
+        estimate(Modality.TEXT, SPEAKER, details=TextDetails("hi")),
+    )
     for e in (voice, words, estimate(Modality.FACE)):
         state.hear(Measurement(MeasurementKind.TIMELINE, e, 0))
     snap = state.snapshot()

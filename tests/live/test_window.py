@@ -19,6 +19,7 @@ pytest.importorskip("pygame", reason="the window is an extra: emofuse[live]")
 import pygame
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
+from emofuse.core.details import FaceDetails
 from emofuse.core.estimates import (
     Estimate,
     FusionDetails,
@@ -36,7 +37,7 @@ from emofuse.live.state import LiveState, Status
 from emofuse.live.window import LiveWindow, WindowConfig
 from emofuse.streaming import Measurement, MeasurementKind, live_config
 from emofuse.streaming.feed import open_devices
-from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+from emofuse.text.transcribe import TranscribeConfig
 
 LONG = 60.0
 
@@ -50,7 +51,7 @@ def dummy_screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def analyzer() -> Analyzer:
-    words = TranscribeConfig(engine=TranscriberName.NONE)
+    words = TranscribeConfig(engine="none")
     return Analyzer(live_config(AnalyzerConfig(transcribe=words)))
 
 
@@ -171,7 +172,7 @@ def face(x: float, top: int = 1, uncertain: object = None) -> Estimate:
         Modality.FACE,
         1.0,
         "made",
-        details={"box": (x, 0.3, 0.2, 0.3)},
+        details=FaceDetails(box=(x, 0.3, 0.2, 0.3)),
         uncertain=uncertain,  # type: ignore[arg-type]
     )
 

@@ -67,6 +67,6 @@ def test_silence_is_worthless(n: int) -> None:
 
 def test_what_tells_why_is_told(voice: np.ndarray) -> None:
     clear, short = grade(voice, RATE), grade(voice[: RATE // 5], RATE)
-    assert short.details["voiced"] < 0.3 < clear.details["voiced"]
-    assert grade(noisy(voice, 0), RATE).details["snr"] < 6 < clear.details["snr"]
+    assert short.details.voiced < 0.3 < clear.details.voiced
+    assert grade(noisy(voice, 0), RATE).details.snr < 6 < clear.details.snr
     assert clear.quality == speech_quality(voice, RATE)

@@ -15,9 +15,9 @@ from emofuse.errors import EmofuseError, InputError
 from emofuse.sources.camera import Webcam
 from emofuse.streaming import live_config
 from emofuse.streaming.feed import joined_info, open_devices, opened
-from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+from emofuse.text.transcribe import TranscribeConfig
 
-CONFIG = live_config(AnalyzerConfig(transcribe=TranscribeConfig(engine=TranscriberName.NONE)))
+CONFIG = live_config(AnalyzerConfig(transcribe=TranscribeConfig(engine="none")))
 
 
 def feeders() -> list[str]:

@@ -27,9 +27,9 @@ from emofuse.streaming import (
     live_info,
 )
 from emofuse.streaming.worker import END, Inbox
-from emofuse.text.transcribe import TranscribeConfig, TranscriberName
+from emofuse.text.transcribe import TranscribeConfig
 
-SILENT = TranscribeConfig(engine=TranscriberName.NONE)
+SILENT = TranscribeConfig(engine="none")
 PATIENT = LiveConfig(
     frames=10_000,
     sound_seconds=10_000,
@@ -219,8 +219,8 @@ def test_faces_do_not_wait_for_a_slow_voice_or_words(
     else:
         mine, _ = gated(analyzer, Modality.FACE, opened := threading.Event())
         mine._recognisers[Modality.FACE] = analyzer._recogniser(Modality.FACE)
-        gate = mine.__dict__["_transcriber"] = Scribe(opened)  # type: ignore[assignment]
-        mine.__dict__["_transcriber_name"] = gate.name
+        gate = mine._shared["transcriber"] = Scribe(opened)
+        mine._shared["transcriber_name"] = gate.name
     with LiveSession(mine, info, PATIENT) as session:
         for packet in packets:
             session.push(packet)
@@ -346,7 +346,7 @@ def test_sound_beyond_the_room_is_dropped_and_told(
     with LiveSession(mine, info, config) as session:
         for packet in packets:
             session.push(packet)
-            while isinstance(packet, AudioChunk) and session.counters().waiting["sound"]:
+            while isinstance(packet, AudioChunk) and session.counters().waiting["audio"]:
                 threading.Event().wait(0.005)  # the ears keep up, the voice does not
             if gate.busy.is_set() and session.counters().dropped_sound_seconds:
                 break

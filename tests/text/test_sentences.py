@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emofuse.core.details import TextDetails
 from emofuse.core.estimates import SPEAKER, Modality
 from emofuse.core.media import Sample, Track, Utterance, Watermark, Word
 from emofuse.core.time import NS, Span
@@ -112,7 +113,7 @@ def test_an_utterance_becomes_samples_of_its_sentences() -> None:
     assert isinstance(second, Sample)
     assert (first.data, second.data) == ("I am glad.", "So am I!")
     assert (first.subject, first.quality) == (SPEAKER, 0.7)
-    assert first.details == {"text": "I am glad.", "speaker": "Ann"}
+    assert first.details == TextDetails("I am glad.", "Ann")
     assert first.span.start == 1.0
     assert first.span.end == second.span.start > 1.0
     assert second.span.end == 3.0

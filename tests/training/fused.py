@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from tests.evaluation.made import made
 
-from emofuse.analyzer import ModelsConfig
 from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Fuser
 from emofuse.evaluation.predict.cached import CachedPredictions
@@ -92,7 +91,7 @@ def config(strategy: Strategy, run: Path, **more: object) -> FusionTraining:
         strategy,
         readings=home() / "readings",
         run=run,
-        models=ModelsConfig(*map(name, PARTS)),
+        models={m: name(m) for m in PARTS},
         epochs=12,
         batch=32,
         lr=1e-2,

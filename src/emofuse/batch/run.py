@@ -245,6 +245,6 @@ def _as_failure(job: Job, error: Exception) -> EmofuseError:
 
 def table_labels(config: AnalyzerConfig, store: Store) -> tuple[str, ...]:
     """Return the emotion columns of a table that results of all configured models fit into."""
-    ids = [getattr(config.models, m.value) for m in config.modalities]
+    ids = [config.models[m] for m in config.modalities]
     labels = [label for model_id in ids for label in store.card(model_id).taxonomy.labels]
     return tuple(dict.fromkeys((*CANONICAL.labels, *labels)))

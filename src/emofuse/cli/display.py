@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.media import MediaKind
+from ..core.modality import name_of
 from ..core.time import NS
 from ..export.summary import (
-    NAMES,
     Person,
     Summary,
     describe,
@@ -155,7 +155,7 @@ def people(summary: Summary) -> Table:
             Text(person_name(person.subject, summary.kind)),
             Text(_says(person, summary)),
             *((_presence(person), sure) if timed else ()),
-            " + ".join(NAMES[m] for m in person.modalities),
+            " + ".join(name_of(m) for m in person.modalities),
         )
     return table
 

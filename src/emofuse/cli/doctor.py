@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..core.modality import specs
 from ..errors import EmofuseError
 from ..models.card import Card
 from ..models.store import Store, Whereabouts, megabytes
@@ -187,15 +188,10 @@ def _answer(card: Card, store: Store) -> str:
 
 
 def _default_models(known: set[str]) -> Iterator[Check]:
-    from ..analyzer import ModelsConfig
-
-    config = ModelsConfig()
-    for role in ("face", "speech", "text"):
-        model_id = getattr(config, role)
-        if model_id not in known:
-            yield Check(
-                "models", model_id, Status.FAILS, f"the default for {role} is not installed"
-            )
+    for modality, row in specs().items():
+        if row.model not in known:
+            message = f"the default for {modality.value} is not installed"
+            yield Check("models", row.model, Status.FAILS, message)
 
 
 def _stages() -> Iterator[Check]:
@@ -261,15 +257,15 @@ def _whisper() -> str:
 
 
 def _moonshine() -> str:
-    from ..text.transcribe import TranscribeConfig, TranscriberName
+    from ..text.transcribe import TranscribeConfig
 
-    return _silence(TranscribeConfig(TranscriberName.MOONSHINE))
+    return _silence(TranscribeConfig("moonshine"))
 
 
 def _pocketsphinx() -> str:
-    from ..text.transcribe import TranscribeConfig, TranscriberName
+    from ..text.transcribe import TranscribeConfig
 
-    return _silence(TranscribeConfig(TranscriberName.POCKETSPHINX))
+    return _silence(TranscribeConfig("pocketsphinx"))
 
 
 def _silence(config: TranscribeConfig) -> str:

@@ -205,7 +205,6 @@ def _fusion(
     """Measure all strategies of fusion; the report is written as that of a model."""
     import json
 
-    from ..analyzer import ModelsConfig
     from ..evaluation.fusion import study as fusion
     from ..evaluation.report import document
     from ..io.files import OutputFolder, ResultFile
@@ -218,7 +217,7 @@ def _fusion(
         root=data or Path(os.environ.get("EMOFUSE_DATA") or "."),
         readings=readings,
         posteriors=posteriors,
-        models=ModelsConfig(threads=threads),
+        threads=threads,
         seeds=pairings,
         n_resamples=n_resamples,
         command=shlex.join(["emofuse", *sys.argv[1:]]),

@@ -12,12 +12,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
+from ..core.registry import choices
 from ..errors import EmofuseError, InputError
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def _build(
         only_flags = all(m.startswith("--") for m in messages)
         raise InputError(("" if only_flags else file) + "; ".join(messages)) from None
     except EmofuseError as e:  # a component refused its values in its own words
-        raise InputError(f"{file}{e}") from e
+        flagged = (f.name + str(e)[len(k) :] for k, f in flags.items() if str(e).startswith(k))
+        raise InputError(next(flagged, f"{file}{e}")) from e
     return cast(Config, made)
 
 
@@ -305,10 +307,11 @@ def _one_line(error: Exception) -> str:
 
 def _yaml_lines(kind: Any, tree: Mapping[str, Any], depth: int) -> Iterator[str]:
     indent, notes, hints = "  " * depth, _notes(kind), _hints(kind)
+    settings = {f.name: f for f in fields(kind)}
     for name, value in tree.items():
         section = is_dataclass(hints.get(name)) and isinstance(value, dict)
         note = notes.get(name) or (_summary(hints[name]) if section else "")
-        yield from _comment(note + _choices(hints[name]), indent)
+        yield from _comment(note + _choices(settings[name], hints[name]), indent)
         if section and value:
             yield f"{indent}{name}:"
             yield from _yaml_lines(hints[name], value, depth + 1)
@@ -319,10 +322,11 @@ def _yaml_lines(kind: Any, tree: Mapping[str, Any], depth: int) -> Iterator[str]
             yield ""
 
 
-def _choices(hint: Any) -> str:
-    if not (isinstance(hint, type) and issubclass(hint, Enum)):
-        return ""
-    return f" One of {', '.join(str(choice.value) for choice in hint)}."
+def _choices(setting: Field[Any], hint: Any) -> str:
+    names = choices(setting)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        names = tuple(str(choice.value) for choice in hint)
+    return f" One of {', '.join(names)}." if names else ""
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .details import Details
 from .labels import Taxonomy
+from .modality import Modality as Modality
+from .modality import SubjectKind as SubjectKind
 from .time import Span
 
-
-class Modality(str, Enum):
-    """Where an estimate comes from; `FUSED` is the combination of the others."""
-
-    FACE = "face"
-    SPEECH = "speech"
-    TEXT = "text"
-    FUSED = "fused"
-
-
-class SubjectKind(str, Enum):
-    """What a subject is: a tracked face, a voice, or everybody in the picture."""
-
-    FACE = "face"
-    SPEAKER = "speaker"
-    GROUP = "group"
+D = TypeVar("D", bound=Details)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -134,11 +122,13 @@ class FusionDetails:
             weights' entropy, in [0, 1]: 0 if all say the same (or only one
             speaks), 1 if they exclude each other.
         probabilities: what each modality said in this slot.
+        details: what the modalities kept of their evidence.
     """
 
     modality_weights: Mapping[Modality, float]
     disagreement: float
     probabilities: Mapping[Modality, Probabilities]
+    details: Mapping[Modality, Details] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (
@@ -184,7 +174,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The answer that an estimate's scores are not to be relied on, and why."""
+    """Marks an estimate whose probabilities are not to be relied on, and says why."""
 
     reason: RejectionReason
 
@@ -193,15 +183,35 @@ class Rejected:
 class Estimate:
     """What one model, or the fusion of several, says about one subject over one span.
 
-    `quality` in [0, 1] says how good the evidence was (face size, blur, pose;
-    signal-to-noise ratio, voiced share; confidence of the transcript); for a
-    fused estimate it is the shares' mean of the parts. `embedding` is there only
-    on the way to a fuser that asks for it: it never leaves a pipeline. `fusion` is
-    set on fused estimates only. `details` holds small extras for those who draw it: a face
-    has ``box`` = (x, y, width, height) in fractions of the picture, words have
-    ``text``; what the evidence lacks may be told by ``side`` (pixels across the
-    face) and ``sharpness`` in [0, 1], ``voiced`` (seconds of voice) and ``snr`` (dB).
-    `uncertain` is set on fused estimates that abstain; their scores stay.
+    Args:
+        subject: whom it is about.
+        span: when.
+        probabilities: over the labels of the model, or of the fused results.
+        modality: where it comes from.
+        quality: how good the evidence was, in [0, 1] (face size, blur, pose;
+            signal-to-noise ratio, voiced share; confidence of the transcript); for a fused
+            estimate the weighted mean of the parts.
+        model_id: which model, or which fuser.
+        affect: valence and arousal, if the model tells.
+        embedding: of the model, only on the way to a fuser that asks for it: it never
+            leaves a pipeline.
+        fusion: how it came about; of fused estimates only.
+        details: what is kept of the evidence; of fused estimates in `fusion.details`.
+        attribution: how likely the voice in it is this subject's, in [0, 1]; None if
+            that was not in question.
+        uncertain: of fused estimates that are not to be relied on; their
+            probabilities stay.
+
+    Raises:
+        ValueError: if the quality lies outside [0, 1].
+
+    Example:
+        >>> from emofuse.core.labels import CANONICAL
+        >>> from emofuse.core.time import Span
+        >>> p = Probabilities(CANONICAL, np.eye(8)[1])
+        >>> e = Estimate(SPEAKER, Span.of_seconds(0, 1), p, Modality.SPEECH, 0.9, "mine")
+        >>> e.label, e.confidence, str(e.subject)
+        ('happy', 1.0, 'speaker-1')
     """
 
     subject: Subject
@@ -213,7 +223,8 @@ class Estimate:
     affect: Affect | None = None
     embedding: NDArray[np.float32] | None = None
     fusion: FusionDetails | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details | None = None
+    attribution: float | None = None
     uncertain: Rejected | None = None
 
     def __post_init__(self) -> None:
@@ -229,3 +240,27 @@ class Estimate:
     def confidence(self) -> float:
         """Probability of the most probable label."""
         return self.probabilities.confidence
+
+    def find_details(self, kind: type[D]) -> D | None:
+        """Return details of a kind: its own or, of a fused estimate, those of a part.
+
+        Example:
+            >>> from emofuse.core.details import TextDetails
+            >>> from emofuse.core.labels import CANONICAL
+            >>> from emofuse.core.time import Span
+            >>> p, said = Probabilities(CANONICAL, np.eye(8)[0]), TextDetails("Well.")
+            >>> e = Estimate(SPEAKER, Span(0, 1), p, Modality.TEXT, 1.0, "mine", details=said)
+            >>> e.find_details(TextDetails).text
+            'Well.'
+        """
+        some = (self.details, *(self.fusion.details.values() if self.fusion else ()))
+        return next((d for d in some if isinstance(d, kind)), None)
+
+    def details_mapping(self) -> dict[str, Any]:
+        """Return everything that is kept of the evidence by name, as files have it.
+
+        A fused estimate has the details of all its parts; ``link`` is the `attribution`.
+        """
+        some = (self.details, *(self.fusion.details.values() if self.fusion else ()))
+        named = {k: v for d in some if d is not None for k, v in d.to_mapping().items()}
+        return named if self.attribution is None else {**named, "link": self.attribution}

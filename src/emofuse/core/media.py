@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .estimates import Modality, Subject
+from .estimates import Details, Modality, Subject
+from .modality import Track as Track
 from .time import NS, Span, samples_to_ns
-
-
-class Track(str, Enum):
-    """A kind of stream inside a medium."""
-
-    VIDEO = "video"
-    AUDIO = "audio"
-    TEXT = "text"
 
 
 class MediaKind(str, Enum):
@@ -231,14 +223,14 @@ class Sample:
         data: what `prepare` takes: an aligned face crop (uint8, side × side × 3),
             a waveform (float32, (n,), at the rate in the model's card), or a text.
         quality: how good the evidence is, in [0, 1].
-        details: small extras for those who draw it (face box, text), by name.
+        details: what an estimate made from it keeps of it.
     """
 
     subject: Subject
     span: Span
     data: Any
     quality: float
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,8 +239,8 @@ class Grade:
 
     Args:
         quality: in [0, 1].
-        details: what tells why, see `estimates.Estimate`.
+        details: what tells why.
     """
 
     quality: float
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details | None = None

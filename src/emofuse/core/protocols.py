@@ -1,30 +1,32 @@
-"""The five seams of emofuse. Whoever implements one can replace that part.
+"""The seams of emofuse. Whoever implements one can replace that part.
 
 One contract suite (`tests/contract`) runs over every implementation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .estimates import Estimate, Modality, Prediction, Subject
 from .labels import Taxonomy
-from .media import Frame, MediaInfo, Packet
+from .media import Frame, Grade, MediaInfo, Packet, Track
 from .time import Span
 from .timeline import Timeline
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
+T = TypeVar("T")
 
 
 @runtime_checkable
 class Recogniser(Protocol):
-    """Turns prepared samples into scores, and embeddings if its model gives any."""
+    """Turns prepared samples into probabilities, and embeddings if its model gives any."""
 
     @property
     def model_id(self) -> str:
@@ -33,7 +35,7 @@ class Recogniser(Protocol):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """Labels of the scores."""
+        """Labels of the probabilities."""
         ...
 
     @property
@@ -46,7 +48,25 @@ class Recogniser(Protocol):
         ...
 
     def infer(self, batch: Sequence[NDArray[Any]]) -> Sequence[Prediction]:
-        """Answer prepared samples, one answer each, in order."""
+        """Predict prepared samples, one prediction each, in order."""
+        ...
+
+
+@runtime_checkable
+class LogitRecogniser(Recogniser, Protocol):
+    """A recogniser that also gives what its model says before calibration.
+
+    Calibration, distillation and the fitting of fusers need it; `logits_of` asks for it.
+    """
+
+    def logits(self, rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """Return uncalibrated logits of prepared samples: float32, (len(rows), labels)."""
+        ...
+
+    def outputs(
+        self, rows: Sequence[NDArray[Any]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the logits and, if there are any, the embeddings, (len(rows), `embedding`)."""
         ...
 
 
@@ -82,18 +102,75 @@ class Slot:
     evidence: Mapping[Modality, Estimate] = field(default_factory=dict)
 
 
+class StageContext(Protocol):
+    """What a `FrontEnd` is told: for which media file, and with which settings."""
+
+    @property
+    def config(self) -> Any:
+        """The `AnalyzerConfig`."""
+        ...
+
+    @property
+    def store(self) -> Any:
+        """The `models.store.Store`."""
+        ...
+
+    @property
+    def info(self) -> MediaInfo:
+        """What is known of the media file."""
+        ...
+
+    @property
+    def track(self) -> Track:
+        """The track that the modality is read from."""
+        ...
+
+    @property
+    def attributes_speech(self) -> bool:
+        """Whether voices will be given to the faces whose mouths move."""
+        ...
+
+    def windower(self, subject: Subject, quality: Callable[[Any, int], Grade]) -> Stage[Any, Any]:
+        """Make the stage that cuts voiced sound as the modality's model wants it.
+
+        Args:
+            subject: whose samples they are.
+            quality: grades a waveform, float32 (n,), at a rate in Hz.
+        """
+        ...
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made under a name for an earlier media file, or make it."""
+        ...
+
+
+class FrontEnd(Protocol):
+    """The way of a modality from a track's packets to samples."""
+
+    def available(self, context: StageContext) -> bool:
+        """Whether it can work here."""
+        ...
+
+    def components(self, context: StageContext) -> Mapping[str, str]:
+        """Name what takes part, by role, for the provenance."""
+        ...
+
+    def stages(self, context: StageContext) -> Sequence[Stage[Any, Any]]:
+        """Return the stages from packets and `Watermark` to `Sample` and `Watermark`.
+
+        Of a video they are fed frames, of a text utterances, of audio voiced chunks,
+        mono at 16 kHz. Whatever track their watermarks name, they count as the modality's.
+        """
+        ...
+
+
 @runtime_checkable
 class Fuser(Protocol):
     """Makes one estimate of a slot; any modality may be missing."""
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """Labels of the fused scores."""
-        ...
-
-    @property
-    def needs_embeddings(self) -> bool:
-        """Whether the evidence should carry embeddings where a model gives them."""
+        """Labels of the fused probabilities."""
         ...
 
     def reset(self) -> None:
@@ -107,7 +184,7 @@ class Fuser(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """A medium that is read once, from its start."""
+    """A media file or a device that is read once, from its start."""
 
     @property
     def info(self) -> MediaInfo:

@@ -8,12 +8,13 @@ from enum import Enum
 
 import numpy as np
 
+from ..core.details import FaceDetails
 from ..core.estimates import SPEAKER, Estimate, Modality, Subject, SubjectKind
 from ..core.intervals import Interval, check_within
 from ..core.media import Watermark
 from ..core.protocols import Slot
 from ..core.time import Span, to_ns
-from .align import VOICE, sole_face
+from .align import sole_face, tells_of_speaker
 
 MIDDLE = 0.14
 """Mouth motion (see `face.mouth.MouthMotion`) that speaks neither for nor against speech.
@@ -93,7 +94,7 @@ class ActiveSpeakerAttribution:
     of speech anybody may take over. Its marginals, from all that came before and
     `lag` after (forward-backward, as in `HmmSmoother`), are the confidences: a single
     slot without motion (a long vowel, a closed mouth) does not end a turn. The
-    voice's evidence goes with ``details["link"]``, the confidence in [0, 1] that it
+    voice's evidence goes with its `attribution`, the confidence in [0, 1] that it
     is this face's; below the least it stays with ``speaker-1``, and says how sure
     it is that nobody in the picture speaks.
 
@@ -210,18 +211,18 @@ class ActiveSpeakerAttribution:
 
 def _motion(slot: Slot) -> float | None:
     face = slot.evidence.get(Modality.FACE)
-    return None if face is None else face.details.get("mouth")
+    details = None if face is None else face.find_details(FaceDetails)
+    return None if details is None else details.mouth
 
 
 def _moved(moment: _Moment, owner: Subject, confidence: float | None) -> Iterator[Slot]:
     """Yield a moment's slots with the speaker's evidence given to its owner."""
-    link = {} if confidence is None else {"link": confidence}
     voice = {
-        modality: replace(e, details={**e.details, **link})
+        modality: e if confidence is None else replace(e, attribution=confidence)
         for slot in moment.slots
         if slot.subject == SPEAKER
         for modality, e in slot.evidence.items()
-        if modality in VOICE
+        if tells_of_speaker(modality)
     }
     for slot in moment.slots:
         if slot.subject == owner:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject
+from ..core.details import Details, FaceDetails
+from ..core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from ..core.media import Watermark
 from ..core.protocols import Slot
 from ..core.time import Span
-
-VOICE = (Modality.SPEECH, Modality.TEXT)
-"""The modalities that tell of a speaker rather than of a face."""
 
 
 def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
@@ -45,9 +42,12 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     )
 
 
-def _pooled_details(estimates: Sequence[Estimate], best: Estimate) -> Mapping[str, Any]:
-    motion = [e.details["mouth"] for e in estimates if "mouth" in e.details]
-    return {**best.details, "mouth": sum(motion) / len(motion)} if motion else best.details
+def _pooled_details(estimates: Sequence[Estimate], best: Estimate) -> Details | None:
+    if not isinstance(best.details, FaceDetails):
+        return best.details
+    faces = (e.details for e in estimates if isinstance(e.details, FaceDetails))
+    motion = [face.mouth for face in faces if face.mouth is not None]
+    return replace(best.details, mouth=sum(motion) / len(motion)) if motion else best.details
 
 
 def _mean_embedding(
@@ -58,6 +58,11 @@ def _mean_embedding(
         return None
     mean: NDArray[np.float32] = (share @ np.stack(embeddings)).astype(np.float32)
     return mean
+
+
+def tells_of_speaker(modality: Modality) -> bool:
+    """Whether a modality tells of a speaker rather than of a face."""
+    return modality.spec.subject is SubjectKind.SPEAKER
 
 
 def sole_face(faces: Collection[Subject]) -> Subject:
@@ -72,25 +77,27 @@ class Aligner:
     modality's progress has passed its end; the last one is clipped to the end of
     the stream. Estimates finer than a slot (`pooled`) come out as one per slot,
     the others as they came in, before the slots that hold them. Voices stay with the
-    unknown speaker here; see `engine.link`.
+    unknown speaker here; see `engine.active_speaker`.
 
     Args:
         hop_ns: length of a slot.
         modalities: those to wait for.
-        pooled: those whose estimates are finer than a slot.
+        pooled: those whose estimates are finer than a slot; default: as the table of
+            modalities says.
     """
 
     def __init__(
         self,
         hop_ns: int,
         modalities: Collection[Modality],
-        pooled: Collection[Modality] = (Modality.FACE,),
+        pooled: Collection[Modality] | None = None,
     ) -> None:
         if hop_ns <= 0:
             raise ValueError(f"a slot needs a positive length, got {hop_ns} ns")
         self._hop_ns = hop_ns
         self._modalities = tuple(modalities)
-        self._pooled = frozenset(pooled)
+        some = pooled if pooled is not None else (m for m in modalities if m.spec.pooled)
+        self._pooled = frozenset(some)
         self.reset()
 
     def reset(self) -> None:

@@ -148,12 +148,17 @@ class Recognise:
         self._held: Watermark | None = None
 
     def feed(self, item: Sample | Watermark) -> Iterator[Estimate | Watermark]:
-        """Take a sample or progress; yield estimates, in the samples' order."""
+        """Take a sample or progress; yield estimates, in the samples' order.
+
+        Progress counts as the modality's, whatever track it names.
+        """
         if isinstance(item, Sample):
             self._pending.append(item)
             if len(self._pending) >= self._batch:
                 yield from self.flush()
-        elif self._pending:
+            return
+        item = Watermark(self._modality, item.upto_ns)
+        if self._pending:
             self._held = item
             if item.upto_ns - self._pending[0].span.start_ns >= self._max_wait_ns:
                 yield from self.flush()
@@ -164,16 +169,16 @@ class Recognise:
         """Run what is held, then say how far that brought us."""
         samples, self._pending = self._pending, []
         held, self._held = self._held, None
-        answers = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
-        for sample, answer in zip(samples, answers, strict=True):
+        predictions = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
+        for sample, prediction in zip(samples, predictions, strict=True):
             yield Estimate(
                 subject=sample.subject,
                 span=sample.span,
-                probabilities=answer.probabilities,
+                probabilities=prediction.probabilities,
                 modality=self._modality,
                 quality=sample.quality,
                 model_id=self._recogniser.model_id,
-                embedding=answer.embedding if self._embeddings else None,
+                embedding=prediction.embedding if self._embeddings else None,
                 details=sample.details,
             )
         if held is not None:

@@ -10,12 +10,10 @@ from types import TracebackType
 from ..core.estimates import Estimate, Modality
 from ..core.labels import CANONICAL
 from ..core.media import Frame
+from ..core.modality import modalities
 from ..core.timeline import Timeline
 from ..io.files import ResultFile
 from .whole import WholeTimeline
-
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
-"""What a fused estimate is made of."""
 
 
 class CsvExporter(WholeTimeline):
@@ -37,7 +35,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
         *("file", "start", "end", "subject", "modality", "label"),
         *labels,
         *("confidence", "quality", "model"),
-        *(f"weight_{m.value}" for m in PARTS),
+        *(f"weight_{m.value}" for m in modalities()),
         *("disagreement", "uncertain", "text"),
     )
 
@@ -124,7 +122,7 @@ class CsvTable:
                 f"got an estimate over {', '.join(known)}"
             )
         weights: Mapping[Modality, float] = e.fusion.modality_weights if e.fusion else {}
-        text = str(e.details.get("text", "")) if e.modality is Modality.TEXT else ""
+        text = e.details_mapping().get("text", "") if e.modality is Modality.TEXT else ""
         return [
             _cell(self.file),
             f"{e.span.start:.3f}",
@@ -136,7 +134,7 @@ class CsvTable:
             _number(e.confidence),
             _number(e.quality),
             e.model_id,
-            *(_number(weights.get(m)) for m in PARTS),
+            *(_number(weights.get(m)) for m in modalities()),
             _number(e.fusion.disagreement if e.fusion else None),
             e.uncertain.reason.value if e.uncertain else "",
             _cell(" ".join(text.split())),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.details import Details
 from ..core.estimates import (
     Affect,
     Estimate,
@@ -148,8 +149,8 @@ def _estimate(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
         }
     if e.uncertain is not None:
         out["uncertain"] = e.uncertain.reason.value
-    if e.details:
-        out["details"] = _plain(e.details)
+    if details := e.details_mapping():
+        out["details"] = _plain(details)
     if e.embedding is not None:
         out["embedding"] = _shortest(e.embedding)
     return out
@@ -287,11 +288,12 @@ def _read_media(raw: Mapping[str, Any]) -> MediaInfo:
 
 def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -> Estimate:
     affect, fused, embedding = raw.get("affect"), raw.get("fusion"), raw.get("embedding")
+    modality, details = Modality(raw["modality"]), raw.get("details", {})
     return Estimate(
         subject=read_subject(raw["subject"]),
         span=Span.of_seconds(raw["start"], raw["end"]),
         probabilities=_read_scores(raw, taxonomies),
-        modality=Modality(raw["modality"]),
+        modality=modality,
         quality=raw["quality"],
         model_id=raw["model"],
         affect=Affect(**_known(Affect, affect)) if affect else None,
@@ -302,10 +304,23 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
             {Modality(m): share for m, share in fused["weights"].items()},
             fused["disagreement"],
             {Modality(m): _read_scores(s, taxonomies) for m, s in fused["probabilities"].items()},
+            _read_parts(details, fused["probabilities"]),
         ),
-        details=_frozen(raw.get("details", {})),
+        details=None if modality is Modality.FUSED else _read_details(modality, details),
+        attribution=details.get("link"),
         uncertain=_read_uncertain(raw.get("uncertain")),
     )
+
+
+def _read_parts(raw: Mapping[str, Any], parts: Iterable[str]) -> dict[Modality, Details]:
+    """Read what each part of a fused estimate keeps of its evidence."""
+    found = {m: _read_details(m, raw) for m in map(Modality, parts)}
+    return {m: details for m, details in found.items() if details is not None}
+
+
+def _read_details(modality: Modality, raw: Mapping[str, Any]) -> Details | None:
+    details = modality.spec.details.of_mapping(raw)
+    return details if details.to_mapping() else None
 
 
 def _read_uncertain(name: str | None) -> Rejected | None:

@@ -12,20 +12,13 @@ from typing import Any, TypeVar
 
 from ..core.estimates import Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.media import Diagnostic, MediaKind
+from ..core.modality import modalities, name_of
 from ..core.time import NS, Span, clock
 from ..core.timeline import Timeline
 
 UNCERTAIN = "uncertain"
 
 _Key = TypeVar("_Key")
-
-NAMES = {
-    Modality.FACE: "face",
-    Modality.SPEECH: "voice",
-    Modality.TEXT: "words",
-    Modality.FUSED: "result",
-}
-"""What people read."""
 
 _FIRST = 8
 """People whom everybody shows at once: the longest present."""
@@ -252,7 +245,7 @@ def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
     yield f"evidence quality {person.quality:.0%}"
     if summary.timed and (doubt := describe_doubt(person)):
         yield doubt
-    yield "from " + " + ".join(NAMES[m] for m in person.modalities)
+    yield "from " + " + ".join(name_of(m) for m in person.modalities)
 
 
 def _verb(person: Person, summary: Summary) -> str:
@@ -321,7 +314,7 @@ def short_span(span: Span) -> str:
 def _basis(estimates: Sequence[Estimate], any_fused: bool) -> list[tuple[Modality, list[Estimate]]]:
     """Pick the estimates that speak for a subject: fused, else the first modality there is."""
     present = {e.modality for e in estimates}
-    order = (Modality.FUSED,) if any_fused else tuple(m for m in Modality if m in present)
+    order = (Modality.FUSED,) if any_fused else tuple(m for m in modalities() if m in present)
     basis = next((m for m in order if m in present), None)
     return [] if basis is None else [(basis, [e for e in estimates if e.modality is basis])]
 
@@ -351,7 +344,7 @@ def _person(
     return Person(
         subject=subject,
         basis=basis,
-        modalities=tuple(m for m in Modality if m in parts),
+        modalities=tuple(m for m in modalities() if m in parts),
         shares=_largest_first(shares),
         runs=runs_of(e for e in estimates if not e.uncertain),
         confidence=sum(e.confidence * w for e, w in zip(estimates, weights, strict=True)) / total,

@@ -102,21 +102,22 @@ def best_face(rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]) -> byte
     seen = list(_pictured(rows, thumbnails))
     if not seen:
         return None
-    e, thumbnail = max(seen, key=lambda pair: pair[0].quality * _area(pair[0].details["box"]))
-    return _cut(thumbnail.jpeg, e.details["box"])
+    _, box, thumbnail = max(seen, key=lambda found: found[0].quality * _area(found[1]))
+    return _cut(thumbnail.jpeg, box)
 
 
 def _pictured(
     rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]
-) -> Iterator[tuple[Estimate, Thumbnail]]:
+) -> Iterator[tuple[Estimate, Sequence[float], Thumbnail]]:
     """Pair estimates that know their face's box with the thumbnails taken during them."""
     i = 0
     for e in rows:
         while i < len(thumbnails) and thumbnails[i].at.start_ns < e.span.start_ns:
             i += 1
         end_ns = max(e.span.end_ns, e.span.start_ns + 1)
-        if i < len(thumbnails) and thumbnails[i].at.start_ns < end_ns and "box" in e.details:
-            yield e, thumbnails[i]
+        box = e.details_mapping().get("box")
+        if i < len(thumbnails) and thumbnails[i].at.start_ns < end_ns and box is not None:
+            yield e, box, thumbnails[i]
 
 
 def _area(box: Sequence[float]) -> float:

@@ -71,8 +71,8 @@ def _lane(
         "quality": [round(100 * e.quality) for e in rows],
         **_distributions([e.probabilities for e in rows], index),
         **_column("uncertain", rows, lambda e: e.uncertain and e.uncertain.reason.value),
-        **_column("text", rows, lambda e: e.details.get("text")),
-        **_column("box", rows, lambda e: _permille(e.details.get("box", ())) or None),
+        **_column("text", rows, lambda e: e.details_mapping().get("text")),
+        **_column("box", rows, lambda e: _permille(e.details_mapping().get("box", ())) or None),
     }
     if modality is Modality.FUSED:
         lane["fusion"] = _fusion(rows, index)

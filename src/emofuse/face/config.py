@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-
-class DetectorName(str, Enum):
-    """The face detectors that emofuse knows."""
-
-    COMPACT = "compact"
-    HAAR = "haar"
-    YUNET = "yunet"
+from ..core.registry import check_names, named
+from .detectors import DETECTORS
 
 
 class Between(str, Enum):
@@ -28,7 +23,7 @@ class FaceConfig:
     """How faces are detected and followed.
 
     Args:
-        detector: what finds faces. ``compact`` is embedded and finds landmarks;
+        detector: name of what finds faces. ``compact`` is embedded and finds landmarks;
             ``haar`` needs OpenCV alone and finds frontal faces; ``yunet`` taught
             ``compact`` and fetches its weights (0.2 MB) once.
         detect_every: detect on every n-th sampled picture; with flow also on any a tenth of
@@ -40,10 +35,11 @@ class FaceConfig:
         max_faces: most faces followed at once; the surest and largest come first.
 
     Raises:
+        InputError: if no detector of that name is registered.
         ValueError: if a number is out of range.
     """
 
-    detector: DetectorName = DetectorName.HAAR
+    detector: str = named(DETECTORS, "haar")
     detect_every: int = 2
     between: Between = Between.INTERPOLATE
     confirmations: int = 2
@@ -52,6 +48,7 @@ class FaceConfig:
     max_faces: int = 8
 
     def __post_init__(self) -> None:
+        check_names(self, "face")
         for name in ("detect_every", "confirmations", "max_faces"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, ModelError
 from ..models.runtime import Session
-from .config import DetectorName
+from ..models.store import Store
 
 Box = tuple[float, float, float, float]
 """Left, top, width, height."""
@@ -67,8 +67,8 @@ class Detector(Protocol):
     """Finds the faces of a picture. Keeps no memory of earlier pictures."""
 
     @property
-    def name(self) -> DetectorName:
-        """Which detector it is."""
+    def name(self) -> str:
+        """Which detector it is, as it is registered."""
         ...
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -122,16 +122,13 @@ class HaarDetector:
         ModelError: if OpenCV comes without its cascades.
     """
 
+    name: str = "haar"
+
     def __init__(self, config: HaarConfig | None = None) -> None:
         self.config = config or HaarConfig()
         self._lock = threading.Lock()  # OpenCV's cascades keep what they look at
         self._coarse = _cascade(self.config.coarse)
         self._fine = _cascade(self.config.fine)
-
-    @property
-    def name(self) -> DetectorName:
-        """`DetectorName.HAAR`."""
-        return DetectorName.HAAR
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the upright frontal faces of an RGB picture, surest first.
@@ -223,14 +220,11 @@ class YunetDetector:
         ModelError: if the file cannot be loaded or is another model.
     """
 
+    name: str = "yunet"
+
     def __init__(self, path: Path, min_score: float = 0.7, threads: int = 1) -> None:
         self.min_score = min_score
         self._graph = YunetGraph(path, threads)
-
-    @property
-    def name(self) -> DetectorName:
-        """`DetectorName.YUNET`."""
-        return DetectorName.YUNET
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces of an RGB picture with landmarks, surest first.
@@ -274,7 +268,7 @@ class CompactDetector:
     """The embedded detector: 0.2 M parameters, five landmarks, any size of picture.
 
     Each cell of three grids (8, 16 and 32 pixels apart) says how well the box that
-    it n_resamples would fit a face; of boxes that overlap the surest is kept.
+    it draws would fit a face; of boxes that overlap the surest is kept.
     `emofuse.training.detector` made it.
 
     Args:
@@ -286,6 +280,8 @@ class CompactDetector:
         ModelError: if the file cannot be loaded or is another model.
     """
 
+    name: str = "compact"
+
     def __init__(self, path: Path, config: CompactConfig | None = None, threads: int = 1) -> None:
         self.config = config or CompactConfig()
         self._session = Session(path, threads)
@@ -294,11 +290,6 @@ class CompactDetector:
                 f"{path} is not the embedded face detector: expected the outputs stride_8, "
                 f"stride_16 and stride_32, got {', '.join(self._session.outputs)}"
             )
-
-    @property
-    def name(self) -> DetectorName:
-        """`DetectorName.COMPACT`."""
-        return DetectorName.COMPACT
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces of an RGB picture with landmarks, surest first.
@@ -326,6 +317,21 @@ class CompactDetector:
             for stride, answers in zip(_STRIDES, maps, strict=True)
             for d in _read_cells(answers[0], stride, self.config.min_score)
         ]
+
+
+def haar(store: Store) -> Detector:
+    """Make the detector of OpenCV's wheel, which needs no weights."""
+    return HaarDetector()
+
+
+def compact(store: Store) -> Detector:
+    """Make the embedded detector."""
+    return CompactDetector(store.files(store.card("face-detector-v2"))["weights"])
+
+
+def yunet(store: Store) -> Detector:
+    """Make YuNet's; its weights are downloaded once."""
+    return YunetDetector(store.files(store.card("yunet-2023mar"))["weights"])
 
 
 def suppress(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:

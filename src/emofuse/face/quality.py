@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.details import FaceDetails
 from .crop import FER2013, CropGeometry, crop_matrix, crop_side
 from .detect import Detection
 
@@ -53,9 +54,9 @@ class View:
     sharpness: float
 
     @property
-    def details(self) -> dict[str, float]:
+    def details(self) -> FaceDetails:
         """What an estimate keeps of it, to say why it is doubted."""
-        return {"side": round(self.side, 1), "sharpness": round(self.sharpness, 3)}
+        return FaceDetails(side=round(self.side, 1), sharpness=round(self.sharpness, 3))
 
 
 def face_quality(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -69,7 +69,7 @@ class FaceTracker:
     Args:
         detector: finds the faces.
         config: how they are followed.
-        mouths: measures how much each mouth moves: ``details["mouth"]``; None: nobody asks.
+        mouths: measures how much each mouth moves: `FaceDetails.mouth`; None: nobody asks.
     """
 
     def __init__(
@@ -241,10 +241,11 @@ class FaceTracker:
             seen = look(crop, detection)
             quality = seen.quality * (LOST_QUALITY if lost else 1.0)
             subject = Subject(SubjectKind.FACE, face.number or 0)
-            details = {"box": _fractions(detection.box, frame.image.shape), **seen.details}
+            motion = None
             if self._mouths is not None:
                 motion = self._mouths.measure(subject.number, frame.image, detection, frame.at)
-                details |= {} if motion is None else {"mouth": motion}
+            box = _fractions(detection.box, frame.image.shape)
+            details = replace(seen.details, box=box, mouth=motion)
             yield Sample(subject, frame.at, crop, quality, details)
 
 

@@ -43,8 +43,9 @@ def fused_estimate(
             modality_weights={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
             disagreement=disagreement(p, shares),
             probabilities={e.modality: e.probabilities for e in parts},
+            details={e.modality: e.details for e in parts if e.details is not None},
         ),
-        details=_merged_details(parts),
+        attribution=next((e.attribution for e in parts if e.attribution is not None), None),
     )
 
 
@@ -91,10 +92,3 @@ def prior_of(
             f"{len(prior)}: load the model that its card describes"
         )
     return spread(e, prior, taxonomy)
-
-
-def _merged_details(parts: Sequence[Estimate]) -> Mapping[str, object]:
-    some = [e.details for e in parts if e.details]
-    if len(some) == 1:  # shared, not copied: an hour has thousands of them
-        return some[0]
-    return {key: value for details in some for key, value in details.items()}

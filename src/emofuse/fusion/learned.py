@@ -140,11 +140,6 @@ class GraphFuser:
             )
         self.reset()
 
-    @property
-    def needs_embeddings(self) -> bool:
-        """Whether any part's embedding is taken."""
-        return any(self.layout.widths)
-
     def reset(self) -> None:
         """Forget all subjects."""
         self._past: dict[Subject, tuple[int, deque[dict[str, Floats]]]] = {}

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ..core.estimates import Estimate, Modality, Rejected, RejectionReason
+from ..core.details import FaceDetails, SpeechDetails
+from ..core.estimates import Estimate, Modality, Rejected, RejectionReason, SubjectKind
 from ..core.intervals import Interval, check_within
 from ..core.media import Watermark
 
@@ -96,31 +97,25 @@ def rejection_reason(
         return None
     parts = frozenset(e.fusion.probabilities) if e.fusion else frozenset()
     return (
-        _flaw(e, parts, config)
+        _flaw(e, config)
         or _contradiction(e, config)
         or _gap(parts, frozenset(expected))
         or RejectionReason.LOW_CONFIDENCE
     )
 
 
-def _flaw(
-    e: Estimate, parts: Collection[Modality], config: RejectionConfig
-) -> RejectionReason | None:
-    limits = {
-        Modality.FACE: (
-            ("side", config.small, RejectionReason.FACE_TOO_SMALL),
-            ("sharpness", config.blurred, RejectionReason.FACE_BLURRED),
-        ),
-        Modality.SPEECH: (
-            ("voiced", config.short, RejectionReason.TOO_SHORT),
-            ("snr", config.noisy, RejectionReason.TOO_NOISY),
-        ),
-    }
-    for modality, rows in limits.items():
-        for name, least, reason in rows:
-            if modality in parts and e.details.get(name, least) < least:
-                return reason
-    return None
+def _flaw(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
+    face = e.find_details(FaceDetails) or FaceDetails()
+    speech = e.find_details(SpeechDetails) or SpeechDetails()
+    measured = (
+        (face.side, config.small, RejectionReason.FACE_TOO_SMALL),
+        (face.sharpness, config.blurred, RejectionReason.FACE_BLURRED),
+        (speech.voiced, config.short, RejectionReason.TOO_SHORT),
+        (speech.snr, config.noisy, RejectionReason.TOO_NOISY),
+    )
+    return next(
+        (why for value, least, why in measured if value is not None and value < least), None
+    )
 
 
 def _contradiction(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
@@ -136,5 +131,5 @@ def _contradiction(e: Estimate, config: RejectionConfig) -> RejectionReason | No
 def _gap(parts: Collection[Modality], expected: Collection[Modality]) -> RejectionReason | None:
     if Modality.FACE in expected and Modality.FACE not in parts:
         return RejectionReason.NO_FACE
-    heard = {Modality.SPEECH, Modality.TEXT}
-    return RejectionReason.NO_SPEECH if heard & set(expected) and not heard & set(parts) else None
+    heard = {m for m in expected if m.spec.subject is SubjectKind.SPEAKER}
+    return RejectionReason.NO_SPEECH if heard and not heard & set(parts) else None

@@ -41,7 +41,6 @@ class PoolingFuser(ABC):
     """
 
     taxonomy: Taxonomy = CANONICAL
-    needs_embeddings: bool = False
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pygame
 
+from ..core.details import TextDetails
 from ..core.estimates import Estimate, Modality, SubjectKind
 from ..core.labels import CANONICAL
 from ..export.palette import COLOURS
@@ -295,7 +296,8 @@ class Painter:
         else:
             self._centre(target, "no microphone", 14, FAINT, area.center)
         if snap.words is not None:
-            text = f"“{snap.words.details.get('text', '')}”"
+            said = snap.words.find_details(TextDetails) or TextDetails()
+            text = f"“{said.text or ''}”"
             lines = self._wrapped(text, 13, area.w, INK)[-2:]
             y = card.bottom - self._px(8) - sum(line.get_height() for line in lines)
             for line in lines:

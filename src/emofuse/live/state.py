@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.details import FaceDetails
 from ..core.estimates import Estimate, Modality, Subject, SubjectKind
 from ..core.media import AudioChunk, Diagnostic, Frame, Packet, Watermark
 from ..core.time import NS, to_ns
-from ..engine.align import VOICE
+from ..engine.align import tells_of_speaker
 from ..streaming import Event, Measurement, MeasurementKind
 
 WAVE_SECONDS = 4.0
@@ -61,9 +62,10 @@ class Person:
 
     def ease(self, now_ns: int) -> None:
         """Move the drawn box towards where the face was found: boxes must not jitter."""
-        if self.frame is None or "box" not in self.frame.details:
+        face = None if self.frame is None else self.frame.find_details(FaceDetails)
+        if face is None or face.box is None:
             return
-        target = np.array(self.frame.details["box"], np.float64)
+        target = np.array(face.box, np.float64)
         if self.box is None or now_ns - self._drawn_ns > NS // 2:
             self.box = target
         else:
@@ -194,7 +196,7 @@ class LiveState:
 def _told_apart(people: Mapping[Subject, Person]) -> Iterator[Person]:
     """Yield everybody in order, but no voice that has been given to a face meanwhile."""
     blends = [p.now.fusion for s, p in people.items() if s.kind is SubjectKind.FACE and p.now]
-    given = any(m in VOICE for blend in blends if blend for m in blend.probabilities)
+    given = any(tells_of_speaker(m) for blend in blends if blend for m in blend.probabilities)
     for subject in sorted(people):
         if subject.kind is SubjectKind.FACE or not given:
             yield people[subject]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from ..core.details import SpeechDetails
 from ..core.media import Grade
 from .features import MelConfig, mel_power
 
@@ -39,17 +40,17 @@ def grade(samples: NDArray[np.float32], rate: int) -> Grade:
 
     Returns:
         A quality from 0 (silence, noise alone) to 1 (a second or more of clear voice),
-        with the details ``voiced`` (seconds) and ``snr`` (dB).
+        with its `SpeechDetails`.
     """
     if samples.size == 0 or not samples.any():
-        return Grade(0.0, {"voiced": 0.0, "snr": SNR_DB[0]})
+        return Grade(0.0, SpeechDetails(voiced=0.0, snr=SNR_DB[0]))
     power = mel_power(samples, rate, _MEL)
     trust = min(1.0, samples.size / rate / _TELLING_SECONDS)
     snr_db = trust * estimate_snr_db(power) + (1 - trust) * _TYPICAL_DB
     low, high = SNR_DB
     clear = float(np.clip((snr_db - low) / (high - low), 0.0, 1.0))
     voiced = _voiced_frames(power) * _MEL.hop / rate
-    details = {"voiced": round(voiced, 2), "snr": round(snr_db, 1)}
+    details = SpeechDetails(voiced=round(voiced, 2), snr=round(snr_db, 1))
     return Grade(clear * min(voiced / ENOUGH_SECONDS, 1.0), details)
 
 

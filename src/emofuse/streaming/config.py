@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..analyzer import AnalyzerConfig
 from ..core.media import AudioInfo, MediaInfo, MediaKind, VideoInfo
-from ..face.config import Between, DetectorName
+from ..face.config import Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
         lookahead_seconds=0.0,
         face=replace(
             config.face,
-            detector=DetectorName.COMPACT,
+            detector="compact",
             detect_every=3,
             between=Between.FLOW,
             hold_seconds=max(config.face.hold_seconds, 2.0),  # nothing waits for a lost face

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..core.estimates import SPEAKER, Estimate, Modality, Subject
+from ..core.modality import modalities
 from ..core.protocols import Fuser, Slot
 from ..core.time import Span, to_ns
-from ..engine.align import VOICE, sole_face
+from ..engine.align import sole_face, tells_of_speaker
 from ..engine.pipeline import Chain
 from ..engine.smooth import ExponentialSmoother
 from ..fusion.rejection import Rejection
@@ -43,7 +44,7 @@ class Now:
 
     def learn(self, e: Estimate) -> None:
         """Take an estimate of the timeline: it may tell who speaks."""
-        if e.modality is Modality.FUSED and "link" in e.details:
+        if e.modality is Modality.FUSED and e.attribution is not None:
             self._speaker = time.monotonic_ns(), e.subject
 
     def feed(self, e: Estimate) -> Iterator[Estimate]:
@@ -53,15 +54,15 @@ class Now:
         self._forget(now_ns)
         faces = {subject for subject, modality in self._latest if modality is Modality.FACE}
         speaker = self._owner_of_voice(faces, now_ns)
-        owner = speaker if e.modality in VOICE else e.subject
-        if e.modality in VOICE and owner in faces:
+        owner = speaker if tells_of_speaker(e.modality) else e.subject
+        if tells_of_speaker(e.modality) and owner in faces:
             return  # it shows with the next picture of that face
         end_ns = max(e.span.end_ns, self._ends.get(owner, 0))
         self._ends[owner] = end_ns
         evidence = {
             modality: latest
             for (subject, modality), (_, latest) in self._latest.items()
-            if (speaker if modality in VOICE else subject) == owner
+            if (speaker if tells_of_speaker(modality) else subject) == owner
         }
         fused = self.fuser.fuse(Slot(owner, Span(e.span.start_ns, end_ns), evidence))
         if fused is not None:
@@ -76,8 +77,8 @@ class Now:
         return sole_face(faces)
 
     def _forget(self, now_ns: int) -> None:
-        memory = {m: to_ns(self.config.voice_seconds) for m in VOICE}
-        memory[Modality.FACE] = to_ns(self.config.face_seconds)
+        seen, heard = to_ns(self.config.face_seconds), to_ns(self.config.voice_seconds)
+        memory = {m: heard if tells_of_speaker(m) else seen for m in modalities()}
         self._latest = {
             key: (known_ns, e)
             for key, (known_ns, e) in self._latest.items()

@@ -24,6 +24,7 @@ from ..core.media import (
     Utterance,
     Watermark,
 )
+from ..core.modality import modalities
 from ..core.time import NS, Span, ns_to_samples, to_ns
 from ..engine.pipeline import Chain
 from ..fusion.rejection import Rejection
@@ -82,7 +83,9 @@ class LiveSession:
         self._tracks = {b.modality: b.track for b in leaves}
         abstain = Rejection(analyzer.config.rejection, tuple(self._progress))
         self._now = Now(analyzer.fuser(info), config, abstain)
-        self._latency: dict[Modality, deque[int]] = {m: deque(maxlen=KEPT) for m in Modality}
+        self._latency: dict[Modality, deque[int]] = {
+            m: deque(maxlen=KEPT) for m in (*modalities(), Modality.FUSED)
+        }
         self._late = self._unread = self._dropped_told_ns = 0
         self._complaints: dict[str, int] = {}
         self._collector = threading.Thread(target=self._collect, name="emofuse-live", daemon=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from ..core.details import TextDetails
 from ..core.estimates import SPEAKER, Modality
 from ..core.media import Sample, Utterance, Watermark, Word
 from ..core.time import Span, to_ns
@@ -182,7 +183,7 @@ class Sentences:
             return
         parts = split_sentences(held.text, self._longest)
         for text, span in zip(parts, _times(parts, held), strict=True):
-            details = {"text": text, "speaker": held.speaker} if held.speaker else {"text": text}
+            details = TextDetails(text, held.speaker or None)
             yield Sample(SPEAKER, span, text, held.confidence, details)
 
     def _continues(self, first: Utterance, second: Utterance) -> bool:

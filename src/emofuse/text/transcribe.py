@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..core.estimates import Modality
 from ..core.media import AudioChunk, Utterance, Watermark, Word
+from ..core.registry import Registry, check_names, named
 from ..core.time import Span, samples_to_ns, to_ns
-from ..errors import InputError, MissingExtra, ModelError
+from ..errors import EmofuseError, InputError, MissingExtra, ModelError
 from .moonshine import MoonshineNet, find_moonshine
 from .sentences import share_time
 
@@ -31,55 +32,6 @@ _WHISPER_SIZES = ("small", "base", "tiny", "small.en", "base.en", "tiny.en")
 
 _DREAM = 0.5
 """Confidence below which Moonshine has most likely dreamt up words for noise."""
-
-
-class TranscriberName(str, Enum):
-    """Which speech recogniser; `AUTO` takes the best that works here without a download."""
-
-    AUTO = "auto"
-    WHISPER = "whisper"
-    MOONSHINE = "moonshine"
-    POCKETSPHINX = "pocketsphinx"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class TranscribeConfig:
-    """Speech recognition where nobody gives a transcript.
-
-    Args:
-        engine: which speech recogniser.
-        model: for Whisper, the folder of a CTranslate2 model or the name of one
-            that was downloaded before, e.g. ``"base"``; by default the largest of
-            small, base and tiny that is there. Nothing is ever downloaded.
-        language: of the speech, e.g. ``"en"``; by default Whisper finds out.
-            Moonshine and pocketsphinx know English only, and the embedded text
-            model as well.
-        threads: CPU threads of Whisper and Moonshine.
-        longest_seconds: speech without a pause is cut where it is quietest
-            before it gets longer than this.
-
-    Raises:
-        InputError: if a number is out of range or the engine is unknown.
-    """
-
-    engine: TranscriberName = TranscriberName.AUTO
-    model: str | None = None
-    language: str | None = None
-    threads: int = 1
-    longest_seconds: float = 15.0
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "engine", TranscriberName(self.engine))
-        except ValueError:
-            known = ", ".join(name.value for name in TranscriberName)
-            raise InputError(f"no speech recogniser {self.engine!r}; there are {known}") from None
-        if self.threads < 1 or not 3 <= self.longest_seconds <= 30:
-            raise InputError(
-                "speech recognition needs threads >= 1 and longest_seconds from 3 to 30, got "
-                f"{self.threads} and {self.longest_seconds}"
-            )
 
 
 class Transcriber(Protocol):
@@ -100,55 +52,115 @@ class Transcriber(Protocol):
         ...
 
 
-def make_transcriber(config: TranscribeConfig = TranscribeConfig()) -> Transcriber | None:
+class TranscriberKind(Protocol):
+    """What is registered for a speech recogniser: its class, as a rule."""
+
+    rank: int
+    """Place among those that ``auto`` tries, ascending."""
+
+    def describe(self, config: TranscribeConfig) -> str:
+        """Return the `Transcriber.name` of what would be made, without loading it.
+
+        Raises:
+            MissingExtra: if it is not installed.
+            ModelError: if its model is not on this machine.
+        """
+        ...
+
+    def __call__(self, config: TranscribeConfig) -> Transcriber:
+        """Make it; raises what `describe` does, and if the model cannot be loaded."""
+        ...
+
+
+TRANSCRIBERS: Registry[TranscriberKind] = Registry("emofuse.transcribers", "speech recogniser")
+"""The speech recognisers by name."""
+
+AUTO, NONE = "auto", "none"
+"""What may be asked for beside a name: the best at hand, and none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeConfig:
+    """Speech recognition where nobody gives a transcript.
+
+    Args:
+        engine: which speech recogniser; ``auto`` takes the best that works here without a
+            download.
+        model: for Whisper, the folder of a CTranslate2 model or the name of one
+            that was downloaded before, e.g. ``"base"``; by default the largest of
+            small, base and tiny that is there. Nothing is ever downloaded.
+        language: of the speech, e.g. ``"en"``; by default Whisper finds out.
+            Moonshine and pocketsphinx know English only, and the embedded text
+            model as well.
+        threads: CPU threads of Whisper and Moonshine.
+        longest_seconds: speech without a pause is cut where it is quietest
+            before it gets longer than this.
+
+    Raises:
+        InputError: if a number is out of range or the engine is unknown.
+    """
+
+    engine: str = named(TRANSCRIBERS, AUTO, AUTO, NONE)
+    model: str | None = None
+    language: str | None = None
+    threads: int = 1
+    longest_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        check_names(self, "transcribe")
+        if self.threads < 1 or not 3 <= self.longest_seconds <= 30:
+            raise InputError(
+                "speech recognition needs threads >= 1 and longest_seconds from 3 to 30, got "
+                f"{self.threads} and {self.longest_seconds}"
+            )
+
+
+def make_transcriber(config: TranscribeConfig | None = None) -> Transcriber | None:
     """Make the speech recogniser that is asked for; None if none is wanted or at hand.
 
     Raises:
         MissingExtra: if one is asked for by name and not installed.
-        ModelError: if Whisper is asked for by name and its model is not on this machine,
-            or Moonshine and its package came without the net.
+        ModelError: if one is asked for by name and its model is not on this machine.
     """
-    engine = _chosen(config)
-    if engine is TranscriberName.WHISPER:
-        return Whisper(config)
-    if engine is TranscriberName.MOONSHINE:
-        return Moonshine(config)
-    if engine is TranscriberName.POCKETSPHINX:
-        return PocketSphinx()
-    return None
+    config = config or TranscribeConfig()
+    kind = _chosen(config)
+    return None if kind is None else kind(config)
 
 
-def transcriber_name(config: TranscribeConfig = TranscribeConfig()) -> str:
+def transcriber_name(config: TranscribeConfig | None = None) -> str:
     """Return the name of what `make_transcriber` would make, without loading it.
 
     Returns:
         A `Transcriber.name`, or ``"none"``.
 
     Raises:
-        MissingExtra: as `make_transcriber` does.
-        ModelError: likewise, but for weights that cannot be loaded.
+        MissingExtra, ModelError: as `make_transcriber` does, but for models that cannot
+            be loaded.
+
+    Example:
+        >>> transcriber_name(TranscribeConfig(engine="none"))
+        'none'
     """
-    engine = _chosen(config)
-    if engine is TranscriberName.WHISPER:
-        return _whisper_name(config, _whisper_folder(config))
-    if engine is TranscriberName.MOONSHINE:
-        _moonshine_folder()
-    if engine is TranscriberName.POCKETSPHINX:
-        _need_pocketsphinx()
-    return engine.value
+    config = config or TranscribeConfig()
+    kind = _chosen(config)
+    return NONE if kind is None else kind.describe(config)
 
 
-def _chosen(config: TranscribeConfig) -> TranscriberName:
-    """Return which engine it is to be: the best at hand if none is named."""
-    if config.engine is not TranscriberName.AUTO:
-        return config.engine
-    if _is_installed("faster_whisper") and find_whisper(config.model) is not None:
-        return TranscriberName.WHISPER
-    if find_moonshine() is not None:
-        return TranscriberName.MOONSHINE
-    if _is_installed("pocketsphinx"):
-        return TranscriberName.POCKETSPHINX
-    return TranscriberName.NONE
+def _chosen(config: TranscribeConfig) -> TranscriberKind | None:
+    """Return which one it is to be: the best at hand if none is named."""
+    if config.engine == NONE:
+        return None
+    if config.engine != AUTO:
+        return TRANSCRIBERS.load(config.engine)
+    known = []
+    for name in TRANSCRIBERS:
+        with suppress(EmofuseError):  # of a package that is broken
+            known.append(TRANSCRIBERS.load(name))
+    for kind in sorted(known, key=lambda kind: kind.rank):
+        with suppress(EmofuseError):  # not at hand
+            kind.describe(config)
+            return kind
+    return None
 
 
 def _moonshine_folder() -> Path:
@@ -208,6 +220,13 @@ class Moonshine:
     """
 
     name = "moonshine"
+    rank = 1
+
+    @classmethod
+    def describe(cls, config: TranscribeConfig) -> str:
+        """Return its name; see `TranscriberKind`."""
+        _moonshine_folder()
+        return cls.name
 
     def __init__(self, config: TranscribeConfig) -> None:
         self._net = MoonshineNet(_moonshine_folder(), config.threads)
@@ -240,8 +259,15 @@ class PocketSphinx:
     """
 
     name = "pocketsphinx"
+    rank = 2
 
-    def __init__(self) -> None:
+    @classmethod
+    def describe(cls, config: TranscribeConfig) -> str:
+        """Return its name; see `TranscriberKind`."""
+        _need_pocketsphinx()
+        return cls.name
+
+    def __init__(self, config: TranscribeConfig | None = None) -> None:
         _need_pocketsphinx()
         from pocketsphinx import Decoder  # loads a model of 30 MB: only who listens pays
 
@@ -302,6 +328,13 @@ class Whisper:
         ModelError: if the model is not there or cannot be loaded.
     """
 
+    rank = 0
+
+    @classmethod
+    def describe(cls, config: TranscribeConfig) -> str:
+        """Return ``"whisper"`` and the model; see `TranscriberKind`."""
+        return _whisper_name(config, _whisper_folder(config))
+
     def __init__(self, config: TranscribeConfig) -> None:
         folder = _whisper_folder(config)
         from faster_whisper import WhisperModel
@@ -330,7 +363,7 @@ class Whisper:
             samples,
             language=self._language,
             beam_size=1,
-            temperature=0.0,  # else it n_resamples lots when unsure
+            temperature=0.0,  # else it samples when unsure
             condition_on_previous_text=False,
             word_timestamps=True,
             vad_filter=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.analyzer import AnalyzerConfig, ModelsConfig
+from emofuse.analyzer import AnalyzerConfig
 from emofuse.core.estimates import Modality
 from emofuse.core.media import MediaKind
 from emofuse.export.json import read_json
@@ -99,7 +99,7 @@ def moody_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pool,
         f'name = "moody.bin"\nsha256 = "{hashlib.sha256(b"x").hexdigest()}"\nbytes = 1\n'
     )
     restarts: list[None] = []
-    config = AnalyzerConfig(modalities=(Modality.FACE,), models=ModelsConfig(face="moody"))
+    config = AnalyzerConfig(modalities=(Modality.FACE,), models={Modality.FACE: "moody"})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         equipment = WorkerConfig(config, Limits(), memory_mb=4096)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from emofuse.errors import InputError
-from emofuse.face.config import DetectorName
 from emofuse.face.detect import Detection
 from emofuse.training.detector.photos import (
     COLUMNS,
@@ -25,7 +24,7 @@ from emofuse.training.detector.photos import (
 class Oracle:
     """Knows where the one bright square of a picture is."""
 
-    name = DetectorName.YUNET
+    name = "yunet"
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         rows, columns = np.nonzero(image[..., 0] > 200)

@@ -1,43 +1,30 @@
 """One module a corpus: how its files and labels become a manifest.
 
-The modules are loaded when a recipe of theirs is asked for.
+The modules are loaded when a recipe of theirs is asked for. Other packages add theirs in the
+entry-point group ``emofuse.recipes``.
 """
 
 from __future__ import annotations
 
-import re
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ...errors import InputError
+from ...core.registry import Registry
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
 
-_MODULES = {
-    "fer2013": "fer2013",
-    "affectnet": "affectnet",
-    "raf-db": "raf_db",
-    "ck-plus": "ck_plus",
-    "groupemow": "groupemow",
-    "vgaf": "vgaf",
-    "ravdess": "ravdess",
-    "ravdess-song": "ravdess",
-    "crema-d": "crema_d",
-    "tess": "tess",
-    "savee": "savee",
-    "emodb": "emodb",
-    "meld": "meld",
-    "goemotions": "goemotions",
-    "folder": "folder",
-    "csv": "table",
-}
-"""Recipe → the module whose tuple ``RECIPES`` holds it."""
+RECIPES: Registry[Recipe] = Registry("emofuse.recipes", "corpus")
+"""The recipes by name."""
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all recipes."""
-    return tuple(_MODULES)
+    """Return the names of all recipes.
+
+    Example:
+        >>> "ravdess" in names()
+        True
+    """
+    return RECIPES.names
 
 
 def recipe(name: str) -> Recipe:
@@ -45,14 +32,10 @@ def recipe(name: str) -> Recipe:
 
     Raises:
         InputError: if there is none of that name.
+        ModelError: if its module cannot be imported.
+
+    Example:
+        >>> recipe("CREMA_D").labellings["intended"]
+        'crema-d'
     """
-    wanted = _plain(name)
-    for known, module in _MODULES.items():
-        if _plain(known) == wanted:
-            found: tuple[Recipe, ...] = import_module(f"{__name__}.{module}").RECIPES
-            return next(r for r in found if r.name == known)
-    raise InputError(f"no corpus {name!r}; there are {', '.join(names())}")
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "plus"))
+    return RECIPES.load(name)

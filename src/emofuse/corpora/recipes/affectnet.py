@@ -120,5 +120,3 @@ RECIPE = Recipe(
     read=_read,
     remark="There is no public test set: papers report on the validation split.",
 )
-
-RECIPES = (RECIPE,)

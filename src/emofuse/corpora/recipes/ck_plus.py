@@ -95,5 +95,3 @@ RECIPE = Recipe(
     remark="Posed, frontal and lit evenly: figures on it say little about faces elsewhere. Ten "
     "subject-disjoint folds.",
 )
-
-RECIPES = (RECIPE,)

@@ -270,5 +270,3 @@ RECIPE = Recipe(
     remark="Without git-lfs the clips are text files of 130 bytes: they are reported as "
     "unreadable. The split is ours, speaker-disjoint: 56, 18 and 17 actors.",
 )
-
-RECIPES = (RECIPE,)

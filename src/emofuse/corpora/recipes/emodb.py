@@ -89,5 +89,3 @@ RECIPE = Recipe(
     remark="Boredom has no place among the canonical labels and is dropped from training. Ten "
     "folds, one a speaker.",
 )
-
-RECIPES = (RECIPE,)

@@ -285,5 +285,3 @@ RECIPE = Recipe(
     "them across splits and under different labels: preparing it whole needs "
     "--allow duplicates,conflicts; --drop duplicates,conflicts leaves them out.",
 )
-
-RECIPES = (RECIPE,)

@@ -57,5 +57,3 @@ RECIPE = Recipe(
     options={"name": "what to call the corpus (the folder's name)"},
     remark="It does not know who is seen or heard; with the recipe csv you can say it.",
 )
-
-RECIPES = (RECIPE,)

@@ -145,5 +145,3 @@ RECIPE = Recipe(
     ),
     remark="Some short comments occur more than once; the corpus does not say who wrote them.",
 )
-
-RECIPES = (RECIPE,)

@@ -41,5 +41,3 @@ RECIPE = Recipe(
     read=_read,
     remark="Its labels are of groups, not of faces.",
 )
-
-RECIPES = (RECIPE,)

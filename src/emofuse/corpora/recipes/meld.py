@@ -104,5 +104,3 @@ RECIPE = Recipe(
     remark="The same characters speak in all three splits, as its makers made them: preparing "
     "it needs --allow speakers. A few clips are missing from the archives.",
 )
-
-RECIPES = (RECIPE,)

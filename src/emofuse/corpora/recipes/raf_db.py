@@ -105,5 +105,3 @@ RECIPE = Recipe(
     read=_read,
     remark="Its ages are ranges and are not read. It has no validation split.",
 )
-
-RECIPES = (RECIPE,)

@@ -194,5 +194,3 @@ SONG = Recipe(
     remark="The folds are those of speech, so that no actor crosses when both are used. "
     "--download fetches the sound (226 MB), not the films.",
 )
-
-RECIPES = (SPEECH, SONG)

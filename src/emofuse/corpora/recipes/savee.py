@@ -67,5 +67,3 @@ RECIPE = Recipe(
     read=_read,
     remark="Four folds, one a speaker.",
 )
-
-RECIPES = (RECIPE,)

@@ -139,5 +139,3 @@ RECIPE = Recipe(
     }
     | {name: f"column: {what}" for name, what in _COLUMNS.items()},
 )
-
-RECIPES = (RECIPE,)

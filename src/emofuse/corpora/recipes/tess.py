@@ -62,5 +62,3 @@ RECIPE = Recipe(
     read=_read,
     remark="With two speakers, figures on it say little about a third. Two folds, one a speaker.",
 )
-
-RECIPES = (RECIPE,)

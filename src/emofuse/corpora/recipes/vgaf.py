@@ -85,5 +85,3 @@ RECIPE = Recipe(
     remark="Its labels are of groups, not of faces. The labels of its test split are not public. "
     "Compare the meaning of its numbers with what came with your copy.",
 )
-
-RECIPES = (RECIPE,)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analyzer import ModelsConfig
+from ...analyzer import default_models
 from ...core.estimates import Modality
 from ...core.protocols import Fuser
 from ...corpora.manifest import Split
@@ -86,7 +86,8 @@ class FusionPlan:
     root: Path
     readings: Path | None = None
     posteriors: Path | None = None
-    models: ModelsConfig = field(default_factory=ModelsConfig)
+    models: Mapping[Modality, str] = field(default_factory=default_models)
+    threads: int = 1
     seeds: int = 5
     per_label: int = 200
     n_resamples: int = DRAWS
@@ -113,7 +114,7 @@ def evaluate(
     """
     started = time.monotonic()
     store = store or Store()
-    models = _models(plan.models, store)
+    models = _models(plan, store)
     found, missing = readings.collect(plan.root, models, plan.readings, bars)
     fusers, without = _fusers({m: r.card for m, r in models.items()}, store)
     study = _Study(plan, models, found, fusers, bars)
@@ -740,10 +741,10 @@ def _verdict(fusers: Sequence[Named], parts: Sequence[_Part]) -> Section:
     )
 
 
-def _models(config: ModelsConfig, store: Store) -> dict[Modality, OnnxRecogniser]:
+def _models(plan: FusionPlan, store: Store) -> dict[Modality, OnnxRecogniser]:
     out = {}
     for modality in (FACE, SPEECH, WORDS):
-        model = load(getattr(config, modality.value), store, config.threads)
+        model = load(plan.models[modality], store, plan.threads)
         if not isinstance(model, OnnxRecogniser):
             raise ModelError(f"{model.model_id!r} gives no logits: it cannot be measured")
         out[modality] = model

@@ -21,14 +21,13 @@ from ...corpora import tree
 from ...corpora.manifest import Entry, Manifest
 from ...engine.pipeline import Chain, Select
 from ...errors import InputError
-from ...face.config import DetectorName, FaceConfig
-from ...face.detect import CompactDetector, Detector, HaarDetector, YunetDetector
+from ...face.config import FaceConfig
+from ...face.detectors import make_detector
 from ...face.track import FaceTracker
 from ...models.store import Store
 from ...sources.file import open_source
 
 _SCENES = frozenset({"groupemow", "vgaf", "ckplus"})
-_CARDS = {DetectorName.COMPACT: "face-detector-v2", DetectorName.YUNET: "yunet-2023mar"}
 
 Crops = tuple[tuple[NDArray[np.uint8], float], ...]
 """Faces of one sample: RGB uint8 crops and their quality in (0, 1]."""
@@ -98,18 +97,6 @@ class Finder:
             for packet in source.packets():
                 yield from (x for x in chain.feed(packet) if isinstance(x, Sample))
             yield from (x for x in chain.flush() if isinstance(x, Sample))
-
-
-def make_detector(name: DetectorName, store: Store) -> Detector:
-    """Make a face detector.
-
-    Raises:
-        ModelError: if its weights cannot be had.
-    """
-    if name is DetectorName.HAAR:
-        return HaarDetector()
-    weights = store.files(store.card(_CARDS[name]))["weights"]
-    return (CompactDetector if name is DetectorName.COMPACT else YunetDetector)(weights)
 
 
 def _inside(span: Span, first: int, end: int | None) -> bool:

@@ -113,7 +113,7 @@ def _details(house: ServerState) -> dict[str, Any]:
 
 def _models(house: ServerState) -> dict[str, Any]:
     config = house.config
-    used = {getattr(config.models, m.value) for m in config.modalities}
+    used = {config.models[m] for m in config.modalities}
     cards = [
         card_mapping(card, house.models) | {"in_use": card.id in used}
         for card in house.models.cards()
@@ -121,7 +121,7 @@ def _models(house: ServerState) -> dict[str, Any]:
     return {
         "models": cards,
         "pipeline": {
-            "detector": config.face.detector.value,
+            "detector": config.face.detector,
             "asr": house.transcriber,
             "fusion": config.fusion.strategy.value,
         },

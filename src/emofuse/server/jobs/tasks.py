@@ -154,13 +154,12 @@ class AnalyzerWorker:
         return replace(chosen.facts, duration=timeline.duration_ns / NS)
 
     def _analyzer(self, modalities: tuple[Modality, ...], transcribe: bool) -> Analyzer:
-        from ...text.transcribe import TranscriberName
 
         key = (modalities, transcribe)
         if key not in self._analyzers:
             config = replace(self._main.config, modalities=modalities)
             if not transcribe:
-                silent = replace(config.transcribe, engine=TranscriberName.NONE)
+                silent = replace(config.transcribe, engine="none")
                 config = replace(config, transcribe=silent)
             self._analyzers[key] = self._main.sharing(config)
         return self._analyzers[key]

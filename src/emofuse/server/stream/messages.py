@@ -68,8 +68,8 @@ def estimate_message(e: Estimate) -> dict[str, Any]:
     if e.uncertain is not None:
         reason = e.uncertain.reason
         message["uncertain"] = {"reason": reason.value, "message": reason.sentence}
-    if e.details:
-        message["details"] = dict(_details(e.details))
+    if details := e.details_mapping():
+        message["details"] = dict(_details(details))
     return message
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...analyzer import ModelsConfig
+from ...analyzer import default_models
 from ...core.estimates import Modality
 from ...errors import InputError
 from ...fusion.config import PARTS, Strategy
@@ -27,7 +27,7 @@ class FusionTraining:
             made.
         run: folder of the run; the finished model is in ``RUN/model``.
         modalities: what is fused.
-        models: the recognisers.
+        models: modality → id of its recogniser; those left out keep their default.
         seed: of everything random.
         epochs: passes over the pairs; the best one by log loss is kept.
         batch: pairs a step.
@@ -51,7 +51,7 @@ class FusionTraining:
     data: Path | None = None
     run: Path = Path("runs/fusion")
     modalities: tuple[Modality, ...] = PARTS
-    models: ModelsConfig = field(default_factory=ModelsConfig)
+    models: Mapping[Modality, str] = field(default_factory=dict)
     seed: int = 1
     epochs: int = 12
     batch: int = 256
@@ -66,6 +66,7 @@ class FusionTraining:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "models", default_models() | dict(self.models))
         if len(set(self.modalities) & set(PARTS)) < 2 or Modality.FUSED in self.modalities:
             raise InputError("modalities: fusing takes two or three of face, speech and words")
         for name in ("epochs", "batch", "lr", "threads", "held_out"):

@@ -35,7 +35,7 @@ def train(
     """
     torch.set_num_threads(config.threads)
     store = store or Store()
-    cards = {m: store.card(getattr(config.models, m.value)) for m in config.modalities}
+    cards = {m: store.card(config.models[m]) for m in config.modalities}
     material = Material.of(config, cards, store)
     folder = config.run / "model"
     with told(f"what was in {folder}"):
