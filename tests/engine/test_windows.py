@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import SPEAKER, Modality
@@ -71,6 +71,7 @@ def test_a_region_shorter_than_a_hop_is_one_window() -> None:
     assert seconds(cut([(500, 800)], [1_000])) == pytest.approx(np.array([(0.5, 0.8, 0.5, 0.8)]))
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 9_000), min_size=1, max_size=4),
     gaps=st.lists(st.integers(2, 2_000), min_size=4, max_size=4),
