@@ -102,7 +102,7 @@ def _window() -> Any:
         import pygame  # noqa: F401
     except ImportError:
         raise MissingExtra("live", "the window of emofuse live") from None
-    from ..live import window
+    from ..window import window
 
     return window
 

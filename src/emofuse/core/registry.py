@@ -11,6 +11,7 @@ What emofuse brings itself is declared in the same way, in its own ``pyproject.t
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import Field, field, fields
 from functools import lru_cache
@@ -85,6 +86,16 @@ class Registry(Generic[T]):
                 f"the {self.noun} {entry.name!r} of the package {package!r} ({entry.value}) cannot "
                 f"be imported: {type(e).__name__}: {e}; install {package!r} again, or remove it"
             ) from e
+
+    def load_all(self) -> dict[str, T]:
+        """Import everything; what cannot be imported is left out, with a warning."""
+        found: dict[str, T] = {}
+        for name in self:
+            try:
+                found[name] = self.load(name)
+            except ModelError as e:
+                warnings.warn(str(e), RuntimeWarning, stacklevel=2)
+        return found
 
     def origin(self, name: str) -> str:
         """Return the package that registers a name."""

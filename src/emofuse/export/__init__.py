@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.protocols import Exporter, ExportFormat
+from ..core.registry import Registry
 from ..core.timeline import Timeline
+
+EXPORTERS: Registry[ExportFormat] = Registry("emofuse.exporters", "format")
+"""The formats by name."""
 
 
 def exporters() -> dict[str, ExportFormat]:
-    """Return all formats by name."""
-    from .csv import CsvExporter
-    from .html import HtmlExporter
-    from .json import JsonExporter
-
-    known: tuple[ExportFormat, ...] = (JsonExporter, CsvExporter, HtmlExporter)
-    return {kind.name: kind for kind in known}
+    """Return all formats by name; one whose package is broken is left out, with a warning."""
+    return EXPORTERS.load_all()
 
 
 def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:

@@ -12,8 +12,8 @@ from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, S
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import AudioChunk, Diagnostic, Frame
 from emofuse.core.time import NS, Span
-from emofuse.live.state import WAVE_RATE, WAVE_SECONDS, LiveState
 from emofuse.streaming import Measurement, MeasurementKind
+from emofuse.window.state import WAVE_RATE, WAVE_SECONDS, LiveState
 
 FACE = Subject(SubjectKind.FACE, 2)
 

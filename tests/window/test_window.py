@@ -32,12 +32,12 @@ from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Frame
 from emofuse.core.time import NS, Span
 from emofuse.errors import InputError
-from emofuse.live.draw import Painter
-from emofuse.live.state import LiveState, Status
-from emofuse.live.window import LiveWindow, WindowConfig
 from emofuse.streaming import Measurement, MeasurementKind, live_config
 from emofuse.streaming.feed import open_devices
 from emofuse.text.transcribe import TranscribeConfig
+from emofuse.window.draw import Painter
+from emofuse.window.state import LiveState, Status
+from emofuse.window.window import LiveWindow, WindowConfig
 
 LONG = 60.0
 

@@ -17,8 +17,8 @@ from emofuse.core.media import AudioChunk, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.core.timeline import Provenance
 from emofuse.errors import InputError
-from emofuse.live.record import VIDEO, Recorder
 from emofuse.streaming import Measurement, MeasurementKind, live_info
+from emofuse.window.record import VIDEO, Recorder
 
 RATE = 16_000
 START = 3 * NS
