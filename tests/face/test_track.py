@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,35 @@ def test_only_a_change_of_layout_is_a_cut(portrait: np.ndarray) -> None:
 
 
 # --- several faces ------------------------------------------------------------------------
+
+
+def test_a_change_in_one_tile_of_a_mosaic_ends_no_other_track() -> None:
+    """Three of four tiles switch to other content; the face in the fourth goes on."""
+    frames = film(20, cut=10)
+    for frame in frames:
+        frame.image[120:, 160:] = SCENES[0][120:, 160:]
+    script = {n: [face(x=200, y=150), face(x=20, y=20)] for n in range(20)}
+    samples = by_number(run(FaceTracker(Scripted(script), FaceConfig()), frames))
+    lengths = sorted(len(s) for s in samples.values())
+    assert lengths == [10, 10, 20]
+    whole = next(s for s in samples.values() if len(s) == 20)
+    assert whole[0].details.box[0] > 0.5
+
+
+@pytest.mark.parametrize(("moves", "count"), [(False, 0), (True, 1)])
+def test_an_unsure_find_that_never_moves_is_a_thing(moves: bool, count: int) -> None:
+    """While the rest of the picture changes: a clock on a wall, not a face."""
+    rng = np.random.default_rng(3)
+    place = SCENES[0][75:145, 95:165].copy()
+    frames = film(16)
+    shade = np.linspace(0, 150, SIZE[1]).astype(np.uint8)[:, None]  # one layout: no cuts
+    for frame in frames:
+        frame.image[2:] = shade + rng.integers(0, 100, (SIZE[0] - 2, SIZE[1], 3), dtype=np.uint8)
+        patch = rng.integers(0, 256, place.shape, dtype=np.uint8) if moves else place
+        frame.image[75:145, 95:165] = patch
+    unsure = replace(face(score=0.86), sure=False)
+    script = {n: [unsure] for n in range(16)}
+    assert len(by_number(run(FaceTracker(Scripted(script), FaceConfig()), frames))) == count
 
 
 def test_numbers_count_in_order_of_appearance_then_from_left_to_right() -> None:
@@ -484,12 +514,7 @@ def test_real_talking_heads(detector: Detector, shared: Path) -> None:
         assert {n: len(s) for n, s in samples.items()} == {1: count}, clip
 
 
-def test_real_clips_without_faces(
-    detector: Detector, shared: Path, request: pytest.FixtureRequest
-) -> None:
-    if detector.name == "compact":  # one reason why it is not the default
-        cup = pytest.mark.xfail(strict=True, reason="takes a round cup for a face; see its card")
-        request.applymarker(cup)
+def test_real_clips_without_faces(detector: Detector, shared: Path) -> None:
     samples, _ = follow(shared / "clips" / "no_face.mp4", detector)
     assert samples == {}
     samples, _ = follow(shared / "clips" / "face_then_none.mov", detector)

@@ -39,7 +39,7 @@ class FaceConfig:
         ValueError: if a number is out of range.
     """
 
-    detector: str = named(DETECTORS, "haar")
+    detector: str = named(DETECTORS, "compact")
     detect_every: int = 2
     between: Between = Between.INTERPOLATE
     confirmations: int = 2

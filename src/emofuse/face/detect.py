@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,6 +44,8 @@ class Detection:
             detector has none.
         carried: whether it was carried here from an earlier picture instead of being
             found in this one.
+        sure: whether the detector takes it for a face by itself; if not, the tracker wants
+            to see more of it.
 
     Raises:
         ValueError: if width or height is not positive, or the landmarks have
@@ -54,6 +56,7 @@ class Detection:
     score: float
     landmarks: NDArray[np.float32] | None = None
     carried: bool = False
+    sure: bool = True
 
     def __post_init__(self) -> None:
         if not (self.box[2] > 0 and self.box[3] > 0):
@@ -245,9 +248,11 @@ class CompactConfig:
     Args:
         side: pixels; a larger picture is shrunk to this long side first. Twice the
             side takes four times as long and finds faces half as large.
-        again: a second look is taken at the picture this many times smaller, for
-            faces that nearly fill it; 1 takes none.
-        min_score: weaker finds are left out.
+        again: the picture is looked at again this many times smaller, for faces that
+            nearly fill it; 1 does not.
+        propose: score from which on a find is a candidate.
+        sure: a candidate with at least this score needs no second look.
+        min_score: a candidate whose mean score over both looks is lower is left out.
 
     Raises:
         ValueError: if a number is out of range.
@@ -255,12 +260,16 @@ class CompactConfig:
 
     side: int = 640
     again: float = 3.0
-    min_score: float = 0.73
+    propose: float = 0.55
+    sure: float = 0.95
+    min_score: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.side < 32 or self.again < 1 or not 0 < self.min_score < 1:
+        scores = 0 < self.propose < 1 and 0 < self.min_score < 1 and self.sure > 0
+        if self.side < 32 or self.again < 1 or not scores:
             raise ValueError(
-                f"need side >= 32, again >= 1 and min_score between 0 and 1, got {self}"
+                "need side >= 32, again >= 1, sure > 0, propose and min_score between 0 and 1, "
+                f"got {self}"
             )
 
 
@@ -268,7 +277,9 @@ class CompactDetector:
     """The embedded detector: 0.2 M parameters, five landmarks, any size of picture.
 
     Each cell of three grids (8, 16 and 32 pixels apart) says how well the box that
-    it draws would fit a face; of boxes that overlap the surest is kept.
+    it draws would fit a face; of boxes that overlap the surest is kept. A weak find is
+    looked at again, enlarged to a fixed size and mirrored: a face looks like one there,
+    too; a clock, a cup or a neck, which resemble a face at one size, do not.
     `emofuse.training.detector` made it.
 
     Args:
@@ -299,23 +310,49 @@ class CompactDetector:
         """
         _check(image)
         height, width = image.shape[:2]
-        side = min(self.config.side, max(height, width))
+        side, propose = min(self.config.side, max(height, width)), self.config.propose
         small, _ = _shrink(image, side)
-        found = self._look(small, max(height, width) / side)
+        found = self._look(small, max(height, width) / side, propose)
         if self.config.again > 1:
             smaller = max(1, round(side / self.config.again))
             smallest, _ = _shrink(small, smaller)
-            found += self._look(smallest, max(height, width) / smaller)
+            found += self._look(smallest, max(height, width) / smaller, propose)
         inside = (0.0, 0.0, float(width), float(height))
-        return [d for d in suppress(found) if _intersection(d.box, inside) > 0]
+        candidates = [d for d in suppress(found) if _intersection(d.box, inside) > 0]
+        weak = [d for d in candidates if d.score < self.config.sure]
+        judged = [d for d in candidates if d.score >= self.config.sure]
+        judged += [self._look_again(image, d) for d in weak[:_MOST_CLOSE_UPS]]
+        judged += [replace(d, sure=False) for d in weak[_MOST_CLOSE_UPS:]]
+        kept = [d for d in judged if d.score >= self.config.min_score]
+        return sorted(kept, key=lambda d: (-d.score, d.box))
 
-    def _look(self, image: NDArray[np.uint8], scale: float) -> list[Detection]:
-        """Return all finds at one size, their boxes enlarged by `scale`."""
+    def _look_again(self, image: NDArray[np.uint8], found: Detection) -> Detection:
+        """Return a candidate with its mean score over both looks."""
+        patch, box = _close_up(image, found.box)
+        views = (patch, np.ascontiguousarray(patch[:, ::-1]))
+        again = [self._best_near(view, box) for view in views]
+        return replace(found, score=(found.score + sum(again) / 2) / 2, sure=False)
+
+    def _best_near(self, image: NDArray[np.uint8], box: Box) -> float:
+        """Return the best score of a find that overlaps with a box; 0 if there is none."""
+        best = 0.0
+        for stride, answers in zip(_STRIDES, self._run(image), strict=True):
+            score, boxes, _ = _decode(answers, stride, _FAINT)
+            near = score[_overlap(boxes, box) > 0.4]
+            best = max(best, float(near.max(initial=0)))
+        return best
+
+    def _run(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return the answers of the three grids, finest first: float32 (15, rows, columns)."""
         maps = self._session.run({self._session.inputs[0]: _padded(image)[None]})
+        return [answers[0] for answers in maps]
+
+    def _look(self, image: NDArray[np.uint8], scale: float, min_score: float) -> list[Detection]:
+        """Return all finds at one size, their boxes enlarged by `scale`."""
         return [
-            _rescale(d, scale)
-            for stride, answers in zip(_STRIDES, maps, strict=True)
-            for d in _read_cells(answers[0], stride, self.config.min_score)
+            _rescale(Detection(tuple(map(float, box)), float(score), points), scale)  # type: ignore[arg-type]
+            for stride, answers in zip(_STRIDES, self._run(image), strict=True)
+            for score, box, points in zip(*_decode(answers, stride, min_score), strict=True)
         ]
 
 
@@ -361,6 +398,10 @@ def iou(a: Box, b: Box) -> float:
     return common / (a[2] * a[3] + b[2] * b[3] - common)
 
 
+_CLOSE_UP = 56  # pixels across a face in a second look; between two grids' favourite sizes
+_CLOSE_UP_SIDE = 128  # pixels of the square around it
+_MOST_CLOSE_UPS = 8  # second looks at one picture, the surest first: a crowd has its price
+_FAINT = 0.15  # score from which on a second look counts what it sees
 _FINE_FACE = 48  # pixels; twice the cascade's window resolves the sizes well
 _STRIDES = (8, 16, 32)
 _CANVAS = YunetGraph.SIDE
@@ -433,6 +474,22 @@ def _found(cells: NDArray[np.float32]) -> list[Detection]:
     return found
 
 
+def _close_up(image: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:
+    """Return a square around a box, the face `_CLOSE_UP` pixels wide, and the box in it."""
+    x, y, w, h = box
+    scale, side = _CLOSE_UP / w, _CLOSE_UP_SIDE
+    shift_x, shift_y = side / 2 - (x + w / 2) * scale, side / 2 - (y + h / 2) * scale
+    patch = cv2.warpAffine(
+        image,
+        np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32),
+        (side, side),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    width, height = w * scale, h * scale
+    return patch.astype(np.uint8), ((side - width) / 2, (side - height) / 2, width, height)
+
+
 def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the picture with a black margin right and below, to sides that are multiples of 32."""
     height, width = image.shape[:2]
@@ -442,26 +499,38 @@ def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
 
 
-def _read_cells(answers: NDArray[np.float32], stride: int, min_score: float) -> list[Detection]:
+def _decode(
+    answers: NDArray[np.float32], stride: int, min_score: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
     """Read one grid of the embedded detector, shape (15, rows, columns).
 
     A cell's answers are the logit of the overlap that it expects, its box's centre
     (from the cell's centre, in strides), the logarithm of the box's size in strides
     and the landmarks (as the centre).
+
+    Returns:
+        Of the n cells with at least `min_score`: scores (n,), boxes (n, 4) as left, top,
+        width, height, and landmarks (n, 5, 2), in pixels.
     """
     row, column = np.nonzero(answers[0] >= _logit(min_score))
-    if not len(row):
-        return []
     cells = answers[:, row, column].T.astype(np.float64)
     origin = (np.stack([column, row], axis=1) + 0.5) * stride
     size = np.exp(np.clip(cells[:, 3:5], -4, 5)) * stride
     corner = origin + cells[:, 1:3] * stride - size / 2
     points = origin[:, None] + cells[:, 5:].reshape(-1, 5, 2) * stride
     score = np.sqrt(1 / (1 + np.exp(-cells[:, 0])))
-    return [
-        Detection((float(c[0]), float(c[1]), float(s[0]), float(s[1])), float(v), p)
-        for c, s, v, p in zip(corner, size, score, points.astype(np.float32), strict=True)
-    ]
+    return score, np.concatenate([corner, size], axis=1), points.astype(np.float32)
+
+
+def _overlap(boxes: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+    """Return the IoU of boxes (n, 4) with one box: (n,)."""
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    corner, size = np.array(box[:2]), np.array(box[2:])
+    common = np.clip(np.minimum(high, corner + size) - np.maximum(low, corner), 0, None).prod(
+        axis=1
+    )
+    union = boxes[:, 2:].prod(axis=1) + size.prod() - common
+    return common / union  # type: ignore[no-any-return]
 
 
 def _logit(score: float) -> float:
@@ -472,7 +541,7 @@ def _logit(score: float) -> float:
 def _rescale(d: Detection, scale: float) -> Detection:
     x, y, w, h = (v * scale for v in d.box)
     landmarks = None if d.landmarks is None else (d.landmarks * scale).astype(np.float32)
-    return Detection((x, y, w, h), d.score, landmarks)
+    return replace(d, box=(x, y, w, h), landmarks=landmarks)
 
 
 def _intersection(a: Box, b: Box) -> float:
