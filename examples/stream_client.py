@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 
 def packets(path):
-    """Yield (kind, seconds, bytes) of a clip: JPEG pictures and 16-bit mono sound at 16 kHz."""
+    """Yield (kind, seconds, bytes) of a clip: JPEG frames and 16-bit mono audio at 16 kHz."""
     to_pcm = av.AudioResampler("s16", "mono", 16_000)
     with av.open(path) as clip:
         for frame in clip.decode(*clip.streams.video[:1], *clip.streams.audio[:1]):

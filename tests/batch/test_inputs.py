@@ -81,7 +81,7 @@ def test_a_named_transcript_goes_with_one_medium(tmp_path: Path) -> None:
     *clips, text = touch(tmp_path, "a.mp4", "b.mp4", "said.txt")
     (job,) = make_plan(clips[:1], text).jobs
     assert job.transcript == text
-    with pytest.raises(InputError, match=r"goes with one medium, got 2.*beside its clip"):
+    with pytest.raises(InputError, match=r"goes with one file, got 2.*beside its clip"):
         make_plan(clips, text)
     with pytest.raises(InputError, match=r"no transcript .*absent\.srt"):
         make_plan(clips[:1], tmp_path / "absent.srt")
@@ -97,7 +97,7 @@ def test_bad_paths_are_reported_and_stop_nobody(tmp_path: Path) -> None:
     bad = {
         tmp_path / "absent.mp4": "no file or folder",
         Path("https://example.org/a.mp4"): "download it first",
-        empty: r"no video, sound or picture.*0 other files",
+        empty: r"no video, audio or images.*0 other files",
         Path("a" * 5000): "cannot open|no file or folder",  # as Python's version has it
         Path("nul\0.mp4"): "cannot open|no file or folder",
     }

@@ -177,7 +177,7 @@ def test_a_transcript_beside_the_clip_is_used_and_named(
 ) -> None:
     shutil.copy(media / "talking.srt", talking.with_suffix(".srt"))
     ran = run("analyze", talking, "--out", tmp_path / "a", "--format", "json")
-    assert "Words from talking.srt, which lies beside it." in ran.out
+    assert "Text from talking.srt, which lies beside it." in ran.out
     timeline = read_json(tmp_path / "a" / "timeline.json")
     assert timeline.provenance.components["asr"] == "talking.srt"
     assert timeline.of(emofuse.Modality.TEXT)
@@ -190,7 +190,7 @@ def test_a_named_transcript(run: Run, talking: Path, tmp_path: Path) -> None:
     said.write_text("I love this!", encoding="utf-8")
     ran = run("analyze", talking, "--transcript", said)
     assert ran.code == 0, ran.err
-    assert "Words from said.txt." in ran.out
+    assert "Text from said.txt." in ran.out
     assert "beside" not in ran.out
 
 

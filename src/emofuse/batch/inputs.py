@@ -1,4 +1,4 @@
-"""From the paths on a command line to media to analyze, with their transcripts and names."""
+"""From the paths on a command line to files to analyze, with their transcripts and names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """Suffixes by which video and audio are found in folders."""
 
 SIDECARS = (".srt", ".vtt")
-"""Endings of transcripts that are used unasked when they lie beside a clip of the same name."""
+"""Suffixes of transcripts that are used unasked when they lie beside a clip of the same name."""
 
 Failure = tuple[Path, EmofuseError]
-"""A path, and why nothing came of it."""
+"""A path, and why it could not be analyzed."""
 
 
 class TranscriptChoice(str, Enum):
@@ -30,12 +30,12 @@ class TranscriptChoice(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One medium to analyze.
+    """One file to analyze.
 
     Args:
-        path: the medium.
+        path: the file.
         name: of its folder of results; unique among the jobs of a plan.
-        transcript: what is said in it, if a file says so.
+        transcript: the file with what is said in it, if there is one.
     """
 
     path: Path
@@ -45,13 +45,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a command line asks for.
+    """What a command line requests.
 
     Args:
-        jobs: media to analyze, in order.
+        jobs: files to analyze, in order.
         failures: named paths that cannot be used.
-        skipped: files in named folders that are no media.
-        batch: whether several results were asked for: several paths, or a folder.
+        skipped: how many files in named folders are not media.
+        batch: whether there may be several results: for several paths, or a folder.
     """
 
     jobs: tuple[Job, ...]
@@ -65,18 +65,17 @@ def make_plan(
 ) -> Plan:
     """Find the media that paths name, and what belongs to them.
 
-    Folders are walked in alphabetical order: video, sound and pictures are
-    taken, hidden files and everything else is skipped and counted. Texts are
-    analyzed only when named themselves, because most texts in a folder of media
-    are about the media.
+    Folders are walked in alphabetical order: video, audio and images are taken; hidden
+    files and all others are skipped and counted. Text files are analyzed only when named
+    explicitly, because most text in a folder of media is about the media.
 
     Args:
         paths: files and folders.
-        transcript: a transcript's path (then there must be one medium); `AUTO`
+        transcript: a transcript's path (then there must be one file); `AUTO`
             takes ``clip.srt`` or ``clip.vtt`` beside ``clip.mp4``, as players do.
 
     Raises:
-        InputError: if one transcript is given for several media, or does not exist.
+        InputError: if one transcript is given for several files, or does not exist.
     """
     media: dict[Path, Path] = {}  # by real path: nothing is analyzed twice
     failures: list[Failure] = []
@@ -107,7 +106,7 @@ def _media_in(path: Path) -> tuple[list[Path], int]:
         InputError: if there is nothing, or nothing to analyze.
     """
     if "://" in str(path) or str(path).startswith(("http:", "https:")):
-        raise InputError(f"{path} is an address, expected a file: download it first")
+        raise InputError(f"{path} is a URL, expected a file: download it first")
     try:
         if path.is_dir():
             return _walk(path)
@@ -119,7 +118,7 @@ def _media_in(path: Path) -> tuple[list[Path], int]:
         raise InputError(f"cannot open {str(path)[:200]!r}: {reason}") from e
     if not exists:
         raise InputError(f"there is no file or folder {str(path)[:200]!r}; check the spelling")
-    raise InputError(f"{path} is not a regular file; copy what it delivers into one")
+    raise InputError(f"{path} is not a regular file; save its content to one first")
 
 
 def _walk(folder: Path) -> tuple[list[Path], int]:
@@ -139,8 +138,8 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
         raise InputError(f"cannot look into the folder {folder}: {unreadable[0].strerror}")
     if not found:
         raise InputError(
-            f"no video, sound or picture in the folder {folder} ({skipped} other files); "
-            "texts are analyzed when they are named themselves"
+            f"no video, audio or images in the folder {folder} ({skipped} other files); "
+            "text files are analyzed only when named explicitly"
         )
     return found, skipped
 
@@ -150,8 +149,8 @@ def _check_transcript(transcript: Path, media: int) -> None:
         raise InputError(f"there is no transcript {str(transcript)!r}; expected an srt, vtt or txt")
     if media > 1:
         raise InputError(
-            f"--transcript {transcript} goes with one medium, got {media}; put each transcript "
-            "beside its clip under the same name (clip.mp4, clip.srt), it is found then"
+            f"--transcript {transcript} goes with one file, got {media}; put each transcript "
+            "beside its clip under the same name (clip.mp4, clip.srt), where it is found"
         )
 
 
@@ -167,7 +166,7 @@ def _transcript_of(path: Path, choice: Path | TranscriptChoice) -> Path | None:
 def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
     """Name folders after files: ``clip``, else ``clip.wav``, else ``clip.wav-2`` and so on.
 
-    Names that differ in case only count as taken, for file systems that think so.
+    Names that differ in case only count as taken, for case-insensitive file systems.
     """
     taken = {"timeline.csv", "index.html"}  # what lies beside the folders
     for path in paths:

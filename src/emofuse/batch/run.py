@@ -1,4 +1,4 @@
-"""Analyze many media one after the other: `emofuse analyze` without its flags."""
+"""Analyze many files one after the other: `emofuse analyze` without its flags."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from ..core.protocols import Exporter
     from ..core.timeline import Timeline
 
-Ticker = Callable[[int, "int | None"], None]
-"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
+ProgressCallback = Callable[[int, "int | None"], None]
+"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one medium.
+    """The results of one file.
 
     Args:
         job: what was asked for.
         summary: what the timeline says.
-        words: where the words came from, e.g. ``"clip.srt"``; None if there were none.
+        text_source: where the text came from, e.g. ``"clip.srt"``; None if there was none.
         files: the results by format.
         seconds: how long it took, writing included.
     """
 
     job: Job
     summary: Summary
-    words: str | None
+    text_source: str | None
     files: dict[str, Path]
     seconds: float
 
@@ -55,14 +55,14 @@ class Outcome:
 
 
 class Results:
-    """Where results go; a context manager. Says before the analysis whether they can.
+    """Where results go; a context manager. Checks before the analysis that they can be written.
 
-    One medium's go into the folder itself, those of a batch into a folder each,
-    beside a table of all and an index.
+    The results of a single file go into the folder itself, those of a batch into a folder
+    each, beside a table of all and an index.
 
     Args:
         folder: None to write nothing.
-        formats: names of the formats that are written for each medium.
+        formats: names of the formats that are written for each file.
         plan: what will be analyzed.
         overwrite: whether existing results may be replaced.
         labels: the emotion columns of the table of all.
@@ -97,7 +97,7 @@ class Results:
                 refuse_existing(self._home(job) / name, self._overwrite)
 
     def open(self, job: Job) -> dict[str, Exporter]:
-        """Return what one medium's frames and estimates are to be given to, by format."""
+        """Open the exporters of one file's results, by format."""
         if self._root is None:
             return {}
         shared = self._root if self._plan.batch else None
@@ -109,7 +109,7 @@ class Results:
     def write(
         self, job: Job, timeline: Timeline, opened: Mapping[str, Exporter]
     ) -> dict[str, Path]:
-        """Write one medium's results and return them by format."""
+        """Write one file's results and return them by format."""
         if self._root is None:
             return {}
         finish(opened.values(), timeline)
@@ -133,7 +133,7 @@ class Results:
             self._table.write(estimate)
 
     def write_index(self, outcomes: Sequence[Outcome], failures: Sequence[Failure]) -> None:
-        """Write the page that leads to each medium's own and says what failed."""
+        """Write the index page, with links to each file's page and a list of failures."""
         if self._root is None or "index.html" not in self._shared or not outcomes:
             return
         from ..export.html import IndexEntry, index_page
@@ -163,14 +163,14 @@ class Results:
 
     @property
     def _shared(self) -> tuple[str, ...]:
-        """Names of the files about all media of a batch."""
+        """Names of the files about a whole batch."""
         if not self._plan.batch:
             return ()
         names = {"csv": "timeline.csv", "html": "index.html"}
         return tuple(name for kind, name in names.items() if kind in self._formats)
 
     def _home(self, job: Job) -> Path:
-        """The folder of one medium's results."""
+        """The folder of one file's results."""
         assert self._root is not None
         return self._root / job.name if self._plan.batch else self._root
 
@@ -179,29 +179,30 @@ def analyze(
     analyzer: Analyzer,
     plan: Plan,
     results: Results,
-    progress: Callable[[Job], Ticker] | None = None,
+    progress: Callable[[Job], ProgressCallback] | None = None,
 ) -> Iterator[Outcome | Failure]:
-    """Analyze the media of a plan and write their results; yield what came of each.
+    """Analyze the media of a plan and write their results; yield the outcome of each.
 
-    A medium that cannot be used does not stop the others. A missing model does,
-    unless something worked before: it would fail them all.
+    A file that cannot be analyzed does not stop the others. A missing model does, unless
+    something worked before, because it would fail them all.
 
     Args:
         analyzer: analyzes.
         plan: the media.
         results: writes.
-        progress: told which medium is next; returns what is told how far it is.
+        progress: called with the next job; returns what is called with its progress.
 
     Raises:
-        EmofuseError: if the first medium shows that none can be analyzed.
+        EmofuseError: if the first failure shows that nothing can be analyzed.
     """
     outcomes: list[Outcome] = []
     failures = list(plan.failures)
     with results:
         for job in plan.jobs:
-            ticker = progress(job) if progress else None
             try:
-                outcomes.append(_analyse_one(analyzer, job, results, ticker))
+                outcomes.append(
+                    _analyze_one(analyzer, job, results, progress(job) if progress else None)
+                )
             except EmofuseError as e:
                 if not (outcomes or isinstance(e, InputError)):
                     raise
@@ -217,24 +218,26 @@ def analyze(
     results.write_index(outcomes, failures)
 
 
-def _analyse_one(analyzer: Analyzer, job: Job, results: Results, ticker: Ticker | None) -> Outcome:
+def _analyze_one(
+    analyzer: Analyzer, job: Job, results: Results, progress: ProgressCallback | None
+) -> Outcome:
     started = time.perf_counter()
     opened = results.open(job)
     timeline = analyzer.analyze(
         job.path,
         transcript=job.transcript,
         exporters=tuple(opened.values()),
-        progress=ticker,
+        progress=progress,
     )
     files = results.write(job, timeline, opened)
-    heard = timeline.of(Modality.TEXT)
-    words = timeline.provenance.components.get("asr") if heard else None
+    has_text = bool(timeline.of(Modality.TEXT))
+    text_source = timeline.provenance.components.get("asr") if has_text else None
     seconds = time.perf_counter() - started
-    return Outcome(job, summarise(timeline), words, files, seconds)
+    return Outcome(job, summarise(timeline), text_source, files, seconds)
 
 
 def _as_failure(job: Job, error: Exception) -> EmofuseError:
-    """Wrap what nobody foresaw, so that the rest of a batch still gets its turn."""
+    """Wrap an unexpected error, so that the rest of a batch is still analyzed."""
     failure = EmofuseError(
         f"{job.path}: unexpected {type(error).__name__}: {error}; this is a bug in emofuse, "
         "please report it with what `emofuse --debug analyze` prints for this file"

@@ -206,7 +206,7 @@ def outcome_mapping(result: Outcome) -> dict[str, Any]:
         "kind": summary.kind.value,
         "duration": summary.duration_ns / NS,
         "seconds": round(result.seconds, 3),
-        "words": result.words,
+        "text_source": result.text_source,
         "transcript": str(result.job.transcript) if result.job.transcript else None,
         **to_mapping(summary),
         "notes": [{"code": n.code, "message": n.message} for n in summary.notes],
@@ -349,9 +349,9 @@ def _heading(summary: Summary) -> Text:
 
 def _remarks(result: Outcome) -> Iterator[str]:
     summary = result.summary
-    if result.words not in (None, "none") and summary.kind in _TIMED:
+    if result.text_source not in (None, "none") and summary.kind in _TIMED:
         beside = ", which lies beside it" if _is_sidecar(result) else ""
-        yield f"Words from {result.words}{beside}."
+        yield f"Text from {result.text_source}{beside}."
     for note in summary.notes:
         yield f"Note: {note.message}"
     if summary.kind in _TIMED:

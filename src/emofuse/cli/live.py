@@ -30,25 +30,26 @@ def live(
     ] = "default",
     push_to_talk: Annotated[
         bool,
-        typer.Option("--push-to-talk", help="Listen for 2 s when a is pressed, else not at all."),
+        typer.Option("--push-to-talk", help="Listen only for 2 s after a press of a."),
     ] = False,
     record_to: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where recordings (key r) get a folder each.")
+        Path,
+        typer.Option(metavar="DIR", help="Folder for recordings (key r); each gets a subfolder."),
     ] = Path(),
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the screen.")] = False,
-    loop: Annotated[bool, _device("--loop", help="Play files again and again.")] = False,
+    loop: Annotated[bool, _device("--loop", help="Play files in a loop.")] = False,
     asr: Annotated[
-        str | None, _setting(metavar="ENGINE", help="Speech recogniser: auto, none or one by name.")
+        str | None, _setting(metavar="ENGINE", help="Speech recognizer: auto, none or a name.")
     ] = None,
     config: Annotated[
         Path | None,
         _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config`."),
     ] = None,
 ) -> None:
-    """Watch and listen live: a window with who expresses what.
+    """Analyze camera and microphone live, in a window.
 
-    Keys: space pauses, r records, a talks (with --push-to-talk), f fills the screen, q quits.
-    Nothing leaves this machine, and nothing is stored unless it is recorded.
+    Keys: space pauses, r records, a listens (with --push-to-talk), f toggles full screen,
+    q quits. Nothing leaves this machine, and nothing is stored unless you record it.
     """
     window = _window()
     from ..analyzer import Analyzer

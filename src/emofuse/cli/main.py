@@ -106,9 +106,9 @@ _setting = panel("Settings (they override --config)")
 
 @app.command(
     help="Analyze media: who expressed what and when.\n\n"
-    "One file's results are DIR/timeline.json, .csv and .html. Of several files, or of a folder, "
-    "each gets a folder of its own, beside DIR/timeline.csv with everything and DIR/index.html. "
-    "Without --out only a summary is printed."
+    "The results of one file are DIR/timeline.json, .csv and .html. With several files, or a "
+    "folder, each file gets a folder of its own, beside DIR/timeline.csv with everything and "
+    "DIR/index.html. Without --out only a summary is printed."
 )
 def analyze(
     context: typer.Context,
@@ -117,12 +117,12 @@ def analyze(
         typer.Argument(
             metavar="PATH…",
             show_default=False,
-            help="Video, sound, picture or text files; folders of video, sound and pictures.",
+            help="Video, audio, image or text files, or folders of video, audio and images.",
         ),
     ],
     out: Annotated[Path | None, result(metavar="DIR", help="Folder for the results.")] = None,
     formats: Annotated[
-        str, result("--format", metavar="LIST", help="Which files: json, csv, html.")
+        str, result("--format", metavar="LIST", help="Formats to write: json, csv, html.")
     ] = "json,csv,html",
     overwrite: Overwrite = False,
     as_json: Annotated[bool, result("--json", help="Print the summary as JSON.")] = False,
@@ -138,22 +138,23 @@ def analyze(
         str | None,
         _part(
             metavar="ENGINE",
-            help="Speech recogniser where there is neither transcript nor subtitles: "
+            help="Speech recognizer, used if there is no transcript and no subtitles: "
             "auto, whisper, moonshine, pocketsphinx or none.",
         ),
     ] = None,
-    no_face: Annotated[bool, _part("--no-face", help="Leave out faces.")] = False,
-    no_speech: Annotated[bool, _part("--no-speech", help="Leave out the voice.")] = False,
-    no_text: Annotated[bool, _part("--no-text", help="Leave out what is said.")] = False,
+    no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
+    no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
+    no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
     config: Annotated[
         Path | None,
         _setting(
             metavar="FILE", help="Settings as YAML or TOML; `emofuse config` prints them all."
         ),
     ] = None,
-    fps: Annotated[float | None, _setting(help="Pictures per second to look at (8).")] = None,
+    fps: Annotated[float | None, _setting(help="Frames per second to analyze (8).")] = None,
     slot: Annotated[
-        float | None, _setting(metavar="SECONDS", help="Length of the fused steps (0.5).")
+        float | None,
+        _setting(metavar="SECONDS", help="Length of a slot of the fused timeline (0.5)."),
     ] = None,
     detector: Annotated[
         str | None, _setting(metavar="NAME", help="Face detector: compact, haar or yunet.")
@@ -174,7 +175,7 @@ def analyze(
     ] = None,
     smoothing: Annotated[
         str | None,
-        _setting(metavar="NAME", help="Smoothing along time: none, mean, exponential or hmm."),
+        _setting(metavar="NAME", help="Smoothing over time: none, mean, exponential or hmm."),
     ] = None,
     threads: Annotated[int | None, _setting(min=1, help="Threads per model (1).")] = None,
 ) -> None:
@@ -193,8 +194,8 @@ def analyze(
     }
     given = {key: flag for key, flag in flags.items() if flag.value is not None}
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
-    settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
     choices = _formats(formats), _transcript(transcript)
+    settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
     failures = _analyze(paths, out, overwrite, *choices, settings, quiet, as_json)
     if context.obj:
         _print_causes(failures)
@@ -223,8 +224,8 @@ def _analyze(
         _complain(show.failures(plan.failures))
         return plan.failures
     store = Store()
-    analyzer = Analyzer(settings, store)
     results = Results(out, formats, plan, overwrite, table_labels(settings, store))
+    analyzer = Analyzer(settings, store)
     outcomes: list[Outcome] = []
     failures = list(plan.failures)
     screen, talk = show.stdout(), not (quiet or as_json)

@@ -14,13 +14,13 @@ from ..errors import MissingExtra
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on (127.0.0.1); others need EMOFUSE_TOKEN."),
+        typer.Option(help="Address to listen on (127.0.0.1); any other needs EMOFUSE_TOKEN."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port (8000); 0: a free one.")
+        int | None, typer.Option(min=0, max=65535, help="Port (8000); 0 picks a free one.")
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of jobs and uploads.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for jobs and uploads.")
     ] = None,
     config: Annotated[
         Path | None,
@@ -34,8 +34,8 @@ def serve(
 ) -> None:
     """Serve the web page and the API on this machine.
 
-    The page is at / and the API under /v1 (docs/api.md). Every setting can also come from the
-    environment: EMOFUSE_HOST, EMOFUSE_PORT, EMOFUSE_TOKEN, EMOFUSE_STATE and so on.
+    The page is at / and the API under /v1 (docs/api.md). Every setting can also be an environment
+    variable: EMOFUSE_HOST, EMOFUSE_PORT, EMOFUSE_TOKEN, EMOFUSE_STATE and so on.
     """
     for module in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"):
         if importlib.util.find_spec(module) is None:

@@ -1,4 +1,4 @@
-"""The application: its routes, what guards them, and what errors look like."""
+"""The application: routes, access control, and the shape of errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .stream import add_stream
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application: for uvicorn, gunicorn, or tests.
+    """Create the application, for uvicorn, gunicorn or tests.
 
     Args:
         settings: how it runs; default: from the environment.
@@ -32,35 +32,35 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InputError: if the settings or the analysis configuration are wrong.
     """
     settings = settings or read_settings()
-    house = ServerState(settings, read_config(settings.config))
+    state = ServerState(settings, read_config(settings.config))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with house.open():
+        async with state.open():
             yield
 
     app = FastAPI(
         title="emofuse",
         version=__version__,
-        summary="Reads emotional expression from face, voice and words. See docs/api.md.",
+        summary="Emotion recognition from face, voice and words. See docs/api.md.",
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,
     )
-    app.state.house = house
+    app.state.server = state
     for routes in (analysis, jobs, about):
         app.include_router(routes.router)
-    add_stream(app, house)
+    add_stream(app, state)
     add_page(app)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_middleware(
         Guard,
-        authenticator=house.authenticator,
-        metrics=house.metrics,
-        most=house.most_bytes,
+        authenticator=state.authenticator,
+        metrics=state.metrics,
+        max_bytes=state.max_bytes,
         patience=settings.limits.upload_patience,
     )
     if settings.origins:
@@ -75,12 +75,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    """Say what the framework refused as an error of ours."""
+    """Turn an error of the framework into one of the API."""
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "bad-request")
     texts = {
-        "not-found": f"there is nothing at {request.url.path[:80]!r}",
-        "method-not-allowed": f"{request.url.path} does not take {request.method}",
+        "not-found": f"{request.url.path[:80]!r} does not exist",
+        "method-not-allowed": f"{request.url.path} does not allow {request.method}",
     }
     said = ApiError(code, texts.get(code, str(error.detail)))
     status = error.status_code if error.status_code in (404, 405) else said.status

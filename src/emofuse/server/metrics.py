@@ -1,4 +1,4 @@
-"""What Prometheus is told; every server has figures of its own."""
+"""Metrics for Prometheus; every server has a registry of its own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Metrics:
             registry=r,
         )
         self.refused = Counter("emofuse_refused", "Requests refused.", ["code"], registry=r)
-        self.jobs = Gauge("emofuse_jobs", "Jobs kept.", ["state"], registry=r)
+        self.jobs = Gauge("emofuse_jobs", "Stored jobs.", ["state"], registry=r)
         self.jobs_finished = Counter(
             "emofuse_jobs_finished", "Jobs that ended.", ["state"], registry=r
         )
@@ -56,26 +56,26 @@ class Metrics:
             registry=r,
         )
         self.media_seconds = Counter("emofuse_media_seconds", "Media analyzed.", registry=r)
-        self.queue = Gauge("emofuse_queue", "What waits.", ["queue"], registry=r)
+        self.queue = Gauge("emofuse_queue", "Queued items.", ["queue"], registry=r)
         self.restarts = Counter(
             "emofuse_worker_restarts", "Worker processes replaced.", ["pool"], registry=r
         )
         self.sessions = Gauge("emofuse_stream_sessions", "Live sessions open.", registry=r)
         self.frames = Counter(
-            "emofuse_stream_frames", "Pictures of live sessions.", ["outcome"], registry=r
+            "emofuse_stream_frames", "Frames of live sessions.", ["outcome"], registry=r
         )
         self.stream_latency = Histogram(
             "emofuse_stream_latency_seconds",
-            "From a picture's arrival to its measurement.",
+            "From a frame's arrival to its measurement.",
             buckets=_LATENCY_BUCKETS,
             registry=r,
         )
 
     def analyzed(self, facts: Facts, seconds: float) -> None:
-        """Count an analysis that went well."""
+        """Count a successful analysis."""
         self.analysis_seconds.labels(facts.kind).observe(seconds)
         self.media_seconds.inc(facts.duration or 0.0)
 
     def text(self) -> bytes:
-        """Return all figures as Prometheus reads them."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""Running the server with uvicorn until it is told to end."""
+"""Run the server with uvicorn until a signal stops it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _CONNECTIONS = 1000  # beyond that uvicorn itself answers 503
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but that streams and sessions are told at once when it is to end."""
+    """uvicorn that tells streams and sessions at once when it is to stop."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._house = app.state.house
+        self._state = app.state.server
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: the first ends the server in good order, the second at once."""
-        self._house.end()
+        """Take a signal: the first shuts the server down gracefully, the second at once."""
+        self._state.end()
         super().handle_exit(sig, frame)
 
 
@@ -47,7 +47,7 @@ def run(settings: Settings, verbose: bool = False) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    JobStore(settings.folder).close()  # says now, and in one sentence, if it is in use
+    JobStore(settings.folder).close()  # fails now, with a clear message, if it is in use
     app = create_app(settings)
     limits = settings.limits
     config = uvicorn.Config(
@@ -62,10 +62,10 @@ def run(settings: Settings, verbose: bool = False) -> None:
         timeout_graceful_shutdown=round(settings.grace) + 5,
         ws_max_size=limits.picture_bytes + 1024,
         ws_max_queue=8,
-        ws_per_message_deflate=False,  # pictures are compressed, and bombs stay outside
+        ws_per_message_deflate=False,  # images are compressed already, and bombs stay outside
         limit_concurrency=_CONNECTIONS,
     )
-    # uvicorn sends itself the signal again when it has ended in good order: that is no failure.
+    # After a graceful shutdown uvicorn raises the signal again: that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, app).run()

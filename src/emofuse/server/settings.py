@@ -1,4 +1,4 @@
-"""What can be set about the server: from the environment and the command line."""
+"""Settings of the server, from the environment and the command line."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ TOKEN_LENGTH = 16
 """The shortest token that is accepted."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-"""Names by which a browser on this machine knows it."""
+"""Names of this machine for a browser that runs on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is taken in. Sizes in bytes, times in seconds.
+    """Limits of what is accepted. Sizes in bytes, times in seconds.
 
     Args:
-        analyze_bytes: most bytes of a request that is answered at once.
-        analyze_seconds: longest medium of such a request.
-        analyze_timeout: longest that its analysis may take.
-        job_bytes: most bytes of a job's request.
-        job_seconds: longest medium of a job.
-        job_timeout: longest that its analysis may take.
-        text_bytes: most bytes of a text or transcript.
-        megapixels: largest picture.
-        video_megapixels: largest picture of a video.
-        frames: most pictures that a video may declare.
-        upload_patience: longest that an upload may stand still.
-        waiting: requests that may wait for their turn, all clients together.
+        analyze_bytes: size of a request that is answered at once.
+        analyze_seconds: duration of its media.
+        analyze_timeout: how long its analysis may take.
+        job_bytes: size of a job's request.
+        job_seconds: duration of its media.
+        job_timeout: how long its analysis may take.
+        text_bytes: size of a text or transcript.
+        megapixels: size of an image.
+        video_megapixels: size of a video's frames.
+        frames: how many frames a video may declare.
+        upload_patience: how long an upload may stall.
+        waiting: queued requests of all clients together.
         waiting_per_client: requests in progress of one client.
         jobs: unfinished jobs, all clients together.
         jobs_per_client: unfinished jobs of one client.
         sessions: live sessions, all clients together.
         sessions_per_client: live sessions of one client.
-        picture_bytes: largest picture of a live session.
-        picture_megapixels: most pixels of a picture of a live session.
-        session_idle: longest that a live session may be silent.
+        picture_bytes: size of a frame of a live session.
+        picture_megapixels: size of a frame of a live session, in million pixels.
+        session_idle: how long a live session may be idle.
 
     Raises:
         InputError: if a number is not positive.
@@ -86,21 +86,20 @@ class Settings:
     Args:
         host: address to listen on; other than the loopback interface it needs a token.
         port: port to listen on; 0 picks a free one.
-        token: what clients must show as a bearer token; none: nobody needs one.
-        hosts: further names that the server goes by (in the `Host` header); without any,
-            a server that is not bound to the loopback interface takes every name.
-        origins: origins of other web pages that may use the API; none by default.
-        proxies: addresses of proxies whose word on the client's address is taken;
-            ``*``: anybody's.
+        token: bearer token that clients must send; empty: none is needed.
+        hosts: further names of the server (in the `Host` header); without any, a server that
+            is not bound to the loopback interface accepts every name.
+        origins: of other web pages that may use the API; none by default.
+        proxies: addresses of proxies that are trusted about the client's address; ``*``: all.
         state: folder of jobs and uploads; default: the platform's data folder.
-        store_mb: room for all jobs together, in MB.
+        store_mb: disk space for all jobs together, in MB.
         keep_hours: how long a finished job is kept.
         workers: processes that analyze small requests at once.
         job_workers: processes that analyze jobs.
-        worker_mb: most memory that one of these processes may take, in MB.
-        grace: seconds that running analyses get to finish when the server ends.
+        worker_mb: memory limit of each of these processes, in MB.
+        grace: seconds that running analyses get to finish when the server stops.
         config: analysis settings as `emofuse config` prints them; a YAML or TOML file.
-        limits: how much is taken in.
+        limits: of what is accepted.
 
     Raises:
         InputError: if a value is out of range, or a token is needed and missing or short.
@@ -135,8 +134,8 @@ class Settings:
             )
         if not (self.token or self.is_local):
             raise InputError(
-                f"listening on {self.host} would let everybody in who can reach it: set a token "
-                "in EMOFUSE_TOKEN, or stay on 127.0.0.1"
+                f"listening on {self.host} without a token would let in everybody who can reach "
+                "it: set EMOFUSE_TOKEN, or stay on 127.0.0.1"
             )
 
     @property
@@ -172,15 +171,15 @@ def read_settings(
 ) -> Settings:
     """Read the settings: ``EMOFUSE_PORT=8080`` sets `port`, ``EMOFUSE_JOB_BYTES`` that limit.
 
-    Tuples are written with commas between their parts. ``PORT`` is understood too,
-    because platforms that start a `Procfile` say it there.
+    Tuples are written with commas. ``PORT`` works too, because platforms that run a
+    `Procfile` set it.
 
     Args:
-        flags: field → value from the command line, which overrides; None values are left out.
+        flags: field → value from the command line; these win, and None is ignored.
         environment: default: this process's.
 
     Raises:
-        InputError: if a value is of the wrong type or out of range; it names the variable.
+        InputError: if a value is of the wrong type or out of range; the message names the variable.
     """
     environment = os.environ if environment is None else environment
     given: dict[str, Flag] = {}
@@ -206,7 +205,7 @@ def _keys() -> dict[str, Any]:
 
 
 def _value(text: str, example: Any) -> Any:
-    """Read a variable's text as what the default's type suggests; wrong ones are told later."""
+    """Parse a variable by the type of the default; `read` complains about wrong ones."""
     if isinstance(example, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
     if not isinstance(example, (int, float)):

@@ -1,4 +1,4 @@
-"""What lives as long as the server does."""
+"""State shared by all requests of a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..models.store import Store
 from .auth.auth import Authenticator, client_of
 from .auth.limits import LoginThrottle, Slots
 from .http.errors import ApiError
-from .http.uploads import Arrival, Order, read_order
+from .http.uploads import AnalysisRequest, UploadFolder, read_analysis_request
 from .jobs.manager import JobManager
 from .jobs.pool import Pool, WorkItem
 from .jobs.store import JobStore
@@ -29,14 +29,14 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
 
-_SMALL = 64 * 1024  # bytes that a request without files may have
+_SMALL = 64 * 1024  # limit of a request without files, in bytes
 _LISTENERS = 32  # event streams of one client
-_LOOK = 0.5  # seconds between looks at whether a client is still there
+_LOOK = 0.5  # seconds between checks whether a client is still connected
 
 
 @dataclass(slots=True)
 class ServerState:
-    """What lives as long as the server does.
+    """State shared by all requests of a server.
 
     Args:
         settings: how it runs.
@@ -50,7 +50,7 @@ class ServerState:
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    desk: JobManager | None = None
+    manager: JobManager | None = None
     pool: Pool | None = None
     requests: Slots = field(init=False)
     listeners: Slots = field(init=False)
@@ -68,41 +68,41 @@ class ServerState:
 
     @property
     def transcriber(self) -> str:
-        """What recognises speech, or ``none``."""
+        """Name of the speech recognizer, or ``none``."""
         from ..text.transcribe import transcriber_name
 
         return transcriber_name(self.config.transcribe)
 
     @property
     def incoming(self) -> Path:
-        """Where uploads arrive."""
+        """The folder in which uploads arrive."""
         return self.settings.folder / "incoming"
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Start workers and take up unfinished jobs; at the end finish or park them."""
+        """Start workers and resume unfinished jobs; at the end finish or requeue them."""
         loop = asyncio.get_running_loop()
         with JobStore(self.settings.folder) as store:
             await asyncio.to_thread(shutil.rmtree, self.incoming, True)
             self.pool = self._make_pool("analyze", self.settings.workers, loop)
             self.pool.start()
             jobs = self._make_pool("jobs", self.settings.job_workers, loop)
-            self.desk = JobManager(store, jobs, self.settings, self.metrics)
-            self.desk.open()
+            self.manager = JobManager(store, jobs, self.settings, self.metrics)
+            self.manager.open()
             self.ready = True
             try:
                 yield
             finally:
                 self.end()
                 await asyncio.gather(
-                    self.desk.close(), asyncio.to_thread(self.pool.close, self.settings.grace)
+                    self.manager.close(), asyncio.to_thread(self.pool.close, self.settings.grace)
                 )
 
     def end(self) -> None:
-        """Begin to stop: streams and sessions end, nothing new is begun."""
+        """Begin to shut down: streams and sessions end, nothing new is started."""
         self.stopping.set()
-        if self.desk is not None:
-            self.desk.announce_end()
+        if self.manager is not None:
+            self.manager.begin_shutdown()
 
     def _make_pool(self, name: str, size: int, loop: asyncio.AbstractEventLoop) -> Pool:
         counter = self.metrics.restarts.labels(name)
@@ -118,7 +118,7 @@ class ServerState:
         )
 
     def check_open(self) -> None:
-        """Check that new work is taken.
+        """Check that new work is accepted.
 
         Raises:
             ApiError: ``stopping``.
@@ -126,36 +126,36 @@ class ServerState:
         if self.stopping.is_set():
             raise ApiError("stopping", "the server is shutting down", retry_after=5)
 
-    async def order(self, request: Request, arrival: Arrival) -> Order:
-        """Take in what a request wants analyzed.
+    async def read_request(self, request: Request, incoming: UploadFolder) -> AnalysisRequest:
+        """Read the uploads and options of a request.
 
         Raises:
-            ApiError: what is wrong.
+            ApiError: if they are invalid.
         """
-        most = self.settings.limits.text_bytes
-        return await read_order(request, arrival, self.config.modalities, most)
+        limit = self.settings.limits.text_bytes
+        return await read_analysis_request(request, incoming, self.config.modalities, limit)
 
-    async def do(self, request: Request, ticket: WorkItem) -> Facts:
-        """Have a task done; stop it if the client goes away meanwhile.
+    async def do(self, request: Request, item: WorkItem) -> Facts:
+        """Run a task; stop it if the client disconnects meanwhile.
 
         Raises:
-            ApiError: what is wrong.
+            ApiError: if it fails.
         """
         assert self.pool is not None
-        result = asyncio.wrap_future(self.pool.submit(client_of(request.scope), ticket))
+        result = asyncio.wrap_future(self.pool.submit(client_of(request.scope), item))
         try:
             while not result.done():
                 await asyncio.wait([result], timeout=_LOOK)
                 if not result.done() and await request.is_disconnected():
-                    ticket.stop.set()
-                    raise ApiError("bad-request", "the client went away")
+                    item.stop.set()
+                    raise ApiError("bad-request", "the client disconnected")
             return await result
         except Cancelled:
             raise ApiError("stopping", "the server is shutting down", retry_after=5) from None
         finally:
-            ticket.stop.set()  # also where this handler is cancelled
+            item.stop.set()  # also where this handler is cancelled
 
-    def most_bytes(self, path: str) -> int:
+    def max_bytes(self, path: str) -> int:
         """Return how many bytes a request to a path may have."""
         limits = self.settings.limits
         return {

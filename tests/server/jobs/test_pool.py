@@ -40,7 +40,7 @@ class Moody:
             os.kill(os.getpid(), signal.SIGSEGV)
         if mood == "hang":
             time.sleep(600)
-        if mood == "bug":
+        if mood == "internal_error":
             raise RuntimeError("boom")
         if mood == "greedy":
             np.ones(10 ** 10)
@@ -49,38 +49,38 @@ class Moody:
 """
 
 
-def ticket(name: str = "", timeout: float = 60.0) -> WorkItem:
+def item(name: str = "", timeout: float = 60.0) -> WorkItem:
     return WorkItem(Probe((), None, 1.0), timeout, started=lambda: None)
 
 
 def test_clients_take_turns() -> None:
     queue = FairQueue(10)
-    tickets = {name: ticket() for name in ("a1", "a2", "a3", "b1", "c1", "b2")}
+    items = {name: item() for name in ("a1", "a2", "a3", "b1", "c1", "b2")}
     for name in ("a1", "a2", "a3", "b1", "c1", "b2"):
-        queue.put(name[0], tickets[name])
-    names = {id(t): name for name, t in tickets.items()}
+        queue.put(name[0], items[name])
+    names = {id(t): name for name, t in items.items()}
     order = [names[id(queue.get())] for _ in range(6)]
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
 def test_a_full_queue_says_so() -> None:
     queue = FairQueue(2)
-    queue.put("a", ticket())
-    queue.put("b", ticket())
+    queue.put("a", item())
+    queue.put("b", item())
     with pytest.raises(ApiError) as error:
-        queue.put("c", ticket())
+        queue.put("c", item())
     assert (error.value.code, error.value.status) == ("busy", 429)
     assert error.value.retry_after is not None
 
 
 def test_a_closed_queue_empties_and_ends() -> None:
     queue = FairQueue(2)
-    queue.put("a", ticket())
+    queue.put("a", item())
     queue.close()
     assert queue.get() is not None
     assert queue.get() is None
     with pytest.raises(ApiError, match="stopping"):
-        queue.put("a", ticket())
+        queue.put("a", item())
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def moody_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pool,
     config = AnalyzerConfig(modalities=(Modality.FACE,), models={Modality.FACE: "moody"})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
-        equipment = WorkerConfig(config, Limits(), memory_mb=4096)
-        pool = Pool(1, 4, equipment, lambda: restarts.append(None))
+        worker_config = WorkerConfig(config, Limits(), memory_mb=4096)
+        pool = Pool(1, 4, worker_config, lambda: restarts.append(None))
         yield pool, folder / "mood", restarts
         pool.close(grace=1.0)
 
@@ -125,8 +125,8 @@ def analysis(media: Path, out: Path) -> Analysis:
     return Analysis(probe, (Modality.FACE,), False, out, ("json",))
 
 
-def outcome(pool: Pool, ticket: WorkItem) -> Facts | BaseException | None:
-    result = pool.submit("me", ticket)
+def outcome(pool: Pool, item: WorkItem) -> Facts | BaseException | None:
+    result = pool.submit("me", item)
     return result.exception(120) or result.result()
 
 
@@ -163,7 +163,7 @@ def test_a_hanging_task_is_stopped_when_asked(
         result.result(30)
 
 
-@pytest.mark.parametrize(("mood", "code"), [("bug", "internal"), ("greedy", "crashed")])
+@pytest.mark.parametrize(("mood", "code"), [("internal_error", "internal"), ("greedy", "crashed")])
 def test_bugs_and_greed_are_told(
     moody: tuple[Pool, Path, list[None]], media: Path, tmp_path: Path, mood: str, code: str
 ) -> None:

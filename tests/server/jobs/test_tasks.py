@@ -8,19 +8,19 @@ from tests.sources.source_laws import check_laws, read
 from emofuse.core.media import AudioChunk, Frame, MediaKind, Track
 from emofuse.core.protocols import Source
 from emofuse.core.time import NS, Span
-from emofuse.server.jobs.tasks import StillWithSound
+from emofuse.server.jobs.tasks import ImageWithAudio
 from emofuse.sources.file import FileSource, open_source
 
 
 @pytest.fixture
-def still(media: Path) -> StillWithSound:
+def still(media: Path) -> ImageWithAudio:
     sound = FileSource(media / "speech.ogg", tracks={Track.AUDIO})
     assert sound.info.duration_ns is not None
     picture = open_source(media / "portrait.jpg")
-    return StillWithSound(picture, sound, Span(0, sound.info.duration_ns))
+    return ImageWithAudio(picture, sound, Span(0, sound.info.duration_ns))
 
 
-def test_it_keeps_the_laws(still: StillWithSound) -> None:
+def test_it_keeps_the_laws(still: ImageWithAudio) -> None:
     assert isinstance(still, Source)
     assert still.info.kind is MediaKind.IMAGE
     assert still.info.tracks == {Track.VIDEO, Track.AUDIO}
@@ -32,7 +32,7 @@ def test_it_keeps_the_laws(still: StillWithSound) -> None:
     assert heard == pytest.approx(7.37 * NS, rel=0.01)
 
 
-def test_it_can_be_left_in_the_middle(still: StillWithSound) -> None:
+def test_it_can_be_left_in_the_middle(still: ImageWithAudio) -> None:
     next(iter(still.packets()))
     still.close()
     still.close()

@@ -111,7 +111,7 @@ def test_a_clip_played_live(server: Running, clip: list[Packet]) -> None:
     assert voices
     assert all(e["modality"] == "speech" for e in voices)
     fused = [e for m in measured if m["kind"] == "fused" for e in m["estimates"]]
-    assert {"face", "speech"} <= {name for e in fused for name in e["fusion"]["modality_weights"]}
+    assert {"face", "speech"} <= {name for e in fused for name in e["fusion"]["weights"]}
     starts = [e["start"] for e in fused]
     assert starts == sorted(starts)
     assert any(m["kind"] == "provisional" for m in measured)

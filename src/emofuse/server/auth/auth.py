@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..http.errors import ApiError
-from ..jobs.worker import bug
+from ..jobs.worker import internal_error
 from ..metrics import Metrics
 from ..settings import LOOPBACK_NAMES, MB, Settings
 from .limits import LoginThrottle
@@ -30,7 +30,7 @@ OPEN = frozenset({"/v1/health", "/v1/login", "/v1/logout"})
 """Routes that never need a token."""
 
 GUARDED = ("/v1/", "/metrics", "/analyze")
-"""What is not the page."""
+"""Everything but the page."""
 
 _DRAIN_SECONDS = 3.0
 _DRAIN_BYTES = 256 * MB
@@ -40,7 +40,7 @@ PAGE_POLICY = (
     "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; connect-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Plotly sets inline styles; nothing else comes from anywhere but this server."""
+"""Inline styles are allowed; everything else comes from this server alone."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -55,18 +55,18 @@ ScopeMap = MutableMapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Says who may ask.
+    """Decides who may use the server.
 
     Args:
         settings: names, origins, token.
-        throttle: remembers who tried in vain.
+        throttle: remembers failed attempts.
     """
 
     settings: Settings
     throttle: LoginThrottle
 
     def check(self, scope: ScopeMap) -> None:
-        """Check where a request comes from and, where it matters, whose it is.
+        """Check where a request comes from and, if needed, its token.
 
         Raises:
             ApiError: ``foreign-host``, ``foreign-origin`` or ``unauthorised``.
@@ -85,7 +85,7 @@ class Authenticator:
             raise ApiError("unauthorised", self._what_is_needed())
 
     def admits(self, scope: ScopeMap) -> bool:
-        """Whether a request has what it needs: the token, or none where none is needed."""
+        """Whether a request is authorized: by the token or the cookie, or because it is local."""
         token = self.settings.token
         if not token:
             return _came_over_loopback(scope)
@@ -96,22 +96,22 @@ class Authenticator:
         return hmac.compare_digest(_cookie(headers), self.cookie_value)
 
     def is_token(self, given: str) -> bool:
-        """Whether a text is the token; takes as long whatever is wrong with it."""
+        """Whether this is the token, compared in constant time."""
         token = self.settings.token
         return bool(token) and hmac.compare_digest(given.encode(), token.encode())
 
     @property
     def cookie_value(self) -> str:
-        """What the login cookie holds: proves the token without holding it."""
+        """The login cookie's value: proves knowledge of the token without containing it."""
         key = self.settings.token.encode()
         return hmac.new(key, b"emofuse login cookie, version 1", hashlib.sha256).hexdigest()
 
     def _what_is_needed(self) -> str:
         if self.settings.token:
-            return "this server wants its token: send  Authorization: Bearer TOKEN"
+            return "this server requires its token: send  Authorization: Bearer TOKEN"
         return (
-            "this server has no token and therefore answers on the loopback interface only; "
-            "start it with EMOFUSE_TOKEN to be reached from elsewhere"
+            "this server has no token and so answers on the loopback interface only; to reach it "
+            "from elsewhere, start it with EMOFUSE_TOKEN"
         )
 
     def _check_host(self, headers: Headers) -> None:
@@ -119,14 +119,14 @@ class Authenticator:
         if known is not None and _host_name(host) not in known:
             raise ApiError(
                 "foreign-host",
-                f"this server does not go by the name {host[:80]!r}; name it in EMOFUSE_HOSTS "
-                "if it should",
+                f"{host[:80]!r} is not a name of this server; if it should be, add it to "
+                "EMOFUSE_HOSTS",
             )
 
     def _check_origin(self, scope: ScopeMap, headers: Headers, guarded: bool) -> None:
         origin = headers.get("origin")
         if origin is None:
-            # A page elsewhere can still embed what needs no Origin, such as a picture.
+            # Another site's page can still embed what needs no Origin, such as an image.
             if guarded and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
                 raise _foreign("another web page")
             return
@@ -138,14 +138,14 @@ class Authenticator:
 
 
 class Guard:
-    """The outermost layer of the application, written as plain ASGI so that it can stream.
+    """The outermost layer of the application: plain ASGI, so that bodies stream through it.
 
     Args:
-        app: what is guarded.
-        authenticator: says who may ask.
-        metrics: is told of every request.
-        most: says of a path how many bytes a request to it may have.
-        patience: longest that an upload may stand still, in seconds.
+        app: the application to protect.
+        authenticator: decides who may use the server.
+        metrics: counts requests.
+        max_bytes: returns how many bytes a request to a path may have.
+        patience: how long an upload may stall, in seconds.
     """
 
     def __init__(
@@ -153,11 +153,11 @@ class Guard:
         app: ASGIApp,
         authenticator: Authenticator,
         metrics: Metrics,
-        most: Callable[[str], int],
+        max_bytes: Callable[[str], int],
         patience: float,
     ) -> None:
-        self._app, self._keeper, self._metrics = app, authenticator, metrics
-        self._most, self._patience = most, patience
+        self._app, self._authenticator, self._metrics = app, authenticator, metrics
+        self._max_bytes, self._patience = max_bytes, patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or WebSocket."""
@@ -170,7 +170,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status, begun = time.perf_counter(), 500, False
-        body = _Body(receive, self._most(scope["path"]), self._patience, scope["path"])
+        body = _Body(receive, self._max_bytes(scope["path"]), self._patience, scope["path"])
 
         async def answer(message: Message) -> None:
             nonlocal status, begun
@@ -180,7 +180,7 @@ class Guard:
             await send(message)
 
         try:
-            self._keeper.check(scope)
+            self._authenticator.check(scope)
             body.check_declared(Headers(scope=scope).get("content-length"))
             await self._app(scope, body, answer)
         except ApiError as error:
@@ -188,9 +188,9 @@ class Guard:
                 await body.drain()
             await self.refuse(error)(scope, receive, answer)
         except Exception:
-            if begun:  # too late for another answer: the connection breaks off
+            if begun:  # too late for another response: the connection breaks off
                 raise
-            await self.refuse(bug())(scope, receive, answer)
+            await self.refuse(internal_error())(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, scope["method"], str(status)).inc()
@@ -198,14 +198,14 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._keeper.check(scope)
+            self._authenticator.check(scope)
         except ApiError as error:
             await deny(error, scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def refuse(self, error: ApiError) -> JSONResponse:
-        """Make the answer that an error is."""
+        """Return the response for an error."""
         self._metrics.refused.labels(error.code).inc()
         return JSONResponse(error.body, error.status, error.headers)
 
@@ -223,42 +223,45 @@ async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> N
 
 
 class _Body:
-    """A request's body as it arrives: not too much, and not too slowly."""
+    """A request's body as it arrives, limited in size and in how long it may stall."""
 
-    def __init__(self, receive: Receive, most: int, patience: float, path: str) -> None:
-        self._receive, self._most, self._patience, self._path = receive, most, patience, path
+    def __init__(self, receive: Receive, max_bytes: int, patience: float, path: str) -> None:
+        self._receive, self._max_bytes, self._patience, self._path = (
+            receive,
+            max_bytes,
+            patience,
+            path,
+        )
         self._seen, self._ended = 0, False
 
     async def __call__(self) -> Message:
-        if self._ended:  # what comes now is that the client has gone
+        if self._ended:  # what comes now is that the client disconnected
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), self._patience)
         except asyncio.TimeoutError:
-            raise ApiError(
-                "too-slow", f"no byte of the upload came for {self._patience:g} s"
-            ) from None
+            raise ApiError("too-slow", f"the upload stalled for {self._patience:g} s") from None
         self._seen += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
-        if self._seen > self._most:
+        if self._seen > self._max_bytes:
             raise self._too_large()
         return message
 
     def check_declared(self, length: str | None) -> None:
-        """Refuse early what says itself that it is too much.
+        """Refuse a body early if its declared length is too large.
 
         Raises:
-            ApiError: ``too-large``, or ``bad-request`` if the length is none.
+            ApiError: ``too-large``, or ``bad-request`` if the length is not a number.
         """
         if length is None:
             return
         if not length.isdecimal():
             raise ApiError("bad-request", f"Content-Length is {length[:40]!r}, expected a number")
-        if int(length) > self._most:
+        if int(length) > self._max_bytes:
             raise self._too_large()
 
     async def drain(self) -> None:
-        """Read on a little: who still sends would not see the answer otherwise."""
+        """Read on a little: a client that is still sending would not see the response otherwise."""
         deadline = time.monotonic() + _DRAIN_SECONDS
         drained = 0
         while not self._ended and drained < _DRAIN_BYTES and time.monotonic() < deadline:
@@ -273,13 +276,13 @@ class _Body:
         hint = "; use POST /v1/jobs" if self._path == "/v1/analyze" else ""
         return ApiError(
             "too-large",
-            f"the upload is larger than {self._most / MB:g} MB, the most that {self._path} takes"
+            f"the upload is larger than {self._max_bytes / MB:g} MB, the limit of {self._path}"
             + hint,
         )
 
 
 def client_of(scope: ScopeMap) -> str:
-    """Return whom a request counts for: the address that it comes from."""
+    """Return the client that a request counts for: the address it comes from."""
     client = scope.get("client")
     return str(client[0]) if client else "local"
 
@@ -304,7 +307,7 @@ def _cookie(headers: Headers) -> str:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a `Host` header: without port and brackets, in small letters."""
+    """Return the name in a `Host` header: without port and brackets, in lower case."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -314,8 +317,8 @@ def _host_name(host: str) -> str:
 def _foreign(who: str) -> ApiError:
     return ApiError(
         "foreign-origin",
-        f"the request comes from {who}, and this server answers its own page and programs only; "
-        "name the page's origin in EMOFUSE_ORIGINS if it should",
+        f"the request comes from {who}, but this server only serves its own page and programs; "
+        "if it should, add the page's origin to EMOFUSE_ORIGINS",
     )
 
 

@@ -1,4 +1,4 @@
-"""Something small, analyzed at once."""
+"""Small uploads, analyzed at once."""
 
 from __future__ import annotations
 
@@ -24,69 +24,69 @@ from ..settings import MB
 from ..state import ServerState
 from . import schemas
 from .deepface import AddressRefusedError, FaceRequest, read_request, to_results
-from .dependencies import OPEN, Client, FormatName, Here, download
+from .dependencies import OPEN, Client, FormatName, State, download
 from .errors import ApiError
-from .uploads import Arrival, Order, content_type
+from .uploads import AnalysisRequest, UploadFolder, content_type
 
 router = APIRouter(dependencies=[OPEN])
 
 
 @router.post(
     "/v1/analyze",
-    summary="Analyze something small at once",
+    summary="Analyze a small upload at once",
     responses=schemas.TIMELINE,
-    openapi_extra=schemas.ORDER,
+    openapi_extra=schemas.ANALYSIS_REQUEST,
     tags=["analysis"],
 )
-async def analyze(request: Request, house: Here, client: Client, format_: FormatName) -> Response:
-    with house.requests.hold(client):
-        async with Arrival(house.incoming) as arrival:
-            order = await house.order(request, arrival)
+async def analyze(request: Request, state: State, client: Client, format_: FormatName) -> Response:
+    with state.requests.hold(client):
+        async with UploadFolder(state.incoming) as incoming:
+            parsed = await state.read_request(request, incoming)
             formats = tuple(exporters()) if format_ == ZIP else (format_,)
-            folder = await _analyze(house, request, order, arrival, formats)
+            folder = await _analyze(state, request, parsed, incoming, formats)
             if format_ == ZIP:
                 await asyncio.to_thread(pack, folder, folder / f"timeline.{ZIP}")
             data = await asyncio.to_thread((folder / f"timeline.{format_}").read_bytes)
-    return Response(data, headers=download(order.uploads[0].name, format_))
+    return Response(data, headers=download(parsed.uploads[0].name, format_))
 
 
 @router.post(
     "/analyze",
-    summary="The same in DeepFace's shape: emotions of the faces in a picture",
+    summary="Emotions of the faces in an image, in DeepFace's format",
     responses=schemas.FACES,
     openapi_extra=schemas.FACE_REQUEST,
     tags=["compatibility"],
 )
-async def analyze_faces(request: Request, house: Here, client: Client) -> JSONResponse:
-    with house.requests.hold(client):
+async def analyze_faces(request: Request, state: State, client: Client) -> JSONResponse:
+    with state.requests.hold(client):
         wanted = await _face_request(request)
-        async with Arrival(house.incoming) as arrival:
-            order = await asyncio.to_thread(_picture, wanted.image, arrival)
-            folder = await _analyze(house, request, order, arrival, ("json",))
+        async with UploadFolder(state.incoming) as incoming:
+            parsed = await asyncio.to_thread(_image_request, wanted.image, incoming)
+            folder = await _analyze(state, request, parsed, incoming, ("json",))
             results = await asyncio.to_thread(_faces, folder / "timeline.json")
     if wanted.enforce_detection and not results:
         raise ApiError(
             "no-face",
-            "there is no face in the picture; send another, or set enforce_detection to false",
+            "no face was found in the image; send another, or set enforce_detection to false",
         )
     return JSONResponse({"results": results})
 
 
 async def _analyze(
-    house: ServerState,
+    state: ServerState,
     request: Request,
-    order: Order,
-    arrival: Arrival,
+    parsed: AnalysisRequest,
+    incoming: UploadFolder,
     formats: tuple[str, ...],
 ) -> Path:
-    """Have an order analyzed and return the folder of its results."""
-    limits = house.settings.limits
-    folder = arrival.home / "results"
-    probe = Probe(order.uploads, order.transcript, limits.analyze_seconds)
-    task = Analysis(probe, order.modalities, order.transcribe, folder, formats)
+    """Analyze uploads and return the folder of the results."""
+    limits = state.settings.limits
+    folder = incoming.home / "results"
+    probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
+    task = Analysis(probe, parsed.modalities, parsed.transcribe, folder, formats)
     started = time.perf_counter()
-    facts = await house.do(request, WorkItem(task, limits.analyze_timeout))
-    house.metrics.analyzed(facts, time.perf_counter() - started)
+    facts = await state.do(request, WorkItem(task, limits.analyze_timeout))
+    state.metrics.analyzed(facts, time.perf_counter() - started)
     return folder
 
 
@@ -109,13 +109,13 @@ async def _face_request(request: Request) -> FaceRequest:
         raise ApiError("bad-request", "expected JSON or multipart with an img") from None
 
 
-def _picture(data: bytes, arrival: Arrival) -> Order:
+def _image_request(data: bytes, incoming: UploadFolder) -> AnalysisRequest:
     found = content_type(data[:HEAD], "img")
     if found.kind is not MediaKind.IMAGE:
-        raise ApiError("unsupported-media", f"img is {found.mime}, expected a picture")
-    path = arrival.inputs / f"0{found.suffix}"
+        raise ApiError("unsupported-media", f"img is {found.mime}, expected an image")
+    path = incoming.inputs / f"0{found.suffix}"
     path.write_bytes(data)
-    return Order((Upload(path, "img", found, len(data)),), None, (Modality.FACE,), False)
+    return AnalysisRequest((Upload(path, "img", found, len(data)),), None, (Modality.FACE,), False)
 
 
 def _faces(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Requests and responses in the shape of DeepFace's server, for programs written against it."""
+"""Requests and responses in the format of DeepFace's server, for programs written for it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ...errors import InputError
 
 
 class AddressRefusedError(InputError):
-    """A picture was named by address or path instead of being sent."""
+    """An image was given by URL or path instead of being sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceRequest:
-    """What such a program asks for.
+    """A request of such a program.
 
     Args:
-        image: the picture's bytes.
-        enforce_detection: whether a picture without a face is an error.
+        image: the image file's bytes.
+        enforce_detection: whether an image without a face is an error.
     """
 
     image: bytes
@@ -36,21 +36,21 @@ def read_request(fields: Mapping[str, Any]) -> FaceRequest:
         fields: of JSON or of a form; ``img`` may be bytes or a data URI.
 
     Raises:
-        AddressRefusedError: if the picture is an address or a path.
-        InputError: if there is no picture, or something is asked for that emofuse does not do.
+        AddressRefusedError: if the image is a URL or a path.
+        InputError: if there is no image, or emofuse cannot do what is asked for.
     """
     actions = _list(fields.get("actions", ["emotion"]))
     other = [str(action) for action in actions if action != "emotion"]
     if other or not actions:
         raise InputError(
-            f"actions are {', '.join(other)[:80] or 'empty'}, expected emotion: emofuse reads "
-            "nothing else from a face"
+            f"actions are {', '.join(other)[:80] or 'empty'}, expected emotion: emofuse "
+            "recognizes nothing else"
         )
     if _flag(fields.get("anti_spoofing", False), "anti_spoofing"):
-        raise InputError("anti_spoofing is not something that emofuse can do; leave it out")
+        raise InputError("emofuse does not support anti_spoofing; leave it out")
     image = fields.get("img", fields.get("img_path"))
     if image is None:
-        raise InputError('there is no "img"; send a picture as a data URI or as a file')
+        raise InputError('there is no "img"; send an image as a data URI or as a file')
     if not isinstance(image, bytes):
         image = decode_data_uri(image)
     return FaceRequest(image, _flag(fields.get("enforce_detection", True), "enforce_detection"))
@@ -60,25 +60,25 @@ def decode_data_uri(text: Any) -> bytes:
     """Return the bytes in ``data:image/…;base64,…``.
 
     Raises:
-        AddressRefusedError: if it is an address or a path.
+        AddressRefusedError: if it is a URL or a path.
         InputError: if the base64 is damaged.
     """
     if not isinstance(text, str) or not text.startswith("data:"):
         raise AddressRefusedError(
-            f"img is {str(text)[:60]!r}, expected data:image/…;base64,… or a file: no address is "
-            "fetched and no path is opened here"
+            f"img is {str(text)[:60]!r}, expected data:image/…;base64,… or a file: no URL is "
+            "fetched and no path is opened"
         )
     head, comma, data = text.partition(",")
     if not comma or not head.endswith(";base64"):
-        raise InputError("img is a data URI without ;base64, in its head; encode it as base64")
+        raise InputError("img is a data URI that is not base64; encode it as base64")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
-        raise InputError("the base64 of img is damaged; encode the picture again") from None
+        raise InputError("the base64 of img is damaged; encode the image again") from None
 
 
 def to_results(timeline: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Turn a picture's timeline (as in ``timeline.json``) into DeepFace's results."""
+    """Turn an image's timeline (as in ``timeline.json``) into DeepFace's results."""
     video = timeline["media"]["video"]
     faces = [e for e in timeline["estimates"] if e["modality"] == "face"]
     return [_result(face, video["width"], video["height"]) for face in faces]
@@ -100,7 +100,7 @@ def _result(face: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
 
 
 def _list(value: Any) -> list[Any]:
-    """Read a list; forms have texts only: ``["emotion"]`` or ``emotion,age``."""
+    """Parse a list; forms have strings only: ``["emotion"]`` or ``emotion,age``."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -1,4 +1,4 @@
-"""What routes are given besides their own parameters."""
+"""Dependencies that the routes share."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ..state import ServerState
 from .errors import ApiError
 
 
-async def _house(request: Request) -> ServerState:
-    house: ServerState = request.app.state.house
-    return house
+async def _state(request: Request) -> ServerState:
+    state: ServerState = request.app.state.server
+    return state
 
 
-Here = Annotated[ServerState, Depends(_house)]
-"""The server's house."""
+State = Annotated[ServerState, Depends(_state)]
+"""The server's state."""
 
 
-async def _desk(house: Here) -> JobManager:
-    assert house.desk is not None
-    return house.desk
+async def _manager(state: State) -> JobManager:
+    assert state.manager is not None
+    return state.manager
 
 
-Desk = Annotated[JobManager, Depends(_desk)]
-"""The desk of jobs."""
+Manager = Annotated[JobManager, Depends(_manager)]
+"""The manager of jobs."""
 
 
 async def _client(request: Request) -> str:
@@ -36,15 +36,15 @@ async def _client(request: Request) -> str:
 
 
 Client = Annotated[str, Depends(_client)]
-"""Who asks."""
+"""Whom the request counts for: the client's address."""
 
 
-async def _taken(house: Here) -> None:
-    house.check_open()
+async def _taken(state: State) -> None:
+    state.check_open()
 
 
 OPEN = Depends(_taken)
-"""Of routes that begin new work: refuses it when the server is stopping."""
+"""For routes that start new work: refuses while the server is stopping."""
 
 
 async def _format(
@@ -56,7 +56,7 @@ async def _format(
 
 
 FormatName = Annotated[str, Depends(_format)]
-"""In which format results are wanted: one of `FORMATS`."""
+"""Format of the result: one of `FORMATS`."""
 
 
 _TYPES = {name: kind.content_type for name, kind in exporters().items()}
@@ -64,7 +64,7 @@ _TYPES[ZIP] = "application/zip"
 
 
 def download(name: str, format_: str) -> dict[str, str]:
-    """Return the headers of a result: everything but JSON is for saving.
+    """Return the headers of a result: everything but JSON is an attachment.
 
     Args:
         name: of what was uploaded.

@@ -1,4 +1,4 @@
-"""What the API answers when it cannot do what was asked; see "Errors" in `docs/api.md`."""
+"""Errors of the API; see "Errors" in `docs/api.md`."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ STATUS = {
 """HTTP status of every error code of a request."""
 
 JOB_CODES = frozenset({"crashed", "interrupted", "media-lost"})
-"""What besides may have become of a job."""
+"""Further codes of failed jobs."""
 
 
 @dataclass(slots=True)
 class ApiError(Exception):
-    """An error with a code that programs can rely on and a sentence for people.
+    """An error with a stable code for programs and a message for people.
 
-    It travels between processes.
+    It can be pickled, to pass between processes.
 
     Args:
         code: a key of `STATUS`, or one of `JOB_CODES`.
         message: what was got, what was expected, what to do.
-        retry_after: whole seconds after which it is worth another try.
+        retry_after: seconds after which a retry makes sense.
     """
 
     code: str
@@ -81,12 +81,12 @@ class ApiError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """What is sent."""
+        """The response's body."""
         return {"error": {"code": self.code, "message": self.message}}
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that go with it."""
+        """The response's headers."""
         headers = {"Cache-Control": "no-store"}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
@@ -96,7 +96,7 @@ class ApiError(Exception):
 
 
 def from_emofuse(error: EmofuseError) -> ApiError:
-    """Say an error of the engine as one of the API."""
+    """Turn an error of the engine into one of the API."""
     if isinstance(error, InputError):
         return ApiError("unusable", str(error))
     if isinstance(error, (ModelError, MissingExtra)):

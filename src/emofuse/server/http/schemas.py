@@ -1,4 +1,4 @@
-"""What OpenAPI says about requests and responses; `docs/api.md` says it for people."""
+"""OpenAPI schemas of requests and responses; `docs/api.md` describes them for people."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ..jobs.store import JobState
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong."""
+    """Details of an error."""
 
     code: str = Field(description="stable; see docs/api.md")
     message: str = Field(description="for people")
 
 
 class Error(BaseModel):
-    """Every error's body."""
+    """Body of every error."""
 
     error: ErrorDetail
 
 
 class Input(BaseModel):
-    """An uploaded file; kind and type are its content's."""
+    """An uploaded file; kind and type follow from its content."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Input(BaseModel):
 
 
 class Media(Input):
-    """The main one of the uploaded files, opened."""
+    """The main upload, inspected."""
 
     duration: float | None
     width: int | None
@@ -68,13 +68,13 @@ class Jobs(BaseModel):
 
 
 class Login(BaseModel):
-    """Proves that one may come in."""
+    """Body of a login."""
 
     token: str = Field(max_length=1024)
 
 
 class Region(BaseModel):
-    """A face's place in pixels."""
+    """Bounding box of a face, in pixels."""
 
     x: int
     y: int
@@ -83,7 +83,7 @@ class Region(BaseModel):
 
 
 class Face(BaseModel):
-    """A face in DeepFace's shape; emotions in percent."""
+    """A face in DeepFace's format; emotions in percent."""
 
     emotion: dict[str, float]
     dominant_emotion: str
@@ -92,7 +92,7 @@ class Face(BaseModel):
 
 
 class Faces(BaseModel):
-    """Faces in DeepFace's shape."""
+    """Faces in DeepFace's format."""
 
     results: list[Face]
 
@@ -105,7 +105,7 @@ FACES: Responses = {200: {"model": Faces}, **ERRORS}
 
 TIMELINE: Responses = {
     200: {
-        "description": "the timeline; as JSON it is as docs/timeline-format.md says",
+        "description": "the timeline; docs/timeline-format.md describes the JSON",
         "content": {
             "application/json": {"schema": {"type": "object"}},
             "text/csv": {},
@@ -126,13 +126,13 @@ EVENTS: Responses = {
 
 MEDIA: Responses = {
     200: {"description": "the file", "content": {"application/octet-stream": {}}},
-    206: {"description": "the asked part of it"},
+    206: {"description": "the requested range"},
     **ERRORS,
 }
 
 _BINARY = {"type": "string", "format": "binary"}
 
-ORDER: dict[str, Any] = {
+ANALYSIS_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {

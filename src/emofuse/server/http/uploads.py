@@ -1,4 +1,4 @@
-"""From a request's body to files of ours: named by us, typed by their content, gone afterwards."""
+"""Uploads become temporary files, named by the server and typed by their content."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _OPTIONS = ("file", "text", "transcript", "modalities", "transcribe")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What somebody wants analyzed.
+class AnalysisRequest:
+    """What a client wants analyzed.
 
     Args:
-        uploads: media and texts, in a folder of ours.
+        uploads: media and text, in a folder of the server.
         transcript: a transcript.
-        modalities: which are analyzed.
-        transcribe: whether speech is recognised where no transcript are given.
+        modalities: to analyze.
+        transcribe: whether speech is recognized when no transcript is given.
     """
 
     uploads: tuple[Upload, ...]
@@ -44,11 +44,11 @@ class Order:
     transcribe: bool
 
 
-class Arrival:
-    """A folder for one request's files; an asynchronous context manager that removes it.
+class UploadFolder:
+    """A folder for one request's files; an async context manager that removes it.
 
     Args:
-        parent: where it is made; whatever a killed server left there is swept.
+        parent: where it is created.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -57,10 +57,10 @@ class Arrival:
 
     @property
     def inputs(self) -> Path:
-        """Where the uploads are."""
+        """The folder of the uploads."""
         return self.home / "input"
 
-    async def __aenter__(self) -> Arrival:
+    async def __aenter__(self) -> UploadFolder:
         await asyncio.to_thread(self.inputs.mkdir, parents=True, mode=0o700)
         return self
 
@@ -68,7 +68,7 @@ class Arrival:
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, self.home, True))
 
     async def keep(self, place: Path) -> None:
-        """Move the folder to where it stays."""
+        """Move the folder to a permanent place."""
 
         def move() -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -77,47 +77,47 @@ class Arrival:
         await asyncio.to_thread(move)
 
 
-async def read_order(
-    request: Request, arrival: Arrival, modalities: Sequence[Modality], text_bytes: int
-) -> Order:
-    """Read what a request asks for; its files go into the folder of the arrival.
+async def read_analysis_request(
+    request: Request, incoming: UploadFolder, modalities: Sequence[Modality], text_bytes: int
+) -> AnalysisRequest:
+    """Read a request; its files go into the folder of `incoming`.
 
     Args:
         request: multipart, or JSON with a text.
-        arrival: takes the files.
-        modalities: what is analyzed if the request does not say.
-        text_bytes: longest text.
+        incoming: receives the files.
+        modalities: default of the request's own.
+        text_bytes: limit of a text.
 
     Raises:
-        ApiError: if the request is not as `docs/api.md` says.
+        ApiError: if the request is invalid; see `docs/api.md`.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _order(await _read_json(request), [], None, arrival, modalities)
+        return _order(await _read_json(request), [], None, incoming, modalities)
     if kind != "multipart/form-data":
         raise ApiError(
             "bad-request",
-            f"the request is {kind or 'of no type'}, expected multipart/form-data with a field "
+            f"the content type is {kind or 'missing'}, expected multipart/form-data with a field "
             '"file", or JSON with a "text"',
         )
     form = await _read_form(request, text_bytes)
     try:
-        _refuse_unknown(form)
+        _check_fields(form)
         uploads = [
-            await _save(value, arrival.inputs, f"{number}")
+            await _save(value, incoming.inputs, f"{number}")
             for number, value in enumerate(form.getlist("file"))
         ]
         given = form.get("transcript")
-        transcript = None if given is None else await _save(given, arrival.inputs, "transcript")
+        transcript = None if given is None else await _save(given, incoming.inputs, "transcript")
         fields = {k: v for k, v in form.items() if isinstance(v, str) and k != "file"}
     finally:
         await form.close()
     if transcript is not None and transcript.type.kind is not MediaKind.TEXT:
         raise ApiError(
             "unsupported-media",
-            f"the transcript {transcript.name} is no text; expected srt, vtt or txt",
+            f"the transcript {transcript.name} is not text; expected srt, vtt or txt",
         )
-    return _order(fields, uploads, transcript, arrival, modalities)
+    return _order(fields, uploads, transcript, incoming, modalities)
 
 
 async def _read_json(request: Request) -> dict[str, Any]:
@@ -126,13 +126,15 @@ async def _read_json(request: Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ApiError("bad-request", "the body is not valid JSON") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
-        raise ApiError("bad-request", 'expected a JSON object with a "text"; files go as multipart')
+        raise ApiError(
+            "bad-request", 'expected a JSON object with a "text"; send files as multipart/form-data'
+        )
     unknown = [str(key) for key in fields if key not in _OPTIONS or key in ("file", "transcript")]
     if unknown or not all(isinstance(value, str) for value in fields.values()):
         raise ApiError(
             "bad-argument",
-            f"got {', '.join(unknown)[:80] or 'values that are no texts'}; a JSON request has the "
-            "texts text, modalities and transcribe",
+            f"got {', '.join(unknown)[:80] or 'values that are not strings'}; a JSON request has "
+            "the strings text, modalities and transcribe",
         )
     return fields
 
@@ -150,13 +152,11 @@ async def _read_form(request: Request, text_bytes: int) -> FormData:
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         reason = getattr(error, "message", None) or str(error) or "no boundary"
         if "exceeded maximum size" in reason:
-            raise ApiError(
-                "too-large", f"a text field has more than the {text_bytes} bytes that it may have"
-            ) from None
+            raise ApiError("too-large", f"a text field is longer than {text_bytes} bytes") from None
         raise ApiError("bad-request", f"the multipart body cannot be read: {reason}") from None
 
 
-def _refuse_unknown(form: FormData) -> None:
+def _check_fields(form: FormData) -> None:
     unknown = sorted({key for key in form if key not in _OPTIONS})
     if unknown:
         raise ApiError(
@@ -165,18 +165,18 @@ def _refuse_unknown(form: FormData) -> None:
         )
     for name in ("text", "modalities", "transcribe"):
         if any(isinstance(value, UploadFile) for value in form.getlist(name)):
-            raise ApiError("bad-argument", f"{name} came as a file, expected a plain field")
+            raise ApiError("bad-argument", f"{name} is a file, expected a plain field")
     for value in form.getlist("file"):
         if isinstance(value, str):
             raise ApiError(
                 "url-refused",
-                "file came as a text, expected a file: nothing is fetched from an address and no "
-                "path is opened; transcript go into the field text",
+                "file is a string, expected a file: no URL is fetched and no path is opened; text "
+                "goes into the field text",
             )
 
 
 async def _save(value: UploadFile | str, folder: Path, stem: str) -> Upload:
-    """Write one upload into our folder."""
+    """Write one upload into the folder."""
     if isinstance(value, str):  # a transcript as a plain field
         return await asyncio.to_thread(_write_text, value, folder, stem)
     name = display_name(value.filename)
@@ -209,14 +209,14 @@ def _order(
     fields: dict[str, str],
     uploads: list[Upload],
     transcript: Upload | None,
-    arrival: Arrival,
+    incoming: UploadFolder,
     modalities: Sequence[Modality],
-) -> Order:
+) -> AnalysisRequest:
     if fields.get("text", "").strip():
-        uploads = [*uploads, _write_text(fields["text"], arrival.inputs, "text")]
+        uploads = [*uploads, _write_text(fields["text"], incoming.inputs, "text")]
     if not uploads:
         raise ApiError("bad-request", 'nothing to analyze: send a "file", or a "text"')
-    return Order(
+    return AnalysisRequest(
         tuple(uploads),
         transcript,
         _modalities(fields.get("modalities"), modalities),
@@ -233,7 +233,7 @@ def _modalities(text: str | None, default: Sequence[Modality]) -> tuple[Modality
     if wrong:
         raise ApiError(
             "bad-argument",
-            f"modalities names {wrong[0][:40]!r}, expected some of {', '.join(known)}",
+            f"unknown modality {wrong[0][:40]!r}, expected some of {', '.join(known)}",
         )
     return tuple(m for m in default if m.value in names)
 
@@ -262,7 +262,7 @@ def content_type(head: bytes, name: str = "the file") -> ContentType:
 
 
 def display_name(name: str | None) -> str:
-    """Reduce an uploaded file's name to something that can be shown and is never a path."""
+    """Reduce a client's file name to something that can be shown and is never a path."""
     name = re.split(r"[/\\]", name or "")[-1]
     name = "".join(c for c in name if c.isprintable()).strip(" .")
     if len(name) > _NAME_LENGTH:

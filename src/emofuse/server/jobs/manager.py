@@ -1,4 +1,4 @@
-"""Jobs at work: taken from the store one after the other, followed, stopped, expired."""
+"""Running jobs: taken from the store one after the other, followed, cancelled, expired."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from ..settings import MB, Settings
 from .pool import Pool, WorkItem
 from .store import Job, JobState, JobStore
 from .tasks import Analysis, Facts, Probe, Upload, facts_mapping
-from .worker import Cancelled, bug
+from .worker import Cancelled, internal_error
 
 ZIP = "zip"
-"""The format that is all of them."""
+"""The format that contains all others."""
 
 FORMATS = (*exporters(), ZIP)
-"""Formats in which results can be had."""
+"""Formats of results."""
 
-_HEARTBEAT = 15.0  # seconds after which a quiet event stream says that it is alive
-_PACE = 0.25  # seconds at least between two events of one stream
-_CLEANING = 60.0  # seconds between looks for expired jobs
+_HEARTBEAT = 15.0  # seconds after which a quiet event stream sends a comment
+_PACE = 0.25  # shortest time between two events of one stream, in seconds
+_CLEANING = 60.0  # seconds between searches for expired jobs
 
 
 @dataclass(slots=True, eq=False)
 class _Run:
     """A job that is being analyzed right now."""
 
-    ticket: WorkItem
+    item: WorkItem
     done_ns: int = 0
     total_ns: int | None = None
 
 
 @dataclass(slots=True)
 class JobManager:
-    """Takes jobs in, has them analyzed, and says how they are. Lives on the event loop.
+    """Accepts jobs, has them analyzed and reports on them. Lives on the event loop.
 
     Args:
         store: keeps them.
-        pool: analyzes them; it must be this desk's own.
-        settings: how many, how long, how much.
-        metrics: is told what happens.
+        pool: analyzes them; used by nobody else.
+        settings: limits.
+        metrics: counts what happens.
     """
 
     store: JobStore
@@ -62,14 +62,14 @@ class JobManager:
     metrics: Metrics
     _runs: dict[str, _Run] = field(default_factory=dict)
     _watchers: dict[str, set[asyncio.Event]] = field(default_factory=dict)
-    _served: dict[str, float] = field(default_factory=dict)  # client → when last
+    _served: dict[str, float] = field(default_factory=dict)  # client → when last served
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _servers: list[asyncio.Task[None]] = field(default_factory=list)
     _cleaner: asyncio.Task[None] | None = None
     _stopping: bool = False
 
     def open(self) -> None:
-        """Take up what was left unfinished, and begin to work."""
+        """Resume unfinished jobs and start working."""
         self.store.recover()
         self._sweep()
         self._servers = [
@@ -79,8 +79,8 @@ class JobManager:
         self._work.set()
 
     async def close(self) -> None:
-        """Take nothing up any more; give running jobs time to finish, then park them."""
-        self.announce_end()
+        """Start no more jobs; give running ones time to finish, then requeue them."""
+        self.begin_shutdown()
         await asyncio.to_thread(self.pool.close, self.settings.grace)
         if self._cleaner is not None:
             self._cleaner.cancel()
@@ -88,16 +88,16 @@ class JobManager:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(server, 5.0)
 
-    def announce_end(self) -> None:
-        """Begin to stop: no job is begun any more and event streams end."""
+    def begin_shutdown(self) -> None:
+        """Begin to shut down: no job is started any more and event streams end."""
         self._stopping = True
         self._work.set()
         for watchers in self._watchers.values():
             for event in watchers:
                 event.set()
 
-    def check_room(self, client: str, bytes_: int = 0) -> None:
-        """Check that a client may bring another job.
+    def check_quota(self, client: str, bytes_: int = 0) -> None:
+        """Check that a client may submit another job.
 
         Raises:
             ApiError: ``too-many-jobs`` or ``storage-full``.
@@ -105,23 +105,23 @@ class JobManager:
         limits = self.settings.limits
         mine, all_ = self.store.unfinished(client), self.store.unfinished()
         if mine >= limits.jobs_per_client or all_ >= limits.jobs:
-            whose = f"{mine} jobs of yours" if mine >= limits.jobs_per_client else f"{all_} jobs"
+            whose = f"{mine} of your jobs" if mine >= limits.jobs_per_client else f"{all_} jobs"
             raise ApiError(
-                "too-many-jobs", f"{whose} are not finished yet; wait for them", retry_after=10
+                "too-many-jobs", f"{whose} are unfinished; wait until some are done", retry_after=10
             )
         if self.store.stored_bytes() + bytes_ > self.settings.store_mb * MB:
             raise ApiError(
                 "storage-full",
-                f"the jobs kept here fill their {self.settings.store_mb} MB; delete some",
+                f"the stored jobs use up their {self.settings.store_mb} MB; delete some",
             )
 
     def add(self, job: Job) -> None:
-        """Take in a job whose files are in place."""
+        """Add a job whose files are in place."""
         self.store.add(job)
         self._work.set()
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job.
+        """Cancel a job.
 
         Raises:
             ApiError: ``no-such-job``, or ``not-cancellable`` if it has ended.
@@ -132,31 +132,31 @@ class JobManager:
                 self.metrics.jobs_finished.labels(JobState.CANCELLED.value).inc()
                 break
         else:
-            raise ApiError("not-cancellable", f"job {job_id} has ended already ({job.state.value})")
+            raise ApiError("not-cancellable", f"job {job_id} has already ended ({job.state.value})")
         if job_id in self._runs:
-            self._runs[job_id].ticket.stop.set()
-        self._tell(job_id)
+            self._runs[job_id].item.stop.set()
+        self._notify(job_id)
         return self.store.get(job_id)
 
     async def delete(self, job_id: str) -> None:
-        """Stop a job if need be and remove it with its files.
+        """Cancel a job if needed and delete it with its files.
 
         Raises:
             ApiError: ``no-such-job``.
         """
         self.store.get(job_id)
         self.store.remove(job_id)
-        self._tell(job_id)
+        self._notify(job_id)
         if job_id in self._runs:
-            self._runs[job_id].ticket.stop.set()  # its files go when it has stopped
+            self._runs[job_id].item.stop.set()  # its files are deleted once it has stopped
         else:
             await asyncio.to_thread(shutil.rmtree, self.store.home(job_id), True)
 
     async def result(self, job_id: str, format_: str) -> tuple[Job, Path]:
-        """Return a job's result as a file.
+        """Return a job and the file of its result.
 
         Raises:
-            ApiError: if there is none, or will never be one.
+            ApiError: if there is none yet, or never will be.
         """
         job = self.store.get(job_id)
         if job.state is JobState.FAILED and job.error:
@@ -172,7 +172,7 @@ class JobManager:
         return job, path
 
     async def events(self, job_id: str) -> AsyncIterator[str]:
-        """Yield a job's news as server-sent events until it has ended.
+        """Yield a job's progress as server-sent events until it has ended.
 
         Raises:
             ApiError: ``no-such-job``.
@@ -198,7 +198,7 @@ class JobManager:
                     with contextlib.suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(event.wait(), _HEARTBEAT)
                     if not event.is_set():
-                        yield ": still here\n\n"
+                        yield ": keep-alive\n\n"
         finally:
             self._watchers[job_id].discard(event)
             if not self._watchers[job_id]:
@@ -209,7 +209,7 @@ class JobManager:
 
         Args:
             job: the job.
-            queue: ids of the waiting jobs, if known; saves asking for them again.
+            queue: ids of the waiting jobs, if known; saves a query.
         """
         run, base = self._runs.get(job.id), f"/v1/jobs/{job.id}"
         position = None
@@ -254,8 +254,8 @@ class JobManager:
                 continue
             try:
                 await self._run(job_id)
-            except Exception:  # ours: the other jobs must go on
-                self.store.move(job_id, JobState.IN_PROGRESS, JobState.FAILED, bug())
+            except Exception:  # a bug: the other jobs must go on
+                self.store.move(job_id, JobState.IN_PROGRESS, JobState.FAILED, internal_error())
 
     def _next(self) -> str | None:
         """Pick a job: the oldest of the client who was served longest ago."""
@@ -266,7 +266,7 @@ class JobManager:
                 self._served[client] = time.monotonic()
                 return job_id
             queue.remove((job_id, client))
-        self._served.clear()  # nobody waits: no memory of who came is kept
+        self._served.clear()  # nobody waits: forget who was served
         return None
 
     async def _run(self, job_id: str) -> None:
@@ -280,22 +280,22 @@ class JobManager:
             draft,
             tuple(exporters()),
         )
-        ticket = WorkItem(analysis, limits.job_timeout, self._told(job_id))
-        self._runs[job_id] = _Run(ticket)
-        self._tell(job_id)
+        item = WorkItem(analysis, limits.job_timeout, self._progress_callback(job_id))
+        self._runs[job_id] = _Run(item)
+        self._notify(job_id)
         try:
-            outcome = await self._outcome(job, ticket)
-            await self._settle(job, outcome, draft)
+            outcome = await self._outcome(job, item)
+            await self._conclude(job, outcome, draft)
         finally:
             del self._runs[job_id]
             await asyncio.to_thread(self._tidy, job_id, draft)
-            self._tell(job_id)
+            self._notify(job_id)
 
-    async def _outcome(self, job: Job, ticket: WorkItem) -> Facts | ApiError | None:
-        """What came of a task; None: it was stopped."""
+    async def _outcome(self, job: Job, item: WorkItem) -> Facts | ApiError | None:
+        """Return the result of a task; None if it was stopped."""
         started = time.perf_counter()
         try:
-            facts = await asyncio.wrap_future(self.pool.submit(job.client, ticket))
+            facts = await asyncio.wrap_future(self.pool.submit(job.client, item))
         except Cancelled:
             return None
         except ApiError as error:
@@ -303,8 +303,8 @@ class JobManager:
         self.metrics.analyzed(facts, time.perf_counter() - started)
         return facts
 
-    async def _settle(self, job: Job, outcome: Facts | ApiError | None, draft: Path) -> None:
-        if outcome is None:  # stopped by us, not by its sender: it waits for the next start
+    async def _conclude(self, job: Job, outcome: Facts | ApiError | None, draft: Path) -> None:
+        if outcome is None:  # stopped by the server, not by the client: it waits for the next start
             self.store.move(job.id, JobState.IN_PROGRESS, JobState.QUEUED, attempts=-1)
             return
         if isinstance(outcome, ApiError):
@@ -313,47 +313,47 @@ class JobManager:
             return
         results = self.store.home(job.id) / "results"
         await asyncio.to_thread(shutil.rmtree, results, True)
-        with contextlib.suppress(FileNotFoundError):  # the job was deleted this very moment
+        with contextlib.suppress(FileNotFoundError):  # the job has just been deleted
             await asyncio.to_thread(draft.replace, results)
         if self.store.move(job.id, JobState.IN_PROGRESS, JobState.COMPLETED, facts=outcome):
             self.metrics.jobs_finished.labels(JobState.COMPLETED.value).inc()
 
     def _tidy(self, job_id: str, draft: Path) -> None:
-        """Remove what an attempt left, and everything if the job is gone."""
+        """Remove what an attempt left behind, and everything if the job was deleted."""
         shutil.rmtree(draft, ignore_errors=True)
         try:
             self.store.get(job_id)
         except ApiError:
             shutil.rmtree(self.store.home(job_id), ignore_errors=True)
 
-    def _told(self, job_id: str) -> Callable[[int, int | None], None]:
-        """Make what a pool's thread tells about progress."""
+    def _progress_callback(self, job_id: str) -> Callable[[int, int | None], None]:
+        """Return what a thread of the pool calls with a job's progress."""
         loop = asyncio.get_running_loop()
 
         def note(done_ns: int, total_ns: int | None) -> None:
             if run := self._runs.get(job_id):
                 run.done_ns, run.total_ns = done_ns, total_ns
-                self._tell(job_id)
+                self._notify(job_id)
 
-        def told(done_ns: int, total_ns: int | None) -> None:
+        def report(done_ns: int, total_ns: int | None) -> None:
             loop.call_soon_threadsafe(note, done_ns, total_ns)
 
-        return told
+        return report
 
-    def _tell(self, job_id: str) -> None:
+    def _notify(self, job_id: str) -> None:
         for event in self._watchers.get(job_id, ()):
             event.set()
 
     async def _clean(self) -> None:
-        """Remove what has expired, now and then."""
+        """Remove expired jobs, now and then."""
         while True:
             for job_id in self.store.ended_before(time.time() - self.settings.keep_hours * 3600):
-                with contextlib.suppress(ApiError):  # deleted this very moment
+                with contextlib.suppress(ApiError):  # it has just been deleted
                     await self.delete(job_id)
             await asyncio.sleep(_CLEANING)
 
     def _sweep(self) -> None:
-        """Remove what a killed server left: files of no job, and half-done attempts."""
+        """Remove what a killed server left behind: files of no job, and unfinished attempts."""
         known, jobs = self.store.ids(), self.store.folder / "jobs"
         for home in jobs.iterdir() if jobs.is_dir() else ():
             if home.name not in known:

@@ -1,4 +1,4 @@
-"""Who is served next: a bounded queue in which clients take turns, and threads that empty it."""
+"""A bounded queue in which clients take turns, and worker processes that empty it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from ..http.errors import ApiError
 from .tasks import Facts, ProgressCallback, Task
-from .worker import Cancelled, Worker, WorkerConfig, bug
+from .worker import Cancelled, Worker, WorkerConfig, internal_error
 
 
-def _nobody(done_ns: int, total_ns: int | None) -> None:
-    """ProgressCallback, and not interested."""
+def _ignore(done_ns: int, total_ns: int | None) -> None:
+    """Ignore progress."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,37 +26,37 @@ class WorkItem:
     Args:
         task: what to do.
         timeout: seconds that it may take.
-        told: told how far it is, from another thread.
+        progress: called with how far it is, from another thread.
         stop: set it when nobody wants the result any more.
-        started: told when it is taken up, from another thread.
+        started: called when it is taken up, from another thread.
         result: what came of it.
     """
 
     task: Task
     timeout: float
-    told: ProgressCallback = _nobody
+    progress: ProgressCallback = _ignore
     started: Callable[[], None] = lambda: None
     stop: threading.Event = field(default_factory=threading.Event)
     result: Future[Facts] = field(default_factory=Future)
 
 
 class FairQueue:
-    """Tickets by client: each client's in order, the clients in turns.
+    """Work items by client: each client's in order, clients in turn.
 
     Args:
-        size: most tickets that may wait.
+        size: how many items may wait.
     """
 
     def __init__(self, size: int) -> None:
         self._size, self._count, self._closed = size, 0, False
-        self._lines: OrderedDict[str, deque[WorkItem]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[WorkItem]] = OrderedDict()
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
         return self._count
 
-    def put(self, client: str, ticket: WorkItem) -> None:
-        """Add a ticket.
+    def put(self, client: str, item: WorkItem) -> None:
+        """Add an item.
 
         Raises:
             ApiError: ``busy`` if too many wait, ``stopping`` once closed.
@@ -66,26 +66,26 @@ class FairQueue:
                 raise ApiError("stopping", "the server is shutting down", retry_after=5)
             if self._count >= self._size:
                 raise ApiError("busy", f"{self._count} requests are waiting already", retry_after=2)
-            self._lines.setdefault(client, deque()).append(ticket)
+            self._waiting.setdefault(client, deque()).append(item)
             self._count += 1
             self._changed.notify()
 
     def get(self) -> WorkItem | None:
-        """Wait for the next ticket and take it; None once closed and empty."""
+        """Wait for the next item and take it; None once closed and empty."""
         with self._changed:
-            while not self._lines and not self._closed:
+            while not self._waiting and not self._closed:
                 self._changed.wait()
-            if not self._lines:
+            if not self._waiting:
                 return None
-            client, line = self._lines.popitem(last=False)
-            ticket = line.popleft()
-            if line:
-                self._lines[client] = line  # at the end: the others first
+            client, items = self._waiting.popitem(last=False)
+            item = items.popleft()
+            if items:
+                self._waiting[client] = items  # at the end: the others first
             self._count -= 1
-            return ticket
+            return item
 
     def close(self) -> None:
-        """Take no more; who waits is still served."""
+        """Accept no more; items that wait are still served."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -96,17 +96,17 @@ class Pool:
 
     Args:
         size: how many processes.
-        waiting: most tickets that may wait.
-        equipment: what each process is given.
-        restarted: told whenever a process had to be replaced, from another thread.
+        waiting: how many items may wait.
+        worker_config: what each process gets.
+        restarted: called whenever a process had to be replaced, from another thread.
     """
 
     def __init__(
-        self, size: int, waiting: int, equipment: WorkerConfig, restarted: Callable[[], None]
+        self, size: int, waiting: int, worker_config: WorkerConfig, restarted: Callable[[], None]
     ) -> None:
         self._queue = FairQueue(waiting)
         self._running: set[WorkItem] = set()
-        self._workers = [Worker(equipment, restarted) for _ in range(size)]
+        self._workers = [Worker(worker_config, restarted) for _ in range(size)]
         self._threads = [
             threading.Thread(target=self._serve, args=(worker,), name="emofuse-pool", daemon=True)
             for worker in self._workers
@@ -121,34 +121,34 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        """How many tickets wait."""
+        """How many items wait."""
         return len(self._queue)
 
-    def submit(self, client: str, ticket: WorkItem) -> Future[Facts]:
+    def submit(self, client: str, item: WorkItem) -> Future[Facts]:
         """Have a task done; its result raises `Cancelled` or `ApiError`.
 
         Raises:
             ApiError: ``busy`` if too many wait, ``stopping`` if the pool is closed.
         """
-        self._queue.put(client, ticket)
-        return ticket.result
+        self._queue.put(client, item)
+        return item.result
 
     def _serve(self, worker: Worker) -> None:
-        while (ticket := self._queue.get()) is not None:
-            self._running.add(ticket)
+        while (item := self._queue.get()) is not None:
+            self._running.add(item)
             try:
-                if ticket.stop.is_set():
+                if item.stop.is_set():
                     raise Cancelled
-                ticket.started()
-                facts = worker.run(ticket.task, ticket.told, ticket.stop, ticket.timeout)
+                item.started()
+                facts = worker.run(item.task, item.progress, item.stop, item.timeout)
             except (Cancelled, ApiError) as error:
-                _settle(ticket, error)
+                _resolve(item, error)
             except Exception:  # ours: the thread must go on
-                _settle(ticket, bug())
+                _resolve(item, internal_error())
             else:
-                _settle(ticket, facts)
+                _resolve(item, facts)
             finally:
-                self._running.discard(ticket)
+                self._running.discard(item)
 
     def close(self, grace: float) -> None:
         """Take no more tasks, give those at hand some seconds to finish, end the processes."""
@@ -156,19 +156,19 @@ class Pool:
         deadline = time.monotonic() + grace
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        while (ticket := self._queue.get()) is not None:
-            _settle(ticket, Cancelled())
-        for ticket in tuple(self._running):
-            ticket.stop.set()
+        while (item := self._queue.get()) is not None:
+            _resolve(item, Cancelled())
+        for item in tuple(self._running):
+            item.stop.set()
         for thread in self._threads:
             thread.join(5.0)
         for worker in self._workers:
             worker.kill()
 
 
-def _settle(ticket: WorkItem, outcome: Facts | Exception) -> None:
+def _resolve(item: WorkItem, outcome: Facts | Exception) -> None:
     with contextlib.suppress(InvalidStateError):  # whoever waited has gone
         if isinstance(outcome, Exception):
-            ticket.result.set_exception(outcome)
+            item.result.set_exception(outcome)
         else:
-            ticket.result.set_result(outcome)
+            item.result.set_result(outcome)

@@ -1,4 +1,4 @@
-"""Jobs in an SQLite file: what is in it survives whatever happens to the server."""
+"""Jobs in an SQLite file, so that they survive a crash of the server."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCHEMA = 1
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
-"""How often a job is begun before a crash of the whole server is blamed on it."""
+"""How often a job is started before a crash of the whole server is blamed on it."""
 
 
 class JobState(str, Enum):
-    """What has become of a job."""
+    """The state of a job."""
 
     QUEUED = "QUEUED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -39,27 +39,27 @@ class JobState(str, Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether it is final."""
         return self not in (JobState.QUEUED, JobState.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request to analyze something, and what has become of it.
+    """A request for an analysis, and its state.
 
     Args:
-        id: its name; also of its folder.
-        client: who asked.
+        id: also the name of its folder.
+        client: who submitted it.
         uploads: what is to be analyzed.
         transcript: a transcript.
         modalities: which are analyzed.
-        transcribe: whether speech is recognised.
-        facts: what the medium is.
-        state: what has become of it.
-        created: when it was asked for; seconds since 1970, as all times here.
-        started: when it was last begun.
+        transcribe: whether speech is recognized.
+        facts: about the main upload.
+        state: where it stands.
+        created: when it was submitted; seconds since 1970, like all times here.
+        started: when it was last started.
         finished: when it ended.
-        attempts: how often it was begun.
+        attempts: how often it was started.
         error: code and message if it failed.
     """
 
@@ -114,12 +114,12 @@ class JobStore:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"another server uses {folder}: one server process has one folder of jobs; give "
-                "this one another (EMOFUSE_STATE), or let one server have more workers"
+                f"another server uses {folder}: every server process needs a state folder of its "
+                "own; set another (EMOFUSE_STATE), or run one server with more workers"
             ) from None
         except OSError as error:
             raise InputError(
-                f"cannot use {folder} for jobs: {error.strerror}; name another (EMOFUSE_STATE)"
+                f"cannot use {folder} for jobs: {error.strerror}; set another (EMOFUSE_STATE)"
             ) from error
         try:
             self._db = self._connect(folder / "jobs.sqlite")
@@ -141,7 +141,7 @@ class JobStore:
             db.close()
             raise InputError(
                 f"{path} has version {version}, this emofuse knows {SCHEMA}; use the emofuse "
-                "that wrote it, or name another folder (EMOFUSE_STATE)"
+                "that wrote it, or set another folder (EMOFUSE_STATE)"
             )
         return db
 
@@ -200,8 +200,8 @@ class JobStore:
             before: the state that it must have.
             after: the state that it gets.
             error: why it failed.
-            facts: what the medium turned out to be.
-            attempts: is added to the job's.
+            facts: what the main upload turned out to be.
+            attempts: added to the job's.
 
         Returns:
             Whether it was moved.
@@ -226,7 +226,7 @@ class JobStore:
         return moved
 
     def remove(self, job_id: str) -> None:
-        """Forget a job; its files are somebody else's matter."""
+        """Delete a job, but not its files."""
         self._do("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def counts(self) -> dict[JobState, int]:
@@ -241,7 +241,7 @@ class JobStore:
         return int(self._do(sql, values)[0]["n"])
 
     def stored_bytes(self) -> int:
-        """Return how much the uploads of all jobs take."""
+        """Return how many bytes the uploads of all jobs take."""
         return int(self._do("SELECT coalesce(sum(bytes), 0) AS n FROM jobs")[0]["n"])
 
     def ended_before(self, when: float) -> list[str]:
@@ -261,19 +261,19 @@ class JobStore:
                 continue
             error = ApiError(
                 "interrupted",
-                f"the server was killed {row['attempts']} times while this was analyzed; it is "
-                "not tried again, because it may be the cause",
+                f"the server died {row['attempts']} times while analyzing this; it is not tried "
+                "again, because it may be the cause",
             )
             self.move(row["id"], JobState.IN_PROGRESS, JobState.FAILED, error)
         for job_id, _ in self.queue():
             job = self.get(job_id)
             files = (*job.uploads, *([job.transcript] if job.transcript else ()))
             if not all(upload.path.is_file() for upload in files):
-                error = ApiError("media-lost", "the upload is not in the state folder any more")
+                error = ApiError("media-lost", "the upload is no longer in the state folder")
                 self.move(job_id, JobState.QUEUED, JobState.FAILED, error)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._db.close()
         self._lock.close()
 

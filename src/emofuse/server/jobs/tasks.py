@@ -1,4 +1,4 @@
-"""What worker processes do: open what was uploaded, check it against the limits, analyze it.
+"""What worker processes do: open uploads, check them against the limits, analyze them.
 
 Nothing here runs in the server's own process.
 """
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from ...analyzer import Analyzer, AnalyzerConfig
 
 ProgressCallback = Callable[[int, "int | None"], None]
-"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
+"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
 
 _SLACK_NS = NS
-"""A medium may be this much longer than allowed: durations are declared roughly."""
+"""A recording may be this much longer than allowed: durations are declared roughly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that somebody sent, in a folder of ours under a name of ours.
+    """A file that a client sent, stored under a name of our choice.
 
     Args:
-        path: where it is; its ending is its content's.
-        name: what the sender calls it.
+        path: where it is; its suffix follows from its content.
+        name: the client's name for it.
         type: what its content is.
-        bytes: its size.
+        bytes: its size in bytes.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a medium turned out to be when it was opened. Seconds and pixels."""
+    """What an upload turned out to be when it was opened; seconds and pixels."""
 
     kind: str
     duration: float | None = None
@@ -60,12 +60,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Open uploads and check that they may be analyzed, together and within the limits.
+    """Open uploads and check that they go together and are within the limits.
 
     Args:
-        uploads: media and texts to be analyzed together.
+        uploads: media and text to be analyzed together.
         transcript: their transcript.
-        seconds: longest medium that is allowed.
+        seconds: longest duration that is allowed.
     """
 
     uploads: tuple[Upload, ...]
@@ -80,8 +80,8 @@ class Analysis:
     Args:
         probe: the uploads; checked again, because files may have changed since.
         modalities: which are analyzed.
-        transcribe: whether speech is recognised where no transcript is given.
-        out: the folder; made if need be.
+        transcribe: whether speech is recognized when no transcript is given.
+        out: the folder; created if needed.
         formats: which files are written.
     """
 
@@ -96,11 +96,11 @@ Task = Probe | Analysis
 
 
 class AnalyzerWorker:
-    """Does tasks with models that stay loaded.
+    """Does tasks, with models that stay loaded.
 
     Args:
         config: how media are analyzed.
-        limits: how much is taken in.
+        limits: what is accepted.
     """
 
     def __init__(self, config: AnalyzerConfig, limits: Limits) -> None:
@@ -111,7 +111,7 @@ class AnalyzerWorker:
         self._analyzers = {(config.modalities, True): self._main}
 
     def warm_up(self) -> None:
-        """Load the models before somebody waits for them."""
+        """Load the models before a client waits for them."""
         from ...core.media import AudioInfo, VideoInfo
 
         everything = MediaInfo(
@@ -122,7 +122,7 @@ class AnalyzerWorker:
         )
         self._main.pipeline(everything)
 
-    def do(self, task: Task, told: ProgressCallback) -> Facts:
+    def do(self, task: Task, progress: ProgressCallback) -> Facts:
         """Do a task.
 
         Raises:
@@ -130,28 +130,28 @@ class AnalyzerWorker:
             EmofuseError: if they cannot be analyzed.
         """
         if isinstance(task, Probe):
-            return _sort(task, self._limits).facts
-        return self._analyze(task, told)
+            return _assign_roles(task, self._limits).facts
+        return self._analyze(task, progress)
 
-    def _analyze(self, task: Analysis, told: ProgressCallback) -> Facts:
+    def _analyze(self, task: Analysis, progress: ProgressCallback) -> Facts:
         from ...export import exporters, finish
 
-        chosen = _sort(task.probe, self._limits)
+        roles = _assign_roles(task.probe, self._limits)
         analyzer = self._analyzer(task.modalities, task.transcribe)
         longest_ns = round(task.probe.seconds * NS) + _SLACK_NS
 
         def watch(done_ns: int, total_ns: int | None) -> None:
-            if done_ns > longest_ns:  # the medium is longer than it said
-                raise _too_long(chosen.main.name, done_ns, task.probe.seconds)
-            told(done_ns, total_ns)
+            if done_ns > longest_ns:  # the file is longer than it declares
+                raise _too_long(roles.main.name, done_ns, task.probe.seconds)
+            progress(done_ns, total_ns)
 
         kinds = [exporters()[name] for name in task.formats]
         opened = [kind(task.out / f"timeline{kind.suffix}", overwrite=True) for kind in kinds]
-        with _as(chosen.main), closing(_open(chosen, analyzer)) as source:
+        with _with_client_names(roles.main), closing(_open(roles, analyzer)) as source:
             timeline = analyzer.collect(source, exporters=opened, progress=watch)
-        media = replace(timeline.media, name=chosen.main.name, path=None)
+        media = replace(timeline.media, name=roles.main.name, path=None)
         finish(opened, replace(timeline, media=media))
-        return replace(chosen.facts, duration=timeline.duration_ns / NS)
+        return replace(roles.facts, duration=timeline.duration_ns / NS)
 
     def _analyzer(self, modalities: tuple[Modality, ...], transcribe: bool) -> Analyzer:
 
@@ -166,23 +166,23 @@ class AnalyzerWorker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Uploads by the part that they play."""
+class _Roles:
+    """Uploads by their role."""
 
     main: Upload
-    sound: Upload | None  # beside a picture
+    audio: Upload | None  # beside an image
     transcript: Upload | None
     facts: Facts
 
 
-def _sort(probe: Probe, limits: Limits) -> _Chosen:
-    """Open every upload and say which part it plays.
+def _assign_roles(probe: Probe, limits: Limits) -> _Roles:
+    """Open every upload and find its role.
 
     Raises:
-        ApiError: if one is beyond a limit, or they do not go together.
+        ApiError: if one exceeds a limit, or they do not go together.
         InputError: if one cannot be opened.
     """
-    opened = [(upload, _look(upload, probe.seconds, limits)) for upload in probe.uploads]
+    opened = [(upload, _inspect(upload, probe.seconds, limits)) for upload in probe.uploads]
     by_kind: dict[MediaKind, list[tuple[Upload, Facts]]] = {}
     for upload, facts in opened:
         by_kind.setdefault(MediaKind(facts.kind), []).append((upload, facts))
@@ -194,67 +194,65 @@ def _sort(probe: Probe, limits: Limits) -> _Chosen:
         parts = [*together, *("text" for _ in transcript)]
         raise ApiError(
             "bad-combination",
-            f"got {' + '.join(parts) or 'nothing'} in one request; analyzed together are a video "
-            "or a sound or a picture, each with or without a transcript, or a picture with a sound: "
-            "send independent media as requests of their own",
+            f"got {' + '.join(parts) or 'nothing'} in one request; one request takes one video, "
+            "audio file or image, or an image with an audio file, each with or without a "
+            "transcript; send independent media in separate requests",
         )
     said = transcript[0] if transcript else None
     if not together:
         assert said is not None
-        return _Chosen(said, None, None, _look(said, probe.seconds, limits))
+        return _Roles(said, None, None, _inspect(said, probe.seconds, limits))
     sound = by_kind.get(MediaKind.AUDIO, [(None, None)])[0]
     if MediaKind.IMAGE in by_kind:
         main, facts = by_kind[MediaKind.IMAGE][0]
         if sound[1] is not None:
             facts = replace(facts, duration=sound[1].duration)
-        return _Chosen(main, sound[0], said, facts)
+        return _Roles(main, sound[0], said, facts)
     main, facts = opened[0] if opened[0][0].type.kind is not MediaKind.TEXT else opened[1]
-    return _Chosen(main, None, said, facts)
+    return _Roles(main, None, said, facts)
 
 
-def _look(upload: Upload, seconds: float, limits: Limits) -> Facts:
-    """Open one upload, and close it again."""
+def _inspect(upload: Upload, seconds: float, limits: Limits) -> Facts:
+    """Open one upload and close it again."""
     if upload.type.kind is MediaKind.TEXT:
-        return _look_at_text(upload, seconds, limits)
+        return _inspect_text(upload, seconds, limits)
     if upload.type.kind is MediaKind.IMAGE:
-        return _look_at_image(upload, limits)
-    return _look_at_container(upload, seconds, limits)
+        return _inspect_image(upload, limits)
+    return _inspect_recording(upload, seconds, limits)
 
 
-def _look_at_text(upload: Upload, seconds: float, limits: Limits) -> Facts:
+def _inspect_text(upload: Upload, seconds: float, limits: Limits) -> Facts:
     from ...text.transcripts import read_transcript
 
     if upload.bytes > limits.text_bytes:
         raise ApiError(
             "too-large",
-            f"{upload.name} has {upload.bytes} bytes, more than the {limits.text_bytes} that a "
-            "text may have; cut it",
+            f"{upload.name} has {upload.bytes} bytes; the limit for text is {limits.text_bytes}",
         )
-    with _as(upload):
+    with _with_client_names(upload):
         utterances = read_transcript(upload.path)
     end_ns = max((u.span.end_ns for u in utterances), default=0)
     # Plain text has no time of its own; a subtitle's last line may be anywhere.
     if upload.type.suffix != ".txt" and end_ns > seconds * NS + _SLACK_NS:
         raise _too_long(upload.name, end_ns, seconds)
     if not utterances:
-        raise ApiError("unusable", f"{upload.name} holds no transcript")
+        raise ApiError("unusable", f"{upload.name} contains no text")
     return Facts(MediaKind.TEXT.value, end_ns / NS)
 
 
-def _look_at_image(upload: Upload, limits: Limits) -> Facts:
+def _inspect_image(upload: Upload, limits: Limits) -> Facts:
     try:
-        with _as(upload):
+        with _with_client_names(upload):
             width, height = image_size(upload.path, max_pixels=limits.megapixels * 1e6)
     except TooManyPixels as error:
-        message = str(error).replace(str(upload.path), upload.name)
-        raise ApiError("too-many-pixels", message) from None
+        raise ApiError("too-many-pixels", str(error)) from None
     return Facts(MediaKind.IMAGE.value, None, width, height)
 
 
-def _look_at_container(upload: Upload, seconds: float, limits: Limits) -> Facts:
+def _inspect_recording(upload: Upload, seconds: float, limits: Limits) -> Facts:
     from ...sources.file import FileSource, open_container
 
-    with _as(upload):
+    with _with_client_names(upload):
         with closing(open_container(upload.path)) as container:  # what is declared, undecoded
             for stream in container.streams.video:
                 context = stream.codec_context
@@ -264,8 +262,8 @@ def _look_at_container(upload: Upload, seconds: float, limits: Limits) -> Facts:
                 if max(stream.frames or 0, declared) > limits.frames:
                     raise ApiError(
                         "too-many-frames",
-                        f"{upload.name} has {max(stream.frames or 0, round(declared))} pictures, "
-                        f"more than the {limits.frames} that are taken; cut it",
+                        f"{upload.name} has {max(stream.frames or 0, round(declared))} frames; the "
+                        f"limit is {limits.frames}",
                     )
             duration_ns = None if container.duration is None else container.duration * 1000
         if duration_ns is not None and duration_ns > seconds * NS + _SLACK_NS:
@@ -288,13 +286,13 @@ def _check_pixels(name: str, width: int, height: int, megapixels: float) -> None
 def _too_long(name: str, duration_ns: int, seconds: float) -> ApiError:
     return ApiError(
         "too-long",
-        f"{name} lasts {clock(duration_ns)} or longer, more than the {seconds:g} s that are taken "
-        "here; cut it, or send it as a job if it is not one",
+        f"{name} lasts at least {clock(duration_ns)}; the limit here is {seconds:g} s: cut it, or "
+        "send it to POST /v1/jobs if that takes more",
     )
 
 
-class _as:  # noqa: N801
-    """Says errors of an upload with the sender's name of it instead of our path."""
+class _with_client_names:  # noqa: N801
+    """Replaces the path of an upload in errors by the client's name for it."""
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
@@ -306,63 +304,63 @@ class _as:  # noqa: N801
         if isinstance(error, InputError):
             upload = self._upload
             message = str(error).replace(str(upload.path), upload.name)
-            raise InputError(message.replace(upload.path.name, upload.name)) from error
+            raise type(error)(message.replace(upload.path.name, upload.name)) from error
 
 
-def _open(chosen: _Chosen, analyzer: Analyzer) -> Source:
-    transcript = chosen.transcript
-    if chosen.sound is not None:
-        return _open_still(chosen, chosen.sound, analyzer)
+def _open(roles: _Roles, analyzer: Analyzer) -> Source:
+    transcript = roles.transcript
+    if roles.audio is not None:
+        return _open_still(roles, roles.audio, analyzer)
     if transcript is None:
-        return analyzer.open(chosen.main.path)
-    return _Renamed(analyzer.open(chosen.main.path, transcript=transcript.path), transcript.name)
+        return analyzer.open(roles.main.path)
+    return _Renamed(analyzer.open(roles.main.path, transcript=transcript.path), transcript.name)
 
 
-def _open_still(chosen: _Chosen, sound: Upload, analyzer: Analyzer) -> Source:
-    """Open a picture that is shown while a sound lasts."""
+def _open_still(roles: _Roles, sound: Upload, analyzer: Analyzer) -> Source:
+    """Open an image that is shown while audio plays."""
     from ...sources.file import FileSource
     from ...text.transcripts import read_transcript
 
-    duration = chosen.facts.duration
+    duration = roles.facts.duration
     span = Span(0, round(duration * NS)) if duration else Span(0, NS)
-    transcript, said = chosen.transcript, None
+    transcript, utterances = roles.transcript, None
     if transcript is not None:
-        said = read_transcript(transcript.path, span)
-    voice = FileSource(
+        utterances = read_transcript(transcript.path, span)
+    audio = FileSource(
         sound.path,
         tracks={Track.AUDIO, Track.TEXT},
-        utterances=said,
+        utterances=utterances,
         transcript=transcript.name if transcript else None,
     )
-    return StillWithSound(analyzer.open(chosen.main.path), voice, span)
+    return ImageWithAudio(analyzer.open(roles.main.path), audio, span)
 
 
-class StillWithSound:
-    """A picture that is shown for as long as a sound lasts.
+class ImageWithAudio:
+    """An image that is shown for as long as audio plays.
 
     Args:
-        picture: delivers the picture.
-        sound: delivers sound, and a transcript if there is one.
-        span: how long that is.
+        image: delivers the image.
+        audio: delivers audio, and a transcript if there is one.
+        span: how long it is shown.
     """
 
-    def __init__(self, picture: Source, sound: Source, span: Span) -> None:
-        self._picture, self._sound, self._span = picture, sound, span
+    def __init__(self, image: Source, audio: Source, span: Span) -> None:
+        self._image, self._audio, self._span = image, audio, span
         self.info = replace(
-            picture.info,
+            image.info,
             duration_ns=span.end_ns,
-            audio=sound.info.audio,
-            text=sound.info.text,
+            audio=audio.info.audio,
+            text=audio.info.text,
         )
 
     def packets(self) -> Iterator[Packet]:
-        """Yield the picture, and then the sound."""
-        for packet in self._picture.packets():
+        """Yield the image, then the audio."""
+        for packet in self._image.packets():
             if isinstance(packet, Frame):
                 yield Frame(packet.image, self._span)
         end_ns = self._span.end_ns
         yield Watermark(Track.VIDEO, end_ns)
-        for packet in self._sound.packets():
+        for packet in self._audio.packets():
             if isinstance(packet, Watermark):
                 end_ns = max(end_ns, packet.upto_ns)
             yield packet
@@ -370,13 +368,13 @@ class StillWithSound:
             yield Watermark(track, end_ns)
 
     def close(self) -> None:
-        """Let go of both."""
-        self._picture.close()
-        self._sound.close()
+        """Close both."""
+        self._image.close()
+        self._audio.close()
 
 
 class _Renamed:
-    """A source whose transcript comes from a file that its sender calls otherwise."""
+    """A source whose transcript is shown under the client's name for it."""
 
     def __init__(self, source: Source, text: str) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""Opens live sessions."""
+"""The WebSocket endpoint that opens live sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.estimates import Modality
 from ...errors import EmofuseError
 from ..auth.auth import client_of, deny
 from ..http.errors import ApiError, from_emofuse
-from ..jobs.worker import bug
+from ..jobs.worker import internal_error
 from .protocol import CloseReason, SessionParams, parse_params
 from .session import Session
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class LiveModels:
-    """The analyzers of live sessions: one loads the models, all use them.
+    """The analyzers of live sessions; they share the models, which are loaded once.
 
     Args:
-        house: whose settings they have.
+        state: has the settings.
     """
 
-    def __init__(self, house: ServerState) -> None:
-        self._house = house
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
         self._made: dict[bool, Analyzer] = {}
         self._making = threading.Lock()
 
@@ -41,14 +41,14 @@ class LiveModels:
         """Return the analyzer for sessions with or without speech recognition.
 
         Raises:
-            EmofuseError: if there is nothing to analyze then, or a model is missing.
+            EmofuseError: if nothing is left to analyze, or a model is missing.
         """
         from ...analyzer import Analyzer
         from ...streaming import live_config
 
         with self._making:
             if asr not in self._made:
-                config = live_config(self._house.config)
+                config = live_config(self._state.config)
                 if not asr:
                     left = tuple(m for m in config.modalities if m is not Modality.TEXT)
                     config = replace(config, modalities=left)
@@ -58,44 +58,44 @@ class LiveModels:
 
 
 @dataclass(slots=True)
-class _Door:
-    """Opens sessions; one for all of a server's."""
+class _Endpoint:
+    """Opens sessions; a server has one."""
 
-    house: ServerState
+    state: ServerState
     models: LiveModels = field(init=False)
     decoders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="emofuse-jpeg")
     )
 
     def __post_init__(self) -> None:
-        self.models = LiveModels(self.house)
+        self.models = LiveModels(self.state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open a session, or say why not, and serve it."""
-        house = self.house
+        """Open and serve a session, or refuse it with a reason."""
+        state = self.state
         try:
-            house.check_open()
+            state.check_open()
             socket = WebSocket(scope, receive, send)
-            wish = parse_params(socket.query_params)
-            with house.sessions.hold(client_of(scope)):
-                analyzer = await asyncio.to_thread(self.models.analyzer, wish.asr)
-                await self._serve(socket, analyzer, wish)
+            params = parse_params(socket.query_params)
+            with state.sessions.hold(client_of(scope)):
+                analyzer = await asyncio.to_thread(self.models.analyzer, params.asr)
+                await self._serve(socket, analyzer, params)
         except ApiError as error:
-            house.metrics.refused.labels(error.code).inc()
+            state.metrics.refused.labels(error.code).inc()
             await deny(error, scope, receive, send)
         except EmofuseError as error:
             await deny(from_emofuse(error), scope, receive, send)
 
-    async def _serve(self, socket: WebSocket, analyzer: Analyzer, wish: SessionParams) -> None:
-        house = self.house
+    async def _serve(self, socket: WebSocket, analyzer: Analyzer, params: SessionParams) -> None:
+        state = self.state
         session = Session(
             socket,
             analyzer,
-            wish,
-            house.settings.limits,
-            house.metrics,
+            params,
+            state.settings.limits,
+            state.metrics,
             self.decoders,
-            house.stopping,
+            state.stopping,
         )
         try:
             await socket.accept()
@@ -105,11 +105,11 @@ class _Door:
 
 
 async def _run(session: Session, socket: WebSocket) -> None:
-    """Serve a session, and say so if it breaks."""
+    """Serve a session; if it fails, tell the client."""
     try:
         await session.run()
     except Exception as cause:
-        error = from_emofuse(cause) if isinstance(cause, EmofuseError) else bug()
+        error = from_emofuse(cause) if isinstance(cause, EmofuseError) else internal_error()
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_json({"type": "error", **error.body, "fatal": True})
             closed = {"type": "session.closed", "reason": CloseReason.ERROR.value, "stats": None}
@@ -117,7 +117,7 @@ async def _run(session: Session, socket: WebSocket) -> None:
             await socket.close(CloseReason.ERROR.close_code)
 
 
-def add_stream(app: FastAPI, house: ServerState) -> None:
+def add_stream(app: FastAPI, state: ServerState) -> None:
     """Add the WebSocket route."""
     # An object, not a function: Starlette hands it the plain ASGI triple.
-    app.router.add_websocket_route("/v1/stream", _Door(house))  # type: ignore[arg-type]
+    app.router.add_websocket_route("/v1/stream", _Endpoint(state))  # type: ignore[arg-type]

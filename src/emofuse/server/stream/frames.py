@@ -1,4 +1,4 @@
-"""Pictures: JPEGs become pixels, and each gets a stretch of time."""
+"""Frames of a live session: JPEGs become pixels, and each gets a stretch of time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..http.errors import ApiError
 from .protocol import bad
 
 _USUAL_PERIOD_NS = NS // 25
-_SHORTEST_PERIOD_NS, _LONGEST_PERIOD_NS = NS // 100, NS // 5  # a picture tells about so much
+_SHORTEST_PERIOD_NS, _LONGEST_PERIOD_NS = NS // 100, NS // 5  # how long a frame can stand for
 
 
-class PictureClock:
-    """Says how much time a picture tells about: about as much as lies between pictures.
+class FrameClock:
+    """Says which stretch of time a frame stands for: about the interval between frames.
 
-    Spans never overlap: where pictures come quicker than before, a picture starts where
-    the last one's span ends, and is short.
+    Spans never overlap: when frames suddenly come faster, one starts where the last one's
+    span ends, and is short.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class PictureClock:
         self._gaps: deque[int] = deque(maxlen=5)
 
     def span(self, time_ns: int) -> Span:
-        """Return a picture's span.
+        """Return a frame's span.
 
         Raises:
             ApiError: ``bad-message`` if its time is not after the last one's.
@@ -38,7 +38,7 @@ class PictureClock:
         if self._last_ns is not None:
             if time_ns <= self._last_ns:
                 raise bad(
-                    f"a picture of {time_ns / NS:.3f} s came after that of {self._last_ns / NS:.3f}"
+                    f"a frame of {time_ns / NS:.3f} s came after that of {self._last_ns / NS:.3f} s"
                 )
             self._gaps.append(time_ns - self._last_ns)
         self._last_ns = time_ns
@@ -49,11 +49,11 @@ class PictureClock:
         return Span(start_ns, self._end_ns)
 
 
-def decode_jpeg(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
+def decode_frame(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
     """Decode a JPEG to RGB uint8, (H, W, 3), no side longer than `side`.
 
     Raises:
-        ApiError: if it is none, damaged, or too large.
+        ApiError: if it is not a JPEG, damaged or too large.
     """
     try:
         return read_image(
@@ -62,4 +62,4 @@ def decode_jpeg(data: bytes, megapixels: float, side: int) -> NDArray[np.uint8]:
     except TooManyPixels as error:
         raise ApiError("too-many-pixels", str(error)) from None
     except InputError:
-        raise bad("an image is not a JPEG that can be decoded") from None
+        raise bad("a frame is not a JPEG that can be decoded") from None

@@ -1,4 +1,4 @@
-"""What comes: pictures are decoded, sound gets its place in time, both are pushed."""
+"""What a client sends: frames are decoded, audio is placed in time, both go to the engine."""
 
 from __future__ import annotations
 
@@ -14,134 +14,134 @@ from ...core.time import NS
 from ..http.errors import ApiError
 from ..metrics import Metrics
 from ..settings import Limits
-from .frames import PictureClock, decode_jpeg
-from .protocol import PICTURE, Packet, SessionParams, bad
-from .publisher import EventPublisher, MetricState, Shown
+from .frames import FrameClock, decode_frame
+from .protocol import FRAME, Packet, SessionParams, bad
+from .publisher import EventPublisher, PushedFrame, StreamCounts
 
 if TYPE_CHECKING:
     from ...streaming import LiveSession
 
-_SOUND_SECONDS = 1.0  # longest piece of sound
+_CHUNK_SECONDS = 1.0  # longest chunk of audio
 _JITTER_NS = NS // 20  # a clock may be off by this much before a gap is taken for one
 _BACKWARDS_NS = NS  # and this much into the past
 
 
-class _Waiting(NamedTuple):
-    """A picture that came, and when by our clock."""
+class _PendingFrame(NamedTuple):
+    """A frame that is not decoded yet, and when it arrived by our clock."""
 
     packet: Packet
     arrived: float
 
 
 class Intake:
-    """Takes pictures and sound in and pushes them into the engine; never blocks.
+    """Takes frames and audio and pushes them into the engine; never blocks.
 
     Args:
-        wish: what the client said would come.
-        limits: how much is taken in.
-        side: pixels of the longest side to which pictures are decoded.
-        decoders: decode pictures.
-        metrics: is told of pictures that are refused.
-        teller: is told which pictures were pushed, and what is wrong with others.
-        tally: counts.
+        params: what the client announced.
+        limits: what is accepted.
+        side: longest side, in pixels, to which frames are decoded.
+        decoders: threads that decode frames.
+        metrics: counts refused frames.
+        publisher: learns which frames were pushed, and what was wrong with others.
+        counts: keeps count.
     """
 
     def __init__(
         self,
-        wish: SessionParams,
+        params: SessionParams,
         limits: Limits,
         side: int,
         decoders: ThreadPoolExecutor,
         metrics: Metrics,
-        teller: EventPublisher,
-        tally: MetricState,
+        publisher: EventPublisher,
+        counts: StreamCounts,
     ) -> None:
-        self._wish, self._limits, self._side = wish, limits, side
+        self._params, self._limits, self._side = params, limits, side
         self._decoders, self._metrics = decoders, metrics
-        self._teller, self._tally = teller, tally
-        self._picture: _Waiting | None = None  # the newest, undecoded
+        self._publisher, self._counts = publisher, counts
+        self._pending: _PendingFrame | None = None  # the newest, undecoded
         self._decoding: asyncio.Task[None] | None = None
-        self._clock = PictureClock()
+        self._clock = FrameClock()
         self._next_sample = 0
         self._live: LiveSession | None = None
 
     def open(self, live: LiveSession) -> None:
-        """Push what comes from now on; what came before was dropped."""
+        """Push everything from now on; what came before was dropped."""
         self._live = live
 
     def take(self, packet: Packet) -> None:
-        """Take a picture, or a piece of sound.
+        """Take a frame or a chunk of audio.
 
         Raises:
-            ApiError: if it must not come, is too large, or too late.
+            ApiError: if it was not announced, is too large, or too late.
         """
-        if packet.kind == PICTURE:
-            self._take_picture(packet)
+        if packet.kind == FRAME:
+            self._take_frame(packet)
         else:
-            self._take_sound(packet.time_ns, packet.body)
+            self._take_audio(packet.time_ns, packet.body)
 
-    async def calibrate_batchnorm(self, seconds: float) -> None:
-        """Wait until the pictures that came are pushed, but no longer than this."""
+    async def drain(self, seconds: float) -> None:
+        """Wait until the received frames are pushed, at most this many seconds."""
         if self._decoding is not None:
             await asyncio.wait([self._decoding], timeout=seconds)
 
     def cancel(self) -> None:
-        """Decode no more."""
+        """Stop decoding."""
         if self._decoding is not None:
             self._decoding.cancel()
 
-    def _take_picture(self, packet: Packet) -> None:
-        if not self._wish.video:
-            raise bad("a picture came in a session without video")
-        size, most = len(packet.body), self._limits.picture_bytes
-        if size > most:
-            raise ApiError("too-large", f"a picture of {size} bytes; at most {most}")
-        self._tally.pictures += 1
+    def _take_frame(self, packet: Packet) -> None:
+        if not self._params.video:
+            raise bad("got a frame in a session without video")
+        size, limit = len(packet.body), self._limits.picture_bytes
+        if size > limit:
+            raise ApiError("too-large", f"a frame of {size} bytes; the limit is {limit}")
+        self._counts.frames += 1
         if self._live is None:  # models are being loaded
-            self._tally.skipped += 1
+            self._counts.skipped += 1
             return
-        if self._picture is not None:
-            self._tally.skipped += 1
-        self._picture = _Waiting(packet, time.perf_counter())
+        if self._pending is not None:
+            self._counts.skipped += 1
+        self._pending = _PendingFrame(packet, time.perf_counter())
         if self._decoding is None or self._decoding.done():
             self._decoding = asyncio.create_task(self._decode())
 
     async def _decode(self) -> None:
-        """Decode the newest picture, and again while there is a newer one."""
+        """Decode the newest frame, and repeat while there is a newer one."""
         loop = asyncio.get_running_loop()
-        most = self._limits.picture_megapixels
-        while self._picture is not None:
-            (packet, arrived), self._picture = self._picture, None
+        megapixels = self._limits.picture_megapixels
+        while self._pending is not None:
+            (packet, arrived), self._pending = self._pending, None
             try:
                 image = await loop.run_in_executor(
-                    self._decoders, decode_jpeg, packet.body, most, self._side
+                    self._decoders, decode_frame, packet.body, megapixels, self._side
                 )
                 span = self._clock.span(packet.time_ns)
             except ApiError as error:
                 self._metrics.frames.labels("refused").inc()
-                self._teller.complain(error)
+                self._publisher.report(error)
                 continue
-            self._teller.show(Shown(packet.number, packet.time_ns, span.end_ns, arrived))
+            self._publisher.expect(PushedFrame(packet.number, packet.time_ns, span.end_ns, arrived))
             assert self._live is not None
             self._live.push(Frame(image, span))
 
-    def _take_sound(self, time_ns: int, pcm: bytes) -> None:
-        rate = self._wish.rate
-        if not self._wish.audio:
-            raise bad("sound came in a session without audio")
-        if len(pcm) % 2 or len(pcm) > 2 * rate * _SOUND_SECONDS:
+    def _take_audio(self, time_ns: int, pcm: bytes) -> None:
+        rate = self._params.rate
+        if not self._params.audio:
+            raise bad("got audio in a session without audio")
+        if len(pcm) % 2 or len(pcm) > 2 * rate * _CHUNK_SECONDS:
             raise bad(
-                f"sound of {len(pcm)} bytes; expected whole 16-bit samples, at most "
-                f"{_SOUND_SECONDS:g} s of them"
+                f"audio of {len(pcm)} bytes; expected whole 16-bit samples, at most "
+                f"{_CHUNK_SECONDS:g} s of them"
             )
         if self._live is None:
             return
         expected_ns = self._next_sample * NS // rate
         if time_ns < expected_ns - _BACKWARDS_NS:
-            raise bad(f"sound of {time_ns / NS:.3f} s came after that of {expected_ns / NS:.3f} s")
+            raise bad(f"audio of {time_ns / NS:.3f} s came after that of {expected_ns / NS:.3f} s")
         if time_ns > expected_ns + _JITTER_NS:  # a pause: the time in between was silent
             self._next_sample = time_ns * rate // NS
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self._live.push(AudioChunk(samples, rate, self._next_sample))
         self._next_sample += len(samples)
-        self._tally.sound_ns += len(samples) * NS // rate
+        self._counts.audio_ns += len(samples) * NS // rate

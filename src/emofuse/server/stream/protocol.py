@@ -1,4 +1,4 @@
-"""What clients send, and what they are told: wishes, binary messages, close codes."""
+"""The wire format of a live session: parameters, binary messages, close codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADER = struct.Struct("<BBHIQ")
 """Of a binary message: kind, version, 0, number, time in microseconds."""
 
 VERSION = 1
-PICTURE, SOUND = 1, 2
+FRAME, AUDIO = 1, 2
 
 _RATES = range(8000, 48001)
 _LONGEST_MICROS = 30 * 86400 * 1_000_000
@@ -40,13 +40,13 @@ class CloseReason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionParams:
-    """What a client says of the session that it opens.
+    """What a client announces about its session.
 
     Args:
-        video: pictures will come.
-        audio: sound will come.
-        asr: speech is to be recognised.
-        rate: samples per second of the sound.
+        video: frames will come.
+        audio: audio will come.
+        asr: speech is to be recognized.
+        rate: of the audio, in Hz.
 
     Raises:
         ApiError: ``bad-argument``.
@@ -63,7 +63,7 @@ class SessionParams:
                 "bad-argument", f"rate is {self.rate}, expected {_RATES[0]} … {_RATES[-1]} Hz"
             )
         if not (self.video or self.audio):
-            raise ApiError("bad-argument", "neither video nor audio will come; one is needed")
+            raise ApiError("bad-argument", "video and audio are both 0; at least one is needed")
 
 
 def parse_params(query: Mapping[str, str]) -> SessionParams:
@@ -92,9 +92,9 @@ class Packet:
     """A binary message.
 
     Args:
-        kind: `PICTURE` or `SOUND`.
-        number: the client's, of a picture.
-        time_ns: when it was, since the session's start.
+        kind: `FRAME` or `AUDIO`.
+        number: the client's number of a frame.
+        time_ns: since the session's start.
         body: a JPEG, or 16-bit samples.
     """
 
@@ -113,7 +113,7 @@ def read_packet(data: bytes) -> Packet:
     if len(data) <= HEADER.size:
         raise bad(f"a binary message of {len(data)} bytes has nothing after its header")
     kind, version, zero, number, micros = HEADER.unpack_from(data)
-    if version != VERSION or zero != 0 or kind not in (PICTURE, SOUND):
+    if version != VERSION or zero != 0 or kind not in (FRAME, AUDIO):
         raise bad(
             f"the header says kind {kind}, version {version}, {zero}; expected kind 1 or 2, "
             "version 1, 0 (little-endian)"
@@ -124,7 +124,7 @@ def read_packet(data: bytes) -> Packet:
 
 
 def read_close(text: str) -> None:
-    """Read a text message; the only one there is closes the session.
+    """Read a text message; the only kind closes the session.
 
     Raises:
         ApiError: ``bad-message`` if it is another.
@@ -138,5 +138,5 @@ def read_close(text: str) -> None:
 
 
 def bad(message: str) -> ApiError:
-    """Return the error of a message that is not as it should be."""
+    """Return the error for an invalid message."""
     return ApiError("bad-message", message)

@@ -1,4 +1,4 @@
-"""What is said: the engine's events become messages."""
+"""The engine's events become messages to the client."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class MetricState:
-    """What came, and what became of it."""
+class StreamCounts:
+    """What came in on a stream, and what became of it."""
 
-    pictures: int = 0
+    frames: int = 0
     analyzed: int = 0
-    skipped: int = 0  # pictures that a newer one replaced before they were decoded
-    sound_ns: int = 0
+    skipped: int = 0  # frames that a newer one replaced before they were decoded
+    audio_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture that was pushed."""
+class PushedFrame:
+    """A frame that was pushed into the engine."""
 
     number: int
     time_ns: int
@@ -39,31 +39,31 @@ class Shown:
 
 
 class EventPublisher:
-    """Puts into an outbox what the engine says, and what is wrong with what came.
+    """Queues messages about the engine's events and about invalid input.
 
     Args:
         outbox: takes the messages.
-        metrics: is told of analyzed pictures.
-        tally: counts them.
+        metrics: counts analyzed frames.
+        counts: keeps count of them.
     """
 
-    def __init__(self, outbox: Outbox, metrics: Metrics, tally: MetricState) -> None:
-        self._outbox, self._metrics, self._tally = outbox, metrics, tally
-        self._shown: deque[Shown] = deque(maxlen=256)
-        self._faces: dict[int, list[dict[str, Any]]] = {}  # by the end of their picture
-        self.mistakes = 0
+    def __init__(self, outbox: Outbox, metrics: Metrics, counts: StreamCounts) -> None:
+        self._outbox, self._metrics, self._counts = outbox, metrics, counts
+        self._pushed: deque[PushedFrame] = deque(maxlen=256)
+        self._faces: dict[int, list[dict[str, Any]]] = {}  # by the end of their frame
+        self.errors = 0
 
-    def show(self, picture: Shown) -> None:
-        """Note a picture that is being pushed, in order of time."""
-        self._shown.append(picture)
+    def expect(self, frame: PushedFrame) -> None:
+        """Note a frame that is being pushed, in order of time."""
+        self._pushed.append(frame)
 
-    def complain(self, error: ApiError) -> None:
-        """Say what is wrong with something that came."""
-        self.mistakes += 1
+    def report(self, error: ApiError) -> None:
+        """Tell the client what was wrong with a message."""
+        self.errors += 1
         self._outbox.put({"type": "error", **error.body, "fatal": False})
 
     def take(self, event: Event) -> None:
-        """Turn what the engine says into messages; on the event loop."""
+        """Turn an event of the engine into messages; called on the event loop."""
         if isinstance(event, Diagnostic):
             at = None if event.at_ns is None else round(event.at_ns / NS, 3)
             self._outbox.put(
@@ -71,42 +71,42 @@ class EventPublisher:
             )
         elif isinstance(event, Watermark):
             if event.track is Modality.FACE:
-                self._tell_faces(event.upto_ns)
+                self._publish_faces(event.upto_ns)
         else:
             self._measured(event.kind.value, event.estimate, event.latency_ns)
 
     def _measured(self, kind: str, estimate: Estimate, latency_ns: int) -> None:
-        said = estimate_message(estimate)
+        message = estimate_message(estimate)
         if kind == "frame":
-            self._faces.setdefault(estimate.span.end_ns, []).append(said)
+            self._faces.setdefault(estimate.span.end_ns, []).append(message)
         elif kind == "now":
-            self._tell("provisional", [said], latency_ns / 1e6)
-        elif estimate.modality is not Modality.FACE:  # those were told with their pictures
-            self._tell(estimate.modality.value, [said], latency_ns / 1e6)
+            self._publish("provisional", [message], latency_ns / 1e6)
+        elif estimate.modality is not Modality.FACE:  # those were published with their frames
+            self._publish(estimate.modality.value, [message], latency_ns / 1e6)
 
-    def _tell_faces(self, upto_ns: int) -> None:
-        """Tell of the pictures that are settled: each with faces, and the newest in any case."""
-        newest: Shown | None = None
-        told_newest = False
-        while self._shown and self._shown[0].end_ns <= upto_ns:
-            newest = self._shown.popleft()
+    def _publish_faces(self, upto_ns: int) -> None:
+        """Publish the frames that are done: each that shows faces, and the newest in any case."""
+        newest: PushedFrame | None = None
+        published_newest = False
+        while self._pushed and self._pushed[0].end_ns <= upto_ns:
+            newest = self._pushed.popleft()
             faces = self._faces.pop(newest.end_ns, None)
-            told_newest = faces is not None
+            published_newest = faces is not None
             if faces is not None:
-                self._tell_picture(newest, faces)
-        if newest is not None and not told_newest:
-            self._tell_picture(newest, [])
+                self._publish_frame(newest, faces)
+        if newest is not None and not published_newest:
+            self._publish_frame(newest, [])
         self._faces = {end: faces for end, faces in self._faces.items() if end > upto_ns}
 
-    def _tell_picture(self, shown: Shown, faces: list[dict[str, Any]]) -> None:
-        seconds = time.perf_counter() - shown.arrived
-        self._tally.analyzed += 1
+    def _publish_frame(self, frame: PushedFrame, faces: list[dict[str, Any]]) -> None:
+        seconds = time.perf_counter() - frame.arrived
+        self._counts.analyzed += 1
         self._metrics.frames.labels("analyzed").inc()
         self._metrics.stream_latency.observe(seconds)
-        where = {"number": shown.number, "time": round(shown.time_ns / NS, 6)}
-        self._tell("face", faces, seconds * 1000, **where)
+        where = {"number": frame.number, "time": round(frame.time_ns / NS, 6)}
+        self._publish("face", faces, seconds * 1000, **where)
 
-    def _tell(
+    def _publish(
         self, kind: str, estimates: list[dict[str, Any]], latency_ms: float, **more: Any
     ) -> None:
         message = {"type": "measurement", "kind": kind, **more}

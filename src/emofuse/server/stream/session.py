@@ -1,4 +1,4 @@
-"""One client's live session: what comes, what is said, and when it ends."""
+"""One client's live session: what comes in, what goes out, and when it ends."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ..settings import Limits
 from .intake import Intake
 from .messages import Outbox
 from .protocol import CloseReason, SessionParams, read_close, read_packet
-from .publisher import EventPublisher, MetricState
+from .publisher import EventPublisher, StreamCounts
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer
     from ...streaming import Event, LiveSession
 
-_MISTAKES = 20  # bad messages before the session is ended
+_MAX_ERRORS = 20  # invalid messages before the session is closed
 _STATS_SECONDS = 1.0
-_FLUSH_SECONDS = 30.0  # for what is still to be said after session.close
-_SEND_SECONDS = 20.0  # for one message to be taken by the client
+_FLUSH_SECONDS = 30.0  # for the engine to finish after session.close
+_SEND_SECONDS = 20.0  # for the client to take one message
 
 
 class Session:
@@ -40,10 +40,10 @@ class Session:
     Args:
         socket: the open WebSocket.
         analyzer: has the models.
-        wish: what the client said.
-        limits: how much is taken in.
-        metrics: is told what happens.
-        decoders: decode pictures.
+        params: what the client announced.
+        limits: what is accepted.
+        metrics: counts what happens.
+        decoders: threads that decode frames.
         stopping: set when the server ends.
     """
 
@@ -51,7 +51,7 @@ class Session:
         self,
         socket: WebSocket,
         analyzer: Analyzer,
-        wish: SessionParams,
+        params: SessionParams,
         limits: Limits,
         metrics: Metrics,
         decoders: ThreadPoolExecutor,
@@ -59,24 +59,26 @@ class Session:
     ) -> None:
         from ...streaming import live_info
 
-        self._socket, self._analyzer, self._wish = socket, analyzer, wish
+        self._socket, self._analyzer, self._params = socket, analyzer, params
         self._limits, self._metrics, self._stopping = limits, metrics, stopping
-        self._info = live_info(video=wish.video, audio=wish.audio, rate=wish.rate)
+        self._info = live_info(video=params.video, audio=params.audio, rate=params.rate)
         self._id = secrets.token_hex(8)
-        self._outbox, self._tally = Outbox(), MetricState()
-        self._teller = EventPublisher(self._outbox, metrics, self._tally)
+        self._outbox, self._counts = Outbox(), StreamCounts()
+        self._publisher = EventPublisher(self._outbox, metrics, self._counts)
         side = analyzer.config.max_side
-        self._intake = Intake(wish, limits, side, decoders, metrics, self._teller, self._tally)
+        self._intake = Intake(
+            params, limits, side, decoders, metrics, self._publisher, self._counts
+        )
         self._live: LiveSession | None = None
 
     async def run(self) -> None:
-        """Serve the client until one of both has enough."""
-        helpers = [asyncio.create_task(self._send()), asyncio.create_task(self._tell_stats())]
+        """Serve the client until either side ends the session."""
+        helpers = [asyncio.create_task(self._send()), asyncio.create_task(self._send_stats())]
         starting = asyncio.create_task(self._start())
         try:
             reason = await self._receive(helpers[0], starting)
             if reason is not CloseReason.GONE:
-                await self._say_goodbye(reason, helpers[0])
+                await self._say_closed(reason, helpers[0])
         finally:
             for task in (*helpers, starting):
                 task.cancel()
@@ -85,7 +87,7 @@ class Session:
             self._metrics.frames.labels("dropped").inc(self._dropped())
 
     async def _start(self) -> None:
-        """Load the models and start the engine. What comes meanwhile is dropped.
+        """Load the models and start the engine. What arrives meanwhile is dropped.
 
         Raises:
             EmofuseError: if a model is missing or damaged.
@@ -94,12 +96,12 @@ class Session:
 
         loop = asyncio.get_running_loop()
 
-        def heard(event: Event) -> None:
-            loop.call_soon_threadsafe(self._teller.take, event)
+        def on_event(event: Event) -> None:
+            loop.call_soon_threadsafe(self._publisher.take, event)
 
         def start() -> tuple[LiveSession, dict[str, Any]]:
             created = self._created(self._info)
-            return LiveSession(self._analyzer, self._info, listener=heard), created
+            return LiveSession(self._analyzer, self._info, listener=on_event), created
 
         live, created = await asyncio.to_thread(start)
         self._live = live
@@ -114,7 +116,7 @@ class Session:
     async def _receive(
         self, sender: asyncio.Task[None], starting: asyncio.Task[None]
     ) -> CloseReason:
-        """Take messages until the end, and say why it is."""
+        """Take messages until the session ends; return why it does."""
         stopping = asyncio.create_task(self._stopping.wait())
         message: asyncio.Task[Any] | None = None
         watched: set[asyncio.Task[Any]] = {stopping, sender, starting}
@@ -130,11 +132,11 @@ class Session:
                 if starting in done:
                     starting.result()  # raises what went wrong
                     watched.discard(starting)
-                if sender in done:  # the client does not read what we send
+                if sender in done:  # the client does not read what is sent
                     return CloseReason.GONE
                 if message in done:
                     received, message = message.result(), None
-                    if (end := self._heed(received)) is not None:
+                    if (end := self._handle(received)) is not None:
                         return end
                 elif starting not in done:
                     return CloseReason.STOPPING if stopping in done else CloseReason.IDLE
@@ -143,8 +145,8 @@ class Session:
             if message is not None:
                 message.cancel()
 
-    def _heed(self, received: Mapping[str, Any]) -> CloseReason | None:
-        """Act on a message; say why it was the last, if it was."""
+    def _handle(self, received: Mapping[str, Any]) -> CloseReason | None:
+        """Act on a message; return why the session ends, if it does."""
         if received["type"] == "websocket.disconnect":
             return CloseReason.GONE
         try:
@@ -155,17 +157,17 @@ class Session:
                 read_close(received.get("text") or "")
                 return CloseReason.CLOSED
         except ApiError as error:
-            self._teller.complain(error)
-        return CloseReason.TOO_MANY_ERRORS if self._teller.mistakes > _MISTAKES else None
+            self._publisher.report(error)
+        return CloseReason.TOO_MANY_ERRORS if self._publisher.errors > _MAX_ERRORS else None
 
     def _created(self, info: MediaInfo) -> dict[str, Any]:
         made = self._analyzer.provenance(info)
-        engine = made.components.get("asr") if self._wish.audio else None
+        engine = made.components.get("asr") if self._params.audio else None
         return {
             "type": "session.created",
             "id": self._id,
-            "video": self._wish.video,
-            "audio": self._wish.audio,
+            "video": self._params.video,
+            "audio": self._params.audio,
             "asr": None if engine == "none" else engine,
             "labels": list(CANONICAL.labels),
             "models": {m.value: model for m, model in made.models.items()},
@@ -176,12 +178,12 @@ class Session:
     def _stats(self) -> dict[str, Any] | None:
         if self._live is None:
             return None
-        counters, tally = self._live.counters(), self._tally
+        counters, counts = self._live.counters(), self._counts
         return {
-            "received": {"pictures": tally.pictures, "seconds": round(tally.sound_ns / NS, 3)},
-            "analyzed": {"pictures": tally.analyzed},
+            "received": {"pictures": counts.frames, "seconds": round(counts.audio_ns / NS, 3)},
+            "analyzed": {"pictures": counts.analyzed},
             "dropped": {
-                "pictures": tally.skipped + counters.dropped_frames,
+                "pictures": counts.skipped + counters.dropped_frames,
                 "seconds": round(counters.dropped_sound_seconds, 3),
                 "late": counters.late,
                 "messages": self._outbox.left_out,
@@ -194,9 +196,9 @@ class Session:
 
     def _dropped(self) -> int:
         dropped = 0 if self._live is None else self._live.counters().dropped_frames
-        return self._tally.skipped + dropped
+        return self._counts.skipped + dropped
 
-    async def _tell_stats(self) -> None:
+    async def _send_stats(self) -> None:
         started: float | None = None
         while True:
             await asyncio.sleep(_STATS_SECONDS)
@@ -206,7 +208,7 @@ class Session:
                 self._outbox.put({"type": "stats", "time": elapsed, **stats})
 
     async def _send(self) -> None:
-        """Send what is said until it cannot be sent, or the session is closed."""
+        """Send queued messages until sending fails or the session is closed."""
         while True:
             message = await self._outbox.get()
             text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
@@ -217,13 +219,13 @@ class Session:
             if message["type"] == "session.closed":
                 return
 
-    async def _say_goodbye(self, reason: CloseReason, sender: asyncio.Task[None]) -> None:
-        """Say what is still to be said, and that it is over."""
+    async def _say_closed(self, reason: CloseReason, sender: asyncio.Task[None]) -> None:
+        """Flush what the engine still has, then tell the client that the session is closed."""
         if reason is CloseReason.CLOSED and self._live is not None:
-            await self._intake.calibrate_batchnorm(_SEND_SECONDS)
+            await self._intake.drain(_SEND_SECONDS)
             self._live.finish()
             await asyncio.to_thread(_wait_for_end, self._live, _FLUSH_SECONDS)
-            await asyncio.sleep(0)  # what the engine said last is on the loop now
+            await asyncio.sleep(0)  # the engine's last events are on the loop now
         self._outbox.put({"type": "session.closed", "reason": reason.value, "stats": self._stats()})
         await asyncio.wait([sender], timeout=_SEND_SECONDS)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
