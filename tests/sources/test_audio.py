@@ -40,7 +40,7 @@ def test_sound_of_a_video() -> None:
 
 
 def test_no_sound(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no video or sound"):
+    with pytest.raises(InputError, match="no video or audio"):
         read_audio(film(tmp_path / "silent.mp4", [0, 0.5]))
 
 

@@ -181,7 +181,7 @@ def test_choice_of_tracks() -> None:
     assert source.info.tracks == {Track.AUDIO}
     assert not of(packets, Frame)
     assert not notes(packets)
-    with pytest.raises(InputError, match="no video or sound"):
+    with pytest.raises(InputError, match="no video or audio"):
         FileSource(TALKING, tracks={Track.TEXT})
 
 

@@ -1,1 +1,1 @@
-"""Files in and out: atomic writes, pictures, audio, suffixes and content types, downloads."""
+"""Files in and out: atomic writes, images, audio, suffixes and content types, downloads."""

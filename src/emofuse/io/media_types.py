@@ -19,7 +19,7 @@ class ContentType:
     """What the content of a file is.
 
     Args:
-        kind: picture, sound, text, or video; a container that can hold both sound and
+        kind: image, audio, text, or video; a container that can hold both audio and
             video counts as video until it is opened.
         suffix: the file name's ending that goes with it.
         mime: the media type that goes with it.
@@ -129,7 +129,7 @@ _SIGNS: tuple[tuple[Callable[[bytes], bool], str | None], ...] = (
     (_riff(b"WEBP"), ".webp"),
     (_starts(b"II*\0", b"MM\0*"), ".tiff"),
     (_starts(b"GIF87a", b"GIF89a"), ".gif"),
-    (_brand(*_STILLS), None),  # pictures that Pillow does not surely read
+    (_brand(*_STILLS), None),  # images that Pillow may not read
     (_starts(b"%PDF", b"{\\rtf"), None),  # their first bytes could pass as text
     (_brand(b"M4A ", b"M4B "), ".m4a"),
     (_brand(b"qt  "), ".mov"),

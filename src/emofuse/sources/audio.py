@@ -13,13 +13,13 @@ from .file import FileSource
 
 
 def read_audio(path: str | os.PathLike[str], rate: int = 16000) -> NDArray[np.float32]:
-    """Read a file's sound as mono float32 at `rate` Hz, shape (n,).
+    """Read a file's audio as mono float32 at `rate` Hz, shape (n,).
 
     It passes through the same decoder and downmix as `FileSource`. It begins
-    where the sound begins, even if a picture began earlier; gaps are zeros.
+    where the audio begins, even if a frame began earlier; gaps are zeros.
 
     Raises:
-        InputError: if the file cannot be read or holds no sound.
+        InputError: if the file cannot be read or holds no audio.
     """
     import soxr
 
@@ -29,7 +29,7 @@ def read_audio(path: str | os.PathLike[str], rate: int = 16000) -> NDArray[np.fl
     finally:
         source.close()
     if not chunks:
-        raise InputError(f"the audio track of {path} holds no sound that can be decoded")
+        raise InputError(f"the audio track of {path} cannot be decoded")
     samples = np.zeros(chunks[-1].end, np.float32)
     for chunk in chunks:
         samples[chunk.first : chunk.end] = chunk.samples

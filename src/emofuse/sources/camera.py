@@ -50,7 +50,7 @@ def list_cameras() -> list[Camera]:
 
 
 def _linux_cameras() -> list[Camera]:
-    """Return one entry a camera; besides its pictures it has nodes that tell about them."""
+    """Return one entry a camera; besides frames it has nodes with metadata."""
     cameras, seen = [], set()
     nodes = (p for p in _LINUX.iterdir() if p.name[5:].isdigit())
     for node in sorted(nodes, key=lambda p: int(p.name[5:])):
@@ -67,7 +67,7 @@ def _linux_cameras() -> list[Camera]:
 
 
 class Webcam:
-    """A camera as a source: pictures as they come, with the time when they came.
+    """A camera as a source: frames as they arrive, with their time of arrival.
 
     A camera that disappears is opened again when it is back; in between nothing
     comes but a `Diagnostic`.
@@ -75,7 +75,7 @@ class Webcam:
     Args:
         camera: its number, or what else OpenCV opens (``/dev/video2``, a file).
         size: width and height that are asked for; the camera may choose others.
-        fps: pictures per second that are asked for.
+        fps: frames per second that are asked for.
         wait: a camera that cannot be opened now is looked for until it can.
         retry_seconds: how often a lost camera is looked for.
 
@@ -98,7 +98,7 @@ class Webcam:
         self._opened: Any = None
         width, height = size
         with suppress(*(InputError,) if wait else ()):
-            self._opened = self._open()  # now, so that a wrong number is told at once
+            self._opened = self._open()  # now, so that a wrong number fails at once
             width = int(self._opened.get(cv2.CAP_PROP_FRAME_WIDTH))
             height = int(self._opened.get(cv2.CAP_PROP_FRAME_HEIGHT))
             fps = self._rate(self._opened)
@@ -108,13 +108,13 @@ class Webcam:
         self.info = MediaInfo(self._name, MediaKind.VIDEO, video=video)
 
     def packets(self) -> Iterator[Packet]:
-        """Yield pictures, and notes about a lost camera, until `close`."""
+        """Yield frames, and notes about a lost camera, until `close`."""
         if self.origin_ns is None:
             self.origin_ns = time.monotonic_ns()
         return self._device.packets()
 
     def close(self) -> None:
-        """Let go of the camera; harmless when called twice."""
+        """Release the camera; harmless when called twice."""
         self._device.stop()
         with self._opening:
             if self._opened is not None:
@@ -141,30 +141,30 @@ class Webcam:
             (cv2.CAP_PROP_FRAME_WIDTH, self._size[0]),
             (cv2.CAP_PROP_FRAME_HEIGHT, self._size[1]),
             (cv2.CAP_PROP_FPS, self._fps),
-            (cv2.CAP_PROP_BUFFERSIZE, 1),  # old pictures are worth nothing
+            (cv2.CAP_PROP_BUFFERSIZE, 1),  # old frames are useless
         ):
             capture.set(key, value)
         return capture
 
     def _rate(self, capture: Any) -> float:
-        told = float(capture.get(cv2.CAP_PROP_FPS))
-        return told if 1 <= told <= 240 else self._fps
+        reported = float(capture.get(cv2.CAP_PROP_FPS))
+        return reported if 1 <= reported <= 240 else self._fps
 
     def _frames(self, capture: Any) -> Iterator[Frame]:
         assert self.origin_ns is not None
         period_ns = round(NS / self._rate(capture))
         end_ns = 0
         while True:
-            there, picture = capture.read()
-            if not there:
-                raise DeviceLost("it delivers no picture")
+            available, frame = capture.read()
+            if not available:
+                raise DeviceLost("it delivers no frame")
             start_ns = max(end_ns, time.monotonic_ns() - self.origin_ns)
-            end_ns = start_ns + period_ns * 9 // 10  # room for jitter: pictures never overlap
-            yield Frame(_rgb(picture), Span(start_ns, end_ns))
+            end_ns = start_ns + period_ns * 9 // 10  # room for jitter: frames never overlap
+            yield Frame(_rgb(frame), Span(start_ns, end_ns))
 
 
-def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    rgb: Any = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def _rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rgb: Any = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     out: NDArray[np.uint8] = rgb
     return out
 

@@ -1,4 +1,4 @@
-"""What may be unplugged and plugged in again."""
+"""Devices that may be unplugged and plugged in again."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Reconnecting:
                         yield packet
                         if self._stop.is_set():
                             return
-                raise DeviceLost("it delivers nothing more")
+                raise DeviceLost("it stopped delivering")
             except EmofuseError as error:
                 if self._stop.is_set():
                     return

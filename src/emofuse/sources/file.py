@@ -1,4 +1,4 @@
-"""Media files: video, sound and subtitles read through PyAV, streaming."""
+"""Media files: video, audio and subtitles read through PyAV, streaming."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 ORDER = (Track.VIDEO, Track.AUDIO, Track.TEXT)
 
 TEXT_CODECS = frozenset({"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"})
-"""Subtitle codecs that hold text; the others hold pictures of text."""
+"""Subtitle codecs that hold text; the others hold images of text."""
 
 PROGRESS_STEP_NS = NS // 10
-"""A track's progress is told when it went on by at least this much."""
+"""A track's progress is reported when it advanced by at least this much."""
 
 PATIENCE_NS = {Track.VIDEO: 3 * NS, Track.AUDIO: 3 * NS, Track.TEXT: NS}
 """A track without packets counts as silent up to this much before the others."""
@@ -65,23 +65,23 @@ GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 """Formats whose length FFmpeg estimates from the bitrate or the last packets."""
 
 SUBTITLES = "subtitles"
-"""Where words come from if the medium brings them itself."""
+"""Where the text comes from if the file has subtitles."""
 
 MAX_THREADS = 4
-"""Decoding threads; every one of them holds a picture in memory."""
+"""Decoding threads; every one of them holds a frame in memory."""
 
 
 class FileSource:
-    """A media file. Pictures are sampled; sound and subtitles are complete.
+    """A media file. Frames are sampled; audio and subtitles are complete.
 
     Decoding streams: memory doesn't grow with the file's length. Files without a
-    video track or without sound are fine. Where a file breaks off, what could be
+    video track or without audio are fine. Where a file breaks off, what could be
     read is delivered, followed by a `Diagnostic` that says where.
 
     Args:
         path: the file.
-        fps: pictures per second of media to deliver.
-        max_side: pictures with a longer side are scaled down to this.
+        fps: frames per second of media to deliver.
+        max_side: frames with a longer side are scaled down to this.
         utterances: a given transcript; it takes the place of subtitles.
         transcript: name of that transcript, for `info`.
         tracks: which kinds of track to read.
@@ -131,7 +131,7 @@ class FileSource:
         if video is None and audio is None:
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
             raise InputError(
-                f"no video or sound to read in {self._path} (it holds: {kinds}); "
+                f"no video or audio to read in {self._path} (it holds: {kinds}); "
                 "give a media file with a video or an audio track"
             )
         starts = [length_ns(s.start_time or 0, s) for s in (video, audio) if s is not None]
@@ -148,7 +148,7 @@ class FileSource:
         return info, Clock(min(starts))
 
     def _look_for_end(self) -> int:
-        """Return when the medium ends according to its container; 0 if that is only a guess."""
+        """Return when the file ends according to its container; 0 if that is only a guess."""
         tracks = [stream for stream in self._streams if stream.type != "subtitle"]
         known = self._container.format.name not in GUESSED_LENGTH
         if self._container.format.name == "mp3":
@@ -182,7 +182,7 @@ class FileSource:
         return readers
 
     def packets(self) -> Iterator[Packet]:
-        """Yield frames, sound, utterances and progress; at the end notes, and progress for all.
+        """Yield frames, audio, utterances and progress; at the end notes, and progress for all.
 
         Raises:
             InputError: if nothing in the file can be decoded.
@@ -244,7 +244,7 @@ class FileSource:
         """Say what is unusual about what was read."""
         name, seen = self.info.name, self.info.video is not None
         if seen and self.info.audio is None and Track.AUDIO in self._wanted:
-            yield Diagnostic("no-audio", f"{name} has no sound that can be read")
+            yield Diagnostic("no-audio", f"{name} has no audio that can be read")
         declared, missing = self._declared_end_ns, missing_bytes(self._path)
         truncated = self._broke_off or missing or end_ns + SHORTFALL_NS < declared
         if truncated:
@@ -262,7 +262,7 @@ class FileSource:
             yield Diagnostic("transcript-too-long", text, end_ns)
 
     def close(self) -> None:
-        """Let go of the file; harmless when called twice."""
+        """Close the file; harmless when called twice."""
         self._container.close()
 
 
@@ -286,7 +286,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     except av.FFmpegError as error:
         raise InputError(
             f"cannot read {path} as media ({error.strerror or error}): it is another kind of "
-            "file or incomplete; give a video (mp4, mov, mkv, webm, flv, avi, mpg, gif), sound "
+            "file or incomplete; give a video (mp4, mov, mkv, webm, flv, avi, mpg, gif), audio "
             "(wav, mp3, flac, ogg, opus, m4a) or image file that plays in a media player"
         ) from None
 
@@ -315,7 +315,7 @@ def pick_streams(
 
 
 def first_rotation(path: Path, index: int) -> int:
-    """Return by how many degrees counter-clockwise the first picture is to be turned."""
+    """Return by how many degrees counter-clockwise the first frame is to be turned."""
     import av
 
     with open_container(path) as container:
@@ -361,14 +361,14 @@ def open_source(
     utterances: Sequence[Utterance] | None = None,
     transcript: str | None = None,
 ) -> Source:
-    """Open any medium: a video, sound, image or text file.
+    """Open any media file: a video, audio, image or text file.
 
     A text file is only opened together with what was read from it.
 
     Args:
         path: the file.
-        fps: pictures per second of media to deliver.
-        max_side: pictures with a longer side are scaled down to this.
+        fps: frames per second of media to deliver.
+        max_side: frames with a longer side are scaled down to this.
         utterances: a transcript of the file, if there is one; for a text file
             (txt, srt, vtt) its own contents.
         transcript: that transcript's name, for `MediaInfo.text`.

@@ -21,13 +21,13 @@ RATE = 16_000
 """Rate that is asked for: what voice and words models hear."""
 
 BLOCK_SECONDS = 0.03
-"""Sound that comes at once."""
+"""Audio that comes at once."""
 
 QUIET_SECONDS = 1.5
 """A microphone that delivers nothing for this long is lost; silence is delivered too."""
 
 JUMP_NS = NS // 10
-"""Sound that is this far behind the clock has a gap: something was lost."""
+"""Audio that is this far behind the clock has a gap: something was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ def list_microphones() -> list[InputDevice]:
 
 
 class Microphone:
-    """A microphone as a source: mono sound as it comes, counted in samples from time 0.
+    """A microphone as a source: mono audio as it comes, counted in samples from time 0.
 
     A microphone that disappears is opened again when it is back; in between
-    nothing comes but a `Diagnostic`, and the sound's index jumps.
+    nothing comes but a `Diagnostic`, and the audio's index jumps.
 
     Args:
         device: its number or a part of its name; by default the system's choice.
@@ -109,13 +109,13 @@ class Microphone:
         self.info = MediaInfo(self._name, MediaKind.AUDIO, audio=AudioInfo(self._rate, 1, "pcm"))
 
     def packets(self) -> Iterator[Packet]:
-        """Yield sound, and notes about a lost microphone, until `close`."""
+        """Yield audio, and notes about a lost microphone, until `close`."""
         if self.origin_ns is None:
             self.origin_ns = time.monotonic_ns()
         return self._reader.packets()
 
     def close(self) -> None:
-        """Let go of the microphone; harmless when called twice."""
+        """Release the microphone; harmless when called twice."""
         self._reader.stop()
 
     def _choose_rate(self) -> int:
@@ -176,7 +176,7 @@ class Microphone:
             try:
                 samples, now_ns = blocks.get(timeout=QUIET_SECONDS)
             except queue.Empty:
-                raise DeviceLost("it delivers no sound") from None
+                raise DeviceLost("it delivers no audio") from None
             if len(samples):
                 yield AudioChunk(samples, self._rate, counter.place(len(samples), now_ns))
             if not stream.active and blocks.empty():
@@ -190,7 +190,7 @@ def _sane(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def converter(rate: int, wanted: int) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return what turns blocks of sound at one rate into blocks at another, with a memory.
+    """Return a stateful resampler of blocks of audio.
 
     The declared rate stays, whichever device is plugged in.
     """
@@ -203,7 +203,7 @@ def converter(rate: int, wanted: int) -> Callable[[NDArray[np.float32]], NDArray
 
 
 class SampleCounter:
-    """Says which sample of the stream a block of sound starts with.
+    """Finds the index of the sample that a block of audio starts with.
 
     Blocks that follow each other are contiguous; only where the clock says that
     more than a tenth of a second is missing the count jumps ahead.
@@ -218,7 +218,7 @@ class SampleCounter:
         self._next: int | None = None
 
     def place(self, count: int, now_ns: int) -> int:
-        """Return the index of the first of `count` samples, the last of which was heard now."""
+        """Return the index of the first of `count` samples, the last of which was recorded now."""
         by_clock = max(0, ns_to_samples(max(0, now_ns - self._origin_ns), self._rate) - count)
         if self._next is None or by_clock - self._next > JUMP_NS * self._rate // NS:
             self._next = by_clock

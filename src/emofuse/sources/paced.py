@@ -12,10 +12,10 @@ from ..core.protocols import Source
 from ..core.time import Span, ns_to_samples, to_ns
 
 PIECE_NS = to_ns(0.04)
-"""Longest piece of sound that comes at once, as from a microphone."""
+"""Longest piece of audio that comes at once, as from a microphone."""
 
 LATE_NS = to_ns(0.1)
-"""A picture that is decoded this late is left out, as a camera would have left it out."""
+"""A frame that is decoded this late is left out, as a camera would have left it out."""
 
 STALE_NS = to_ns(0.5)
 """But one comes at least so often."""
@@ -24,7 +24,7 @@ STALE_NS = to_ns(0.5)
 class Paced:
     """Delivers another source's packets when their time has come.
 
-    A picture comes when it starts, sound when its last sample was heard. See `Device`.
+    A frame comes when it starts, audio when its last sample was recorded. See `Device`.
 
     Args:
         opener: opens what is to be played, each time anew.

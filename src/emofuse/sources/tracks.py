@@ -1,7 +1,7 @@
 """One reader per track of a file: encoded packets in, timed items out.
 
 Every reader keeps a promise in `upto_ns`: what it will still hand out starts no
-earlier. Times are nanoseconds since the start of the medium, which is the
+earlier. Times are nanoseconds since the start of the file, which is the
 earliest start of any track that is read.
 """
 
@@ -31,7 +31,7 @@ TICK_SLACK_NS = NS // 1000
 """Containers that count in milliseconds show frames up to this much before their tick."""
 
 LONGEST_HOLD_NS = 5 * NS
-"""How long a picture lasts at most where the container doesn't say when its track ends."""
+"""How long a frame lasts at most where the container doesn't say when its track ends."""
 
 LONGEST_SILENCE_NS = 30 * NS
 """A video track without packets for this long is taken for over, if its end isn't declared."""
@@ -43,15 +43,15 @@ LONE_CUE_NS = 2 * NS
 """How long a subtitle lasts that declares no duration."""
 
 REORDER_DEPTH = 32
-"""Codecs reorder at most this many pictures."""
+"""Codecs reorder at most this many frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Turns timestamps of streams into times of the medium.
+    """Turns timestamps of streams into times in the file.
 
     Args:
-        origin_ns: when the medium starts, on the streams' clocks.
+        origin_ns: when the file starts, on the streams' clocks.
         latest_ns: later times are taken for damage and ignored.
     """
 
@@ -91,20 +91,20 @@ class Reader(Protocol):
 
 
 class VideoReader:
-    """Samples pictures at ticks of ``1 / fps`` and converts only those to RGB.
+    """Samples frames at ticks of ``1 / fps`` and converts only those to RGB.
 
-    The first picture at or after each tick is delivered. It lasts until the next
+    The first frame at or after each tick is delivered. It lasts until the next
     delivered one, so that spans tile; while it stays longer than `hold_ns` it is
     delivered again, piece by piece, so that nobody downstream waits for long and
-    a still picture is not taken for an empty stretch. The last one lasts until
-    the track ends. Pictures between ticks that no other picture refers to are
+    a still image is not taken for an empty stretch. The last one lasts until
+    the track ends. Frames between ticks that no other frame refers to are
     not even decoded.
 
     Args:
         stream: the video stream.
-        clock: the medium's clock.
-        fps: sampling rate in pictures per second of media.
-        max_side: longer pictures are scaled down to this many pixels.
+        clock: the file's clock.
+        fps: sampling rate in frames per second of media.
+        max_side: frames with a longer side are scaled down to this many pixels.
         rotation: counter-clockwise turn, in degrees, from stored to shown.
     """
 
@@ -125,12 +125,12 @@ class VideoReader:
         self._fed: list[int] = []  # the latest times given to the decoder, in order
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None
-        self._shown_ns = -1  # time of the last decoded picture
-        self._drained = False  # whether the decoder was told that the track is over
+        self._shown_ns = -1  # time of the last decoded frame
+        self._drained = False  # whether the decoder knows that the track is over
         self._next_tick = 0
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[Frame]:
-        """Decode one packet; yield the sampled pictures that it completes."""
+        """Decode one packet; yield the sampled frames that it completes."""
         if self._drained:  # it was not over
             self._stream.codec_context.flush_buffers()
             self._drained = False
@@ -146,7 +146,7 @@ class VideoReader:
             yield from self._take(frame)
 
     def advance(self, upto_ns: int) -> Iterator[Frame]:
-        """Hand out the held picture for the time before `upto_ns`."""
+        """Hand out the held frame for the time before `upto_ns`."""
         declared = self._declared_end_ns
         silence = LONGEST_SILENCE_NS if declared is None else 0
         if self._waiting and upto_ns >= max(self.end_ns + silence, declared or 0):
@@ -160,7 +160,7 @@ class VideoReader:
         self.upto_ns = max(self.upto_ns, upto_ns)
 
     def flush(self) -> Iterator[Frame]:
-        """Yield what the decoder still holds; the last picture lasts until the track's end."""
+        """Yield what the decoder still holds; the last frame lasts until the track's end."""
         yield from self._drain()
         yield from self._release(self.end_ns)
 
@@ -177,7 +177,7 @@ class VideoReader:
         return int((time_ns + TICK_SLACK_NS) * self._fps // NS)
 
     def _follows_tick(self, at: int) -> bool:
-        """Whether no picture known so far lies between `at` and the tick before it."""
+        """Whether no frame known so far lies between `at` and the tick before it."""
         place = bisect(self._fed, at)
         before = self._tick(self._fed[place - 1]) if place else -1
         insort(self._fed, at)
@@ -196,7 +196,7 @@ class VideoReader:
         self._next_tick = self._tick(at) + 1
         yield from self._release(at)
         self.upto_ns = max(self.upto_ns, at)
-        self._held = self._picture(frame), self.upto_ns
+        self._held = self._to_rgb(frame), self.upto_ns
 
     def _time(self, frame: av.VideoFrame) -> int:
         time = self._clock.time(frame.dts if frame.pts is None else frame.pts, self._stream)
@@ -206,12 +206,12 @@ class VideoReader:
 
     @property
     def _reach_ns(self) -> int:
-        """How far the held picture lasts if no other one comes."""
+        """How far the held frame lasts if no other one comes."""
         declared = self._declared_end_ns
         return max(self._shown_ns + LONGEST_HOLD_NS if declared is None else declared, self.end_ns)
 
     def _pieces(self, until_ns: int) -> Iterator[Frame]:
-        """Hand out the held picture for whole holds that end by `until_ns`."""
+        """Hand out the held frame for whole holds that end by `until_ns`."""
         while self._held is not None and self._held[1] + self.hold_ns <= until_ns:
             image, start = self._held
             self.upto_ns = start + self.hold_ns
@@ -219,7 +219,7 @@ class VideoReader:
             yield Frame(image, Span(start, self.upto_ns))
 
     def _release(self, until_ns: int) -> Iterator[Frame]:
-        """Hand out the held picture until `until_ns` and let go of it."""
+        """Hand out the held frame until `until_ns` and let go of it."""
         until_ns = min(until_ns, self._reach_ns)
         yield from self._pieces(until_ns)
         if self._held is not None:
@@ -228,7 +228,7 @@ class VideoReader:
                 self.upto_ns = until_ns
                 yield Frame(image, Span(start, until_ns))
 
-    def _picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+    def _to_rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         width, height = shown_size(frame.width, frame.height, self._stream)
         scale = min(1.0, self._max_side / max(width, height))
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -244,11 +244,11 @@ class VideoReader:
 
 
 class AudioReader:
-    """Decodes sound to mono float32 at the stream's own rate.
+    """Decodes audio to mono float32 at the stream's own rate.
 
     The index of each sample comes from counting; the container's timestamps
     decide where the count starts and move it only when they jump, since they are
-    often rounded to milliseconds. Sound that overlaps what was already delivered
+    often rounded to milliseconds. Audio that overlaps what was already delivered
     is dropped.
     """
 
@@ -260,10 +260,10 @@ class AudioReader:
         self._stream, self._clock = stream, clock
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None  # what the resampler takes
-        self._next: int | None = None  # index of the next sample, once sound has started
+        self._next: int | None = None  # index of the next sample, once audio has started
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[AudioChunk]:
-        """Decode one packet; yield its sound."""
+        """Decode one packet; yield its audio."""
         for frame in self._stream.decode(packet):
             yield from self._take(frame)
 
@@ -279,7 +279,7 @@ class AudioReader:
 
     @property
     def end_ns(self) -> int:
-        """Where the sound ends."""
+        """Where the audio ends."""
         return samples_to_ns(self._next or 0, self.rate)
 
     def _take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
@@ -347,10 +347,10 @@ class SubtitleReader:
 
 
 class GivenText:
-    """Hands out utterances of a given transcript in time with the medium."""
+    """Hands out utterances of a given transcript in time with the file."""
 
     track = Track.TEXT
-    end_ns = 0  # a transcript doesn't make the medium longer
+    end_ns = 0  # a transcript doesn't make the file longer
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:
         self.left = sorted(utterances, key=lambda u: u.span, reverse=True)
@@ -367,7 +367,7 @@ class GivenText:
         self.upto_ns = max(self.upto_ns, upto_ns)
 
     def flush(self) -> Iterator[Utterance]:
-        """Yield nothing: what starts after the medium's end isn't in it."""
+        """Yield nothing: what starts after the file's end isn't in it."""
         yield from ()
 
 

@@ -1,4 +1,4 @@
-"""Text on its own: a transcript without picture or sound."""
+"""Text on its own: a transcript without video or audio."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UtteranceSource:
         yield Watermark(Track.TEXT, end_ns(self._utterances))
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
 
 def describe_text(path: Path, utterances: Sequence[Utterance]) -> MediaInfo:
