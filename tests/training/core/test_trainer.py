@@ -230,6 +230,7 @@ def test_interrupted_says_how_to_go_on_and_goes_on(home: Path, tmp_path: Path) -
     config["loop"] = {**config["loop"], "epochs": 400}
     process = start(write(tmp_path / "long.yaml", config))
     wait_for(tmp_path / "run" / "state.safetensors", process)
+    wait_for(tmp_path / "run" / "metrics.jsonl", process)  # the two are not written at once
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
