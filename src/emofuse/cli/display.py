@@ -179,9 +179,9 @@ def closing(plan: Plan, files: Sequence[Path], analyzed: bool) -> list[str]:
     lines = []
     if plan.skipped:
         noun = "file" if plan.skipped == 1 else "files"
-        lines.append(f"Skipped {plan.skipped} other {noun} in the folders: no media.")
+        lines.append(f"Skipped {plan.skipped} other {noun} in the folders (not media).")
     if files:
-        lines.append(f"All together: {', '.join(map(str, files))}")
+        lines.append(f"Results of all inputs: {', '.join(map(str, files))}")
     return [*lines, CAVEAT] if analyzed else lines
 
 
@@ -284,11 +284,11 @@ def _measured(card: Card) -> Iterator[RenderableType]:
     for number, protocol in enumerate(how, start=1):
         notes.add_row(str(number), Text(protocol))
     if (more := len(card.metrics) - sum(len(row.values) for row in found)) > 0:
-        notes.add_row("", Text(f"And {more} more figures: emofuse models show {card.id} --json"))
+        notes.add_row("", Text(f"{more} more figures: emofuse models show {card.id} --json"))
     seeds = sorted({m.seeds for m in card.metrics})
-    notes.add_row("", Text(f"Trainings behind each figure: {', '.join(map(str, seeds))}."))
+    notes.add_row("", Text(f"Training runs per figure: {', '.join(map(str, seeds))}."))
     for command in dict.fromkeys(m.command for m in card.metrics if m.command):
-        notes.add_row("", Text(f"Again with: {command}"))
+        notes.add_row("", Text(f"Reproduce with: {command}"))
     yield notes
 
 
@@ -310,9 +310,9 @@ def checks(results: Sequence[Check]) -> RenderableType:
         area = check.area
     failing = [check.name for check in results if check.status is Status.FAILS]
     verdict = (
-        f"Not ready: {', '.join(failing)} (✗) must work first."
+        f"Not ready: {', '.join(failing)} (✗) must be fixed first."
         if failing
-        else "Ready: `emofuse analyze` can work. What is marked – is optional."
+        else "Ready. Items marked – are optional."
     )
     return Group(table, Text(), Text(verdict))
 

@@ -324,7 +324,7 @@ def _read_details(modality: Modality, raw: Mapping[str, Any]) -> Details | None:
 
 
 def _read_uncertain(name: str | None) -> Rejected | None:
-    """Read a reason; one of a later emofuse is still a rejection_reason."""
+    """Read a reason; one of a later emofuse is still a reason."""
     if name is None:
         return None
     known = {reason.value for reason in RejectionReason}

@@ -1,4 +1,4 @@
-"""One fixed colour per emotion, in every picture that emofuse n_resamples.
+"""One fixed colour per emotion, in every picture that emofuse draws.
 
 The eight were searched for numerically: in Oklab, and as seen with protanopia,
 deuteranopia and tritanopia (matrices of Machado et al. 2009), the two most

@@ -40,7 +40,7 @@ export class Start {
     this.input = el("input", { type: "file", multiple: true, accept: ACCEPT, class: "sr", id: "files", tabIndex: -1, "aria-label": "Files to analyze", onchange: () => { this.add([...this.input.files]); this.input.value = ""; } });
     this.drop = el("div", { class: "drop" },
       el("div", { class: "drop-icons", "aria-hidden": "true" }, ...["video", "audio", "image", "text"].map(icon)),
-      el("p", { class: "drop-title", textContent: "Drop a video, a sound, a picture or a text" }),
+      el("p", { class: "drop-title", textContent: "Drop a video, audio, image or text file" }),
       el("p", { class: "small", textContent: this.limits ? `Any of them, or several. Up to ${bytes(this.limits.bytes)} and ${Math.round(this.limits.seconds / 3600)} hours.` : "Any of them, or several." }),
       button("upload", "Choose files", () => this.input.click(), { class: "primary" }), this.input);
     this.words = el("textarea", {
@@ -50,20 +50,20 @@ export class Start {
     });
     this.picked = el("ul", { class: "picked" });
     this.joined = el("input", { type: "checkbox", checked: true, onchange: () => this.refresh() });
-    this.joinedLabel = el("label", { class: "toggle", hidden: true }, this.joined, el("span", { textContent: "these belong together: one analysis" }));
+    this.joinedLabel = el("label", { class: "toggle", hidden: true }, this.joined, el("span", { textContent: "these belong together (one analysis)" }));
     this.goButton = button("play", "Analyze", () => this.go(), { class: "primary" });
     this.error = el("p", { class: "error", role: "alert", hidden: true });
     this.progress = el("progress", { max: 1, value: 0, hidden: true, "aria-label": "Upload" });
     this.submitRow = el("div", { class: "row-end", hidden: true }, this.joinedLabel, el("span", { class: "spring" }),
       button(null, "Clear", () => this.clear()), this.goButton);
     const options = el("details", { class: "options" }, el("summary", { textContent: "Options" }), el("div", {},
-      ...["face", "speech", "text"].map((key) => toggle(`read the ${NAMES[key]}`, true, (on) => { this.options[key] = on; })),
-      toggle("recognize speech where no words are given", true, (on) => { this.options.transcribe = on; })));
+      ...["face", "speech", "text"].map((key) => toggle(NAMES[key], true, (on) => { this.options[key] = on; })),
+      toggle("transcribe speech if no text is given", true, (on) => { this.options.transcribe = on; })));
     this.list = el("ul", { class: "jobs" });
     this.earlier = el("section", { hidden: true, "aria-label": "Earlier results" }, el("h2", { textContent: "Earlier results" }), this.list);
     this.root.append(
       el("div", { class: "hero" }, el("h1", { textContent: "Who expressed what, and when" }),
-        el("p", { textContent: "Reads expressions from faces, voices and words, apart and together. On this machine." })),
+        el("p", { textContent: "Reads expressions from faces, voices and words, separately and together, on this machine." })),
       el("section", { class: "card intake", "aria-label": "What to analyze" }, this.drop, this.words, this.picked, options, this.error, this.progress, this.submitRow),
       this.earlier);
     this.dropping();
@@ -302,7 +302,7 @@ export class JobPage {
 }
 
 function downloads(job) {
-  return el("section", { class: "card noprint" }, el("h2", { textContent: "Take it with you" }),
+  return el("section", { class: "card noprint" }, el("h2", { textContent: "Download" }),
     el("div", { class: "downloads" }, ...job.formats.map((format) =>
       el("a", { class: "download", href: api.resultAddress(job.id, format), download: `${job.media.name}.${format}` },
         icon("download"), el("b", { textContent: format.toUpperCase() }), el("small", { textContent: FORMATS[format] ?? "" })))),

@@ -58,7 +58,7 @@ addEventListener("keydown", (event) => {
   if (view?.key(event)) event.preventDefault();
 });
 
-// ---- a server that wants a token
+// ---- a server that asks for a token
 function askToken() {
   const field = el("input", { type: "password", autocomplete: "current-password", required: true, id: "token" });
   const error = el("p", { class: "error", role: "alert" });
@@ -66,8 +66,8 @@ function askToken() {
     event.preventDefault();
     error.textContent = "";
     try { await api.login(field.value); await begin(); } catch (problem) { error.textContent = problem.message; field.select(); }
-  } }, el("h1", { textContent: "This server wants its token" }), el("label", { for: "token", textContent: "Token" }), field, error,
-  el("button", { type: "submit", class: "primary", textContent: "Enter" }));
+  } }, el("h1", { textContent: "Enter this server's token" }), el("label", { for: "token", textContent: "Token" }), field, error,
+  el("button", { type: "submit", class: "primary", textContent: "Continue" }));
   main.replaceChildren(form);
   field.focus();
 }

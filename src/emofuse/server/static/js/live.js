@@ -35,7 +35,7 @@ export class Live {
   build() {
     this.canvas = el("canvas", { class: "view", role: "img", "aria-label": "Camera with faces and labels" });
     this.hello = el("div", { class: "hello" }, el("div", { class: "drop-icons", "aria-hidden": "true" }, icon("camera"), icon("mic")),
-      el("p", { textContent: "Your camera and microphone, read as you go." }),
+      el("p", { textContent: "Expressions from your camera and microphone, as they happen." }),
       this.startButton = button("play", "Start", () => this.start(), { class: "primary big" }),
       el("p", { class: "small", textContent: "The browser asks for permission first." }));
     this.badge = el("p", { class: "badge", hidden: true });
@@ -69,7 +69,7 @@ export class Live {
         el("div", {}, el("div", { class: "player" }, this.stage, this.controls), this.recordings),
         el("section", { class: "card side", "aria-label": "Now" }, this.tabs, this.bars.root, this.saying)),
       el("section", { class: "card past", "aria-label": "Timeline" }, el("h2", { textContent: `The last ${WINDOW} seconds` }), this.lanes.root),
-      el("section", { class: "card set" }, el("h2", { textContent: "Devices and voice" }),
+      el("section", { class: "card set" }, el("h2", { textContent: "Devices" }),
         el("div", { class: "fields" }, this.pickers.video.root, this.pickers.audio.root,
           el("div", { class: "field" }, el("label", { for: "voice", textContent: "Listen" }), voice), this.words),
         this.stats, el("p", { class: "small keys", textContent: "Keys: space pauses, a listens for two seconds, q stops." })),
@@ -88,7 +88,7 @@ export class Live {
     const found = await devices();
     for (const kind of ["video", "audio"]) {
       const { select } = this.pickers[kind];
-      select.replaceChildren(el("option", { value: "", textContent: "the usual one" }), ...found[kind].map((d) => el("option", { value: d.id, textContent: d.name })), el("option", { value: "none", textContent: "none" }));
+      select.replaceChildren(el("option", { value: "", textContent: "default" }), ...found[kind].map((d) => el("option", { value: d.id, textContent: d.name })), el("option", { value: "none", textContent: "none" }));
       select.value = this.wants[kind] ? this.ids[kind] : "none";
       if (select.selectedIndex < 0) select.value = "";
     }
@@ -565,7 +565,7 @@ export class Live {
       button("download", recording.pictured ? "video" : "sound", () => save(recording.media, `${name}.${recording.suffix}`)),
       button("download", "JSON", () => save(new Blob([recording.json(`${name}.${recording.suffix}`)], { type: "application/json" }), `${name}.json`)),
       button("download", "CSV", () => save(new Blob([recording.csv(`${name}.${recording.suffix}`)], { type: "text/csv" }), `${name}.csv`)),
-      button("trash", "", () => row.remove(), { title: "Throw the recording away" }));
+      button("trash", "", () => row.remove(), { title: "Discard the recording" }));
     this.recordings.append(row);
   }
 

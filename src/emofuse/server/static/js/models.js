@@ -8,7 +8,7 @@ const LONG = { UAR: "mean recall of the labels", ECE: "expected calibration erro
 export class Models {
   constructor() {
     this.root = el("div", { class: "models" }, el("div", { class: "hero" }, el("h1", { textContent: "Models" }),
-      el("p", { textContent: "What runs here, where it learnt, how well it does, and what it cannot do." })));
+      el("p", { textContent: "What runs here, what it was trained on, how well it does, and what it cannot do." })));
     this.load();
   }
 
@@ -53,7 +53,7 @@ function card(model) {
     model.labels?.length ? el("p", { class: "small", textContent: `says: ${model.labels.join(", ")}` }) : null,
     model.notes?.length ? el("div", {}, el("h4", { textContent: "How it was made, and what to expect" }), el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
     model.figures.rows.length ? figures(model.figures) : null,
-    model.data?.length ? el("details", {}, el("summary", { textContent: "What it learnt from, and licences" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
+    model.data?.length ? el("details", {}, el("summary", { textContent: "Training data and licenses" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
       el("li", {}, el("b", { textContent: d.name }), [d.licence, d.used, d.citation].filter(Boolean).map((text) => ` · ${text}`).join(""))))) : null,
     model.files?.length ? el("details", {}, el("summary", { textContent: "Files" }), el("ul", { class: "limits files" }, ...model.files.map((f) =>
       el("li", {}, el("b", { textContent: f.name }), ` · ${bytes(f.bytes ?? 0)} · sha256 `, el("code", { textContent: f.sha256 ?? "–" }))))) : null);

@@ -73,7 +73,7 @@ export class Recording {
     const rows = this.rows(), labels = ordered(new Set(rows.flatMap((e) => Object.keys(e.probabilities))));
     const six = (v) => (Number.isFinite(v) ? v.toFixed(6) : "");
     const head = ["file", "start", "end", "subject", "modality", "label", ...labels, "confidence", "quality", "model",
-      ...MODALITIES.map((m) => `share_${m}`), "disagreement", "uncertain", "text"];
+      ...MODALITIES.map((m) => `weight_${m}`), "disagreement", "uncertain", "text"];
     const lines = rows.map((e) => [
       name, e.start.toFixed(3), e.end.toFixed(3), e.subject, e.modality, e.label, ...labels.map((label) => six(e.probabilities[label])),
       six(e.confidence), six(e.quality), e.model ?? this.models[e.modality] ?? "", ...MODALITIES.map((m) => six(e.fusion?.weights[m])), six(e.fusion?.disagreement), e.uncertain?.reason ?? "",
