@@ -131,5 +131,5 @@ def test_the_mapping_says_what_the_pages_show():
     assert (told["name"], told["says"]) == ("Face 1", "mostly happy (60 %), neutral 0:00–0:04")
     assert told["shares"] == {"happy": 0.6, "neutral": 0.4}
     assert told["facts"] == [
-        "seen for 0:10 of 0:20 (50%)", "mean confidence 80%", "evidence quality 50%", "from result",
+        "seen for 0:10 of 0:20 (50%)", "mean confidence 80%", "evidence quality 50%",
     ]  # fmt: skip

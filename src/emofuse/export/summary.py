@@ -139,6 +139,7 @@ def to_mapping(summary: Summary) -> dict[str, Any]:
     """Return a summary as plain types, as the result files and the pages hold it."""
     return {
         "facts": list(summary.facts),
+        "modalities": {m.value: name_of(m) for m in modalities()},
         "people": [_person_mapping(p, summary) for p in summary.shown],
     }
 
@@ -245,7 +246,8 @@ def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
     yield f"evidence quality {person.quality:.0%}"
     if summary.timed and (doubt := describe_doubt(person)):
         yield doubt
-    yield "from " + " + ".join(name_of(m) for m in person.modalities)
+    if person.modalities:
+        yield "from " + " + ".join(name_of(m) for m in person.modalities)
 
 
 def _verb(person: Person, summary: Summary) -> str:

@@ -62,9 +62,9 @@ export class Bars {
 
   fill(key, p, note) {
     this.heads[key].textContent = note;
-    this.table.classList.toggle(`no-${key}`, !p);
     for (const label of this.labels) {
       const { bar, value } = this.cells[`${key}/${label}`], v = p?.[label];
+      bar.closest("td").classList.toggle("dim", !p);
       bar.style.transform = `scaleX(${v ?? 0})`;
       value.textContent = v === undefined ? "" : percent(v);
     }

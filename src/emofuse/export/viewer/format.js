@@ -1,7 +1,16 @@
 // Numbers and times as people read them.
 
+/** The modalities in order; `learnModalities` adds those of other packages. */
 export const MODALITIES = ["face", "speech", "text"];
 export const NAMES = { fused: "result", face: "face", speech: "voice", text: "words" };
+
+/** Take modality → name of a result. */
+export function learnModalities(names = {}) {
+  for (const [id, name] of Object.entries(names)) {
+    if (!MODALITIES.includes(id)) MODALITIES.push(id);
+    NAMES[id] = name;
+  }
+}
 
 export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 

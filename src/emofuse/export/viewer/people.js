@@ -56,9 +56,9 @@ class Person {
     this.name = personName(subject);
     this.face = subject.startsWith("face");
     /** modality → cells in order of time; the modalities' are what went into the result. */
-    this.lanes = { fused: [], face: [], speech: [], text: [] };
+    this.lanes = Object.fromEntries(["fused", ...MODALITIES].map((m) => [m, []]));
     /** modality → what its model said by itself, which may be finer or coarser than the result. */
-    this.said = { face: [], speech: [], text: [] };
+    this.said = Object.fromEntries(MODALITIES.map((m) => [m, []]));
   }
 
   add(e) {

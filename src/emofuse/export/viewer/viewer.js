@@ -2,7 +2,7 @@
 import { Bars, shareBar } from "./bars.js";
 import { colourOf } from "./colour.js";
 import { el, honest, icon } from "./dom.js";
-import { MODALITIES, NAMES, clock, percent, plural } from "./format.js";
+import { MODALITIES, NAMES, clock, learnModalities, percent, plural } from "./format.js";
 import { Lanes } from "./lanes.js";
 import { People, at, ordered } from "./people.js";
 import { Player, peaksOf } from "./player.js";
@@ -27,6 +27,7 @@ export class Viewer {
    */
   constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, wave = null, onfile = null, after = [] } = {}) {
     Object.assign(this, { timeline, sources, thumbnails, portraits, wave, onfile, after });
+    learnModalities(timeline.summary.modalities);
     this.people = new People(timeline.estimates);
     this.list = this.people.named(timeline.summary);
     this.chosen = this.list[0] ?? null;
