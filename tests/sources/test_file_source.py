@@ -211,6 +211,7 @@ def test_senseless_settings(fps: float, max_side: int) -> None:
         FileSource(TALKING, fps=fps, max_side=max_side)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system doesn't tell memory")
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     """Half an hour of small pictures and sound: as much memory at the end as near the start."""

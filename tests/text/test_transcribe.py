@@ -94,14 +94,18 @@ def test_a_recogniser_is_named_without_being_loaded(engine: str) -> None:
     assert done.stdout.splitlines() == [name, "set()"]
 
 
-@pytest.mark.skipif(HAS_SPHINX, reason="pocketsphinx is installed")
-def test_asking_for_a_missing_pocketsphinx_says_how_to_get_it() -> None:
+def test_asking_for_a_missing_pocketsphinx_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"emofuse\[asr\]"):
         make_transcriber(TranscribeConfig("pocketsphinx"))
 
 
-@pytest.mark.skipif(HAS_WHISPER, reason="faster-whisper is installed")
-def test_asking_for_a_missing_whisper_says_how_to_get_it() -> None:
+def test_asking_for_a_missing_whisper_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"emofuse\[whisper\]"):
         make_transcriber(TranscribeConfig("whisper"))
 
@@ -252,8 +256,10 @@ def test_moonshine_hears_no_words_in_noise(moonshine: Transcriber, seconds: int)
     assert moonshine.transcribe(noise, 0) == []
 
 
-@pytest.mark.skipif(find_spec("moonshine_voice") is not None, reason="moonshine is installed")
-def test_asking_for_a_missing_moonshine_says_how_to_get_it() -> None:
+def test_asking_for_a_missing_moonshine_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "moonshine_voice", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"emofuse\[asr\]"):
         make_transcriber(TranscribeConfig("moonshine"))
 

@@ -34,6 +34,7 @@ def faces_only(tmp_path: Path) -> Path:
     return config
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_job(
     serve: Callable[..., Running], media: Path, tmp_path: Path, faces_only: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_killed_in_the_middle_of_a_job(
     assert second.end() == 0
 
 
+@pytest.mark.slow
 def test_told_to_end_it_parks_the_job(
     serve: Callable[..., Running], media: Path, tmp_path: Path, faces_only: Path
 ) -> None:
