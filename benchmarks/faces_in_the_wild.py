@@ -4,7 +4,7 @@
 
 Nobody labelled these faces, so nothing here is an accuracy. Photos are the faces of at
 least 40 pixels in the part of ``face-photos.csv`` that no detector learnt from; each is
-asked as it is, and corrupted as `emofuse.evaluation.protocol.robustness` spoils faces; what is told
+asked as it is, and corrupted as `emofuse.evaluation.protocol.robustness` corrupts faces; what is told
 is how often the answer stays the same, and how far the probabilities move (total
 variation, 0 to 1). Clips of people who read sentences in a neutral voice, or act, or
 pose, are analyzed as a user would; told are the shares of the answers and how often a
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
-from emofuse.evaluation.protocol.robustness import generator, spoilings
+from emofuse.evaluation.protocol.robustness import corruptions, generator
 from emofuse.face.crop import crop_face, crop_side
 from emofuse.models.registry import load
 from emofuse.training.detector.detection_metrics import from_rows
@@ -108,13 +108,13 @@ class Asked:
             "mean confidence": round(float(before.max(axis=1).mean()), 3),
             "corrupted": {},
         }
-        for spoiling in spoilings(Modality.FACE):
-            random = [generator(0, spoiling.name, str(i)) for i in range(len(crops))]
+        for corruption in corruptions(Modality.FACE):
+            random = [generator(0, corruption.name, str(i)) for i in range(len(crops))]
             after = self.probabilities(
-                [spoiling.change(crop.copy(), r) for crop, r in zip(crops, random, strict=True)]
+                [corruption.change(crop.copy(), r) for crop, r in zip(crops, random, strict=True)]
             )
             same = after.argmax(axis=1) == said
-            out["corrupted"][spoiling.name] = {
+            out["corrupted"][corruption.name] = {
                 "same answer": round(float(same.mean()), 3),
                 "same, of the sure": round(float(same[sure].mean()), 3),
                 "moved": round(float(np.abs(after - before).sum(axis=1).mean() / 2), 3),

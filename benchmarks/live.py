@@ -192,10 +192,10 @@ def main() -> None:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     from emofuse.analyzer import Analyzer, AnalyzerConfig
-    from emofuse.window.window import LiveWindow
     from emofuse.streaming import live_config
     from emofuse.streaming.feed import open_devices
     from emofuse.text.transcribe import TranscribeConfig
+    from emofuse.window.window import LiveWindow
 
     clip = args.clip or _clip()
     engine = "auto" if args.asr else "none"

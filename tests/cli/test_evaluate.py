@@ -152,20 +152,20 @@ def test_faces_from_command_to_report(run: Run, faces: Path, tmp_path: Path) -> 
     assert results["provenance"]["date"][:2] == "20"
     assert "contempt" in " ".join(results["notes"])
 
-    found = results["parts"][0]["figures"]
+    found = results["parts"][0]["metrics"]
     assert found["accuracy"]["value"] == pytest.approx(_accuracy_over_seven(faces), abs=1e-5)
     assert sum(map(sum, results["parts"][0]["confusion"])) == 24
-    assert set(results["parts"][0]["reliability"]) == {"raw", "card", "refit"}
+    assert set(results["parts"][0]["reliability"]) == {"uncalibrated", "card", "refit"}
 
-    with (out / "answers.csv").open(newline="") as f:
+    with (out / "predictions.csv").open(newline="") as f:
         answers = list(csv.DictReader(f))
     labels = results["parts"][0]["labels"]
     right = [max(labels, key=lambda x: float(row[x])) == row["actual"] for row in answers]
     assert np.mean(right) == pytest.approx(found["accuracy"]["value"], abs=1e-5)
 
     clean, *corrupted = results["robustness"]
-    assert clean["kind"] == "unspoilt"
-    assert clean["figures"]["accuracy"]["value"] == pytest.approx(found["accuracy"]["value"])
+    assert clean["kind"] == "clean"
+    assert clean["metrics"]["accuracy"]["value"] == pytest.approx(found["accuracy"]["value"])
     kinds = {s["kind"] for s in corrupted}
     assert {"blur", "low light", "occlusion", "small face", "JPEG", "rotation"} <= kinds
     _look_at(out)
@@ -194,7 +194,7 @@ def _look_at(out: Path) -> None:
     assert html.count("<svg") >= 2
     assert "nan" not in re.sub(r"<[^>]+>", " ", html).lower().split()
     markdown = (out / "report.md").read_text(encoding="utf-8")
-    for heading in ("## Figures", "## Classes", "## Calibration", "## How this was measured"):
+    for heading in ("## Metrics", "## Classes", "## Calibration", "## Provenance"):
         assert heading in markdown
     tables = [line for line in markdown.splitlines() if line.startswith("| --- ")]
     assert len(tables) >= 4
@@ -207,10 +207,10 @@ def test_votes_leave_ties_out(run: Run, faces: Path, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     assert results["parts"][0]["samples"] == 16
-    assert results["left_out"] == {"whose first two labels tie": 8}
+    assert results["excluded"] == {"whose votes tie": 8}
     assert "contempt" in results["parts"][0]["labels"]
     assert results["temperature_refit"] > 0  # of votes that are never unanimous
-    with (tmp_path / "out" / "answers.csv").open(newline="") as f:
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as f:
         assert {row["actual"] for row in csv.DictReader(f)} == {"happy"}
 
 
@@ -228,8 +228,8 @@ def test_comments_with_several_labels(
     assert len(many["labels"]) == labels
     assert many["multi_label"]
     assert many["confusion"] is None
-    assert many["figures"]["macro_f1"]["value"] > 0.3  # of 7 labels 4 occur
-    assert one["figures"]["accuracy"]["value"] > 0.7
+    assert many["metrics"]["macro_f1"]["value"] > 0.3  # of 7 labels 4 occur
+    assert one["metrics"]["accuracy"]["value"] > 0.7
     thresholds = {row["label"]: row["threshold"] for row in many["classes"]}
     assert all(0 < t <= 1 for t in thresholds.values())
     assert results["temperature_refit"] > 0
@@ -250,20 +250,23 @@ def test_thresholds_need_validation(run: Run, tmp_path: Path) -> None:
 def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     ran = run("evaluate", "speech-compact-v1", "--corpus", voices, "--protocol", "cross-corpus",
-              "--out", out, "--no-refit", "--cut", "clip", "--cut", "1 s", *FAST)  # fmt: skip
+              "--out", out, "--no-refit", "--segmentation", "full", "--segmentation", "center-1s", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads((out / "results.json").read_text())
-    assert [p["name"] for p in results["parts"]] == ["cross-corpus, clip", "cross-corpus, 1 s"]
+    assert [p["name"] for p in results["parts"]] == [
+        "cross-corpus, full",
+        "cross-corpus, center-1s",
+    ]
     assert results["parts"][0]["speakers"] == 6
     assert {g["attribute"] for g in results["subgroups"]} == {"sex", "age"}
-    assert "6 speakers only" in (out / "report.md").read_text()
-    assert results["parts"][0]["figures"]["uar"]["low"] is not None
+    assert "only 6 speakers" in (out / "report.md").read_text()
+    assert results["parts"][0]["metrics"]["uar"]["low"] is not None
     _look_at(out)
 
 
 def test_noise_of_ones_own_and_the_same_figures_again(run: Run, voices: Path) -> None:
     noises = voices.parent  # buzzing will do
-    args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit", "--cut", "clip",
+    args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit", "--segmentation", "full",
             "--robustness", "--noise", noises, "--limit", "2", "--json", *FAST)  # fmt: skip
     once, again = (json.loads(run(*args).out) for _ in range(2))
     assert once["robustness"] == again["robustness"]
@@ -282,7 +285,7 @@ def folds(tmp_path: Path) -> Path:
 
 
 def test_folds_by_the_models_that_left_them_out(run: Run, voices: Path, folds: Path) -> None:
-    ran = run("evaluate", folds, "--corpus", voices, "--protocol", "folds", "--cut", "clip",
+    ran = run("evaluate", folds, "--corpus", voices, "--protocol", "folds", "--segmentation", "full",
               "--json", "--no-refit", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
@@ -291,13 +294,13 @@ def test_folds_by_the_models_that_left_them_out(run: Run, voices: Path, folds: P
     assert set(part["folds"]) == {"fold 0", "fold 1", "fold 2"}
     assert [m["fold"] for m in results["models"]] == [0, 1, 2]
     uars = [fold["uar"] for fold in part["folds"].values()]
-    assert part["figures"]["uar"]["value"] == pytest.approx(np.mean(uars), abs=1e-5)
-    assert part["figures"]["uar"]["deviation"] == pytest.approx(np.std(uars, ddof=1), abs=1e-5)
+    assert part["metrics"]["uar"]["value"] == pytest.approx(np.mean(uars), abs=1e-5)
+    assert part["metrics"]["uar"]["deviation"] == pytest.approx(np.std(uars, ddof=1), abs=1e-5)
     shutil.rmtree(folds / "run-1")
     message = run("evaluate", folds, "--corpus", voices, "--protocol", "folds").failed_cleanly()
-    assert "one model a fold" in message
+    assert "one model per fold" in message
     message = run("evaluate", folds, "--corpus", voices).failed_cleanly()
-    assert "2 models were given" in message
+    assert "got 2 models" in message
 
 
 def test_leaks_are_refused_unless_one_insists(run: Run, voices: Path, tmp_path: Path) -> None:
@@ -305,14 +308,14 @@ def test_leaks_are_refused_unless_one_insists(run: Run, voices: Path, tmp_path: 
         '[[data]]\nname = "Buzz"\nlicence = "ours"\ncorpus = "buzz"\nsplits = ["train", "test"]\n'
     )
     card = own_card(tmp_path / "mine", "speech-compact-v1", data)
-    args = ("evaluate", card, "--corpus", voices, "--cut", "clip", "--no-refit", *FAST)
+    args = ("evaluate", card, "--corpus", voices, "--segmentation", "full", "--no-refit", *FAST)
     message = run(*args, "--out", tmp_path / "out").failed_cleanly()
-    assert "has learnt from 8 of the 8 samples" in message
+    assert "was trained on 8 of the 8 samples" in message
     assert "4-0" in message
     assert not (tmp_path / "out" / "results.json").exists()
     ran = run(*args, "--despite-leaks", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
-    assert "Measured despite a leak" in (tmp_path / "out" / "report.html").read_text()
+    assert "Evaluated despite a leak" in (tmp_path / "out" / "report.html").read_text()
     before = card.read_text()
     message = run(*args, "--despite-leaks", "--update-card").failed_cleanly()
     assert "despite a leak do not go into a card" in message
@@ -322,7 +325,7 @@ def test_leaks_are_refused_unless_one_insists(run: Run, voices: Path, tmp_path: 
 def test_the_card_carries_the_figures(run: Run, voices: Path, tmp_path: Path) -> None:
     card = own_card(tmp_path / "mine", "speech-compact-v1")
     before = read_card(card)
-    args = ("evaluate", card, "--corpus", voices, "--cut", "clip", "--no-refit", "--update-card",
+    args = ("evaluate", card, "--corpus", voices, "--segmentation", "full", "--no-refit", "--update-card",
             *FAST)  # fmt: skip
     for _ in range(2):  # the second time replaces what the first has written
         ran = run(*args)
@@ -331,7 +334,7 @@ def test_the_card_carries_the_figures(run: Run, voices: Path, tmp_path: Path) ->
         rows = {m.name: m for m in after.metrics if m.corpus == "buzz"}
         assert len(after.metrics) == len(before.metrics) + len(rows)
         assert {"uar", "accuracy", "macro_f1", "ece", "ece_uncalibrated"} <= set(rows)
-        assert rows["uar"].split == "test, clip"
+        assert rows["uar"].split == "test, full"
         assert rows["uar"].protocol.startswith("8 samples of 2 speakers")
         assert str(tmp_path) not in rows["uar"].command
         assert "--corpus buzz.csv --data ROOT" in rows["uar"].command
@@ -354,10 +357,10 @@ def test_what_cannot_be_measured_is_said(
     assert "no protocol 'loso'" in message(
         "speech-compact-v1", "--corpus", voices, "--protocol", "loso"
     )
-    assert "'in use'" in message("speech-compact-v1", "--corpus", voices, "--cut", "all")
+    assert "center-1s" in message("speech-compact-v1", "--corpus", voices, "--segmentation", "all")
     assert "path of one card" in message("speech-compact-v1", "--corpus", voices, "--update-card")
     assert "no model in the folder" in message(tmp_path, "--corpus", voices)
-    assert "no picture" in message("face-compact-v1", "--corpus", _texts(tmp_path))
+    assert "no image" in message("face-compact-v1", "--corpus", _texts(tmp_path))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "report.md").write_text("mine")
     told = message("speech-compact-v1", "--corpus", voices, "--out", tmp_path / "taken")
@@ -379,7 +382,16 @@ def test_labels_of_ones_own_need_a_map(run: Run, voices: Path, tmp_path: Path) -
     ]
     path = tmp_path / "own.csv"
     save(Manifest("own", Taxonomy("own", ("bored", "glad", "mad")), tuple(entries)), path)
-    args = ("evaluate", "speech-compact-v1", "--corpus", path, "--cut", "clip", "--json", *FAST)
+    args = (
+        "evaluate",
+        "speech-compact-v1",
+        "--corpus",
+        path,
+        "--segmentation",
+        "full",
+        "--json",
+        *FAST,
+    )
     assert "'bored'" in run(*args).failed_cleanly()
     label_map = tmp_path / "own.toml"
     label_map.write_text(
@@ -389,7 +401,7 @@ def test_labels_of_ones_own_need_a_map(run: Run, voices: Path, tmp_path: Path) -
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     assert results["parts"][0]["labels"] == ["happy", "angry"]
-    assert results["left_out"] == {"without a label that counts": 1}
+    assert results["excluded"] == {"without a usable label": 1}
 
 
 def test_a_damaged_model_is_not_measured(run: Run, voices: Path, tmp_path: Path) -> None:
@@ -413,20 +425,22 @@ def test_faces_in_films_are_found(run: Run, media: Path, tmp_path: Path) -> None
     ]
     native = Taxonomy("mine", ("neutral", "happy", "sad"))
     save(Manifest("films", native, tuple(entries[:2])), tmp_path / "films.csv")
-    args = ("--cut", "clip", "--json", "--no-refit", *FAST)
+    args = ("--segmentation", "full", "--json", "--no-refit", *FAST)
     ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args)
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     assert results["parts"][0]["samples"] == 2
-    assert any("found and followed" in note for note in results["notes"])
+    assert any("tracked as in an analysis" in note for note in results["notes"])
     save(Manifest("films", native, tuple(entries)), tmp_path / "films.csv", overwrite=True)
     message = run(
         "evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args
     ).failed_cleanly()
-    assert "has no picture" in message
+    assert "has no image" in message
 
 
-def test_what_shows_no_face_counts_as_neutral(run: Run, tmp_path: Path) -> None:
+def test_a_face_that_is_not_found_is_an_error_and_not_in_calibration(
+    run: Run, tmp_path: Path
+) -> None:
     for name in ("wall", "sky"):
         Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / f"{name}.png")
     entries = [
@@ -435,11 +449,19 @@ def test_what_shows_no_face_counts_as_neutral(run: Run, tmp_path: Path) -> None:
     ]
     save(Manifest("walls", Taxonomy("m", ("neutral", "happy")), tuple(entries)), tmp_path / "w.csv")
     ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "w.csv", "--faces", "find",
-              "--json", "--no-refit", *FAST)  # fmt: skip
+              "--detector", "haar", "--json", "--no-refit", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
-    assert results["parts"][0]["confusion"] == [[1, 0], [1, 0]]
-    assert any("In 2 samples no face was found" in note for note in results["notes"])
+    part = results["parts"][0]
+    assert part["missed"] == 2
+    assert part["metrics"]["missed"]["value"] == 1
+    assert part["confusion"] == [[0, 0], [0, 0]]
+    assert part["metrics"]["accuracy"]["value"] == part["metrics"]["uar"]["value"] == 0
+    assert part["metrics"]["ece"]["value"] == part["metrics"]["nll"]["value"] == 0
+    assert any("No face was found in 2 samples" in note for note in results["notes"])
+    message = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "w.csv", "--detector",
+                  "nobody").failed_cleanly()  # fmt: skip
+    assert "yunet" in message
 
 
 def test_fusion_without_anything_to_measure(run: Run, tmp_path: Path) -> None:
@@ -451,12 +473,12 @@ def test_fusion_without_anything_to_measure(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "o" / "report.html").exists()
 
 
-def test_fusion_measures_what_is_there_and_keeps_what_models_said(
+def test_fusion_measures_what_is_there_and_caches_predictions(
     run: Run, faces: Path, tmp_path: Path
 ) -> None:
-    """Faces alone are not enough for a report, but their readings are kept."""
-    kept = tmp_path / "readings"
-    ran = run("evaluate", "fusion", "--data", str(faces), "--readings", str(kept))
+    """Faces alone are not enough for a report, but the predictions for them are kept."""
+    kept = tmp_path / "cache"
+    ran = run("evaluate", "fusion", "--data", str(faces), "--predictions-cache", str(kept))
     assert ran.code != 0
     assert "crema-d" in ran.err
     assert [p.name for p in kept.iterdir()] == ["fer2013-face-ferplus-v3.parquet"]
@@ -466,3 +488,15 @@ def test_a_model_needs_a_corpus(run: Run) -> None:
     ran = run("evaluate", "face-ferplus-v3")
     assert ran.code != 0
     assert "--corpus" in ran.err
+
+
+def test_the_default_command_is_model(run: Run) -> None:
+    short, long = (
+        run("evaluate", "nothing", "--corpus", "x"),
+        run("evaluate", "model", "nothing", "--corpus", "x"),
+    )
+    assert short.code == long.code != 0
+    assert short.err == long.err
+    listed = run("evaluate", "--help").out
+    assert "model" in listed
+    assert "fusion" in listed

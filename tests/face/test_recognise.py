@@ -8,7 +8,8 @@ import pytest
 from emofuse.core.labels import CANONICAL
 from emofuse.corpora import recipes
 from emofuse.errors import InputError, ModelError
-from emofuse.evaluation.evaluate import Plan, evaluate
+from emofuse.evaluation.model.evaluate import evaluate
+from emofuse.evaluation.model.plan import Plan
 from emofuse.evaluation.protocol.protocols import Protocol
 from emofuse.face.recognise import (
     IMAGENET_DEVIATION,
@@ -167,7 +168,7 @@ def test_the_embedded_model_reads_real_faces(shared: Path, tmp_path: Path) -> No
             0
         ]
         assert part.samples == 210 if labelling is None else part.samples <= 210
-        assert part.figures["accuracy"].value > least
+        assert part.metrics["accuracy"].value > least
 
 
 def load_face() -> OnnxRecogniser:

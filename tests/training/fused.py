@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tests.evaluation.made import made
+from tests.evaluation.synthetic import made
 
 from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Fuser

@@ -1,4 +1,4 @@
-"""The command `emofuse evaluate`. Heavy imports are inside: the help stays quick."""
+"""The commands `emofuse evaluate …`. Heavy imports are inside: the help stays quick."""
 
 from __future__ import annotations
 
@@ -12,255 +12,258 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..errors import InputError
 from .options import Overwrite, Quiet, panel, result
 
 if TYPE_CHECKING:
+    from click import Context
+
     from ..corpora.manifest import Manifest
-    from ..evaluation.evaluate import Bars, Plan
-    from ..evaluation.predict.loading import Named
+    from ..evaluation.model.plan import Plan
+    from ..evaluation.predict.inference import Progress
+    from ..evaluation.predict.loading import LocatedModel
+    from ..evaluation.report.document import Document
     from ..evaluation.report.results import Evaluation
 
-_what = panel("What is measured")
+_what = panel("What to evaluate")
 _how = panel("How")
 
-FILES = ("report.html", "report.md", "results.json", "answers.csv")
+FILES = ("report.html", "report.md", "results.json")
 """What `--out` is filled with."""
 
-FUSION = "fusion"
-"""What stands in a model's place to measure fusion."""
+PREDICTIONS = "predictions.csv"
+"""Each sample's prediction, in the same folder."""
 
 
-def evaluate(
-    context: typer.Context,
+class DefaultGroup(TyperGroup):
+    """Commands of which `model` is meant where none is named: ``evaluate ID`` too."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Insert the default command in front of arguments that name none."""
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["model", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=DefaultGroup,
+    help="Evaluate models and fusion. `evaluate ID …` is short for `evaluate model ID …`.",
+    no_args_is_help=True,
+)
+
+Data = Annotated[
+    Path | None,
+    _what(
+        "--data",
+        metavar="ROOT",
+        help="Folder of the corpora; default: EMOFUSE_DATA, else the current folder.",
+    ),
+]
+Resamples = Annotated[
+    int, _how("--resamples", min=1, help="Bootstrap samples for the confidence intervals.")
+]
+Threads = Annotated[int, _how(min=1, help="Threads per model.")]
+Out = Annotated[Path | None, result(metavar="DIR", help="Folder for the report and the results.")]
+Json = Annotated[bool, result("--json", help="Print results.json.")]
+
+
+@app.command()
+def model(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL",
+            metavar="ID|CARD|DIR",
             show_default=False,
-            help="A model's id, a card (RUN/model/ID.toml), or a folder: of a run, or for the "
-            "protocol folds of one run a fold. The word fusion measures all strategies of fusion.",
+            help="A model's id, a card (RUN/model/ID.toml), or the folder of a run. For the "
+            "protocol folds: a folder with one run per fold.",
         ),
     ],
     corpus: Annotated[
-        str | None,
+        str,
         _what(
             metavar="NAME|FILE",
             show_default=False,
-            help="A corpus, or a manifest that `emofuse corpus prepare` made. Not of fusion: it "
-            "takes what ROOT holds of FER2013, CREMA-D, RAVDESS and GoEmotions.",
+            help="A corpus, or a manifest written by `emofuse corpus prepare`.",
         ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        _what(
-            "--data",
-            "--root",
-            metavar="ROOT",
-            help="Folder of the corpus; default: EMOFUSE_DATA, else this folder.",
-        ),
-    ] = None,
+    ],
+    data: Data = None,
     protocol: Annotated[
-        str, _what(help="split, fold:K, folds (a model a fold) or cross-corpus.")
+        str, _what(help="split, fold:K, folds (one model per fold) or cross-corpus.")
     ] = "split",
     split: Annotated[
         str | None,
         _what(
             metavar="test|validation|…",
-            help="Which split (test); of cross-corpus: only this one (all).",
+            help="Which split; default: test, with cross-corpus the whole corpus.",
         ),
     ] = None,
     labelling: Annotated[
-        str | None, _what(help="Which of the corpus' labellings (its first).")
+        str | None, _what(help="Which labelling of the corpus; default: its first.")
     ] = None,
     label_map: Annotated[
         Path | None,
         _what(
             "--map",
             metavar="FILE",
-            help="TOML with \\[map] and \\[drop] for the corpus' own labels.",
+            help="TOML file with \\[map] and \\[drop] for the corpus' own labels.",
         ),
     ] = None,
-    cut: Annotated[
+    segmentation: Annotated[
         list[str] | None,
-        _what(help="Speech: what of a clip is heard: clip, 'in use' or '1 s' (all); repeatable."),
+        _what(
+            metavar="full|vad|center-1s",
+            help="Speech: use whole clips, their voiced regions, or one second from the "
+            "middle; repeatable; default: all three.",
+        ),
     ] = None,
     faces: Annotated[
         str,
         _what(
             metavar="auto|crop|find",
-            help="Whether pictures are faces, or scenes in which faces have to be found.",
+            help="Whether images are face crops, or scenes in which to find faces.",
         ),
     ] = "auto",
-    limit: Annotated[int, _what(min=0, help="Ask at most so many samples: a quick look.")] = 0,
+    detector: Annotated[
+        str | None, _what(metavar="NAME", help="Face detector; default: that of an analysis.")
+    ] = None,
+    limit: Annotated[int, _what(min=0, help="Evaluate at most N samples; 0: all.")] = 0,
     robustness: Annotated[
-        bool, _how("--robustness", help="Also measure corrupted samples.")
+        bool, _how("--robustness", help="Also evaluate on corrupted samples.")
     ] = False,
     noise: Annotated[
         Path | None,
         _how(
             metavar="DIR",
-            help="Recorded noises, and rooms (rir….wav), for --robustness of a speech model.",
+            help="Recorded noises, and room impulse responses (rir….wav), for --robustness "
+            "of a speech model.",
         ),
     ] = None,
-    readings: Annotated[
-        Path | None,
-        _how(
-            metavar="DIR",
-            help="Of fusion: folder where the models' answers are kept for the next time.",
-        ),
-    ] = None,
-    posteriors: Annotated[
-        Path | None,
-        _how(metavar="FILE", help="Of fusion: ravdess_posteriors.csv, if it is not in ROOT."),
-    ] = None,
-    pairings: Annotated[int, _how(min=1, help="Of fusion: so many seeds of pairing.")] = 5,
     refit: Annotated[
         bool,
         _how(
             "--refit/--no-refit",
-            help="Fit a temperature to validation data too, to compare it with the card's.",
+            help="Also fit a temperature to validation data and compare it with the card's.",
         ),
     ] = True,
-    n_resamples: Annotated[int, _how(min=1, help="Resampled sets for the intervals.")] = 2000,
-    seed: Annotated[int, _how(min=0, help="Of all that is random.")] = 0,
-    threads: Annotated[int, _how(min=1, help="Threads of the model.")] = 1,
+    n_resamples: Resamples = 2000,
+    seed: Annotated[int, _how(min=0, help="Random seed.")] = 0,
+    threads: Threads = 1,
     despite_leaks: Annotated[
         bool,
         _how(
             "--despite-leaks",
-            help="Measure even what the model has learnt; the report says so first.",
+            help="Evaluate even on samples the model was trained on; the report warns.",
         ),
     ] = False,
-    out: Annotated[
-        Path | None, result(metavar="DIR", help=f"Folder for {', '.join(FILES)}.")
-    ] = None,
+    out: Out = None,
     overwrite: Overwrite = False,
-    as_json: Annotated[bool, result("--json", help="Print results.json.")] = False,
+    as_json: Json = False,
     update_card: Annotated[
-        bool,
-        result("--update-card", help="Write the figures into MODEL, which is a card's path then."),
+        bool, result("--update-card", help="Write the metrics into the card given by its path.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on a corpus: figures with intervals, calibration, people, robustness."""
-    from ..evaluation import evaluate as evaluation
+    """Evaluate a model on a corpus: metrics with intervals, calibration, subgroups, robustness."""
+    from ..evaluation.model.evaluate import evaluate
+    from ..evaluation.model.plan import Plan
     from ..evaluation.predict import loading
+    from ..evaluation.predict.scenes import Faces
+    from ..evaluation.predict.segmentation import Segmentation
     from ..evaluation.protocol.protocols import Protocol
-    from ..io.files import OutputFolder
+    from ..evaluation.report import card_metrics, model_report
+    from ..face.config import FaceConfig
 
-    if model == FUSION:
-        chosen = (data, readings, posteriors, pairings, n_resamples, threads)
-        _fusion(*chosen, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet)
-        return
-    if corpus is None:
-        raise InputError("--corpus is missing: name a corpus, or a manifest that was prepared")
-    plan = evaluation.Plan(
+    segmentations = tuple(_choice("--segmentation", Segmentation, x) for x in segmentation or ())
+    plan = Plan(
         protocol=Protocol.parse(protocol, split),
-        cuts=_cuts(cut),
-        faces=_faces(faces),
+        segmentations=tuple(dict.fromkeys(segmentations)) or tuple(Segmentation),
+        faces=_choice("--faces", Faces, faces),
         robustness=robustness,
-        noises=noise,
+        noise=noise,
         refit=refit,
         limit=limit,
         n_resamples=n_resamples,
         seed=seed,
         despite_leaks=despite_leaks,
-        command=shlex.join(["emofuse", *sys.argv[1:]]),
+        command=_command(),
         label_map=label_map,
     )
-    named = loading.find(model)
-    plan = replace(plan, again=_again(named, corpus, labelling, plan))
-    if update_card and (len(named) != 1 or named[0].path is None):
-        raise InputError("--update-card needs the path of one card (….toml) as MODEL")
-    folder = None if out is None else OutputFolder(out, overwrite)
+    if detector is not None:
+        plan = replace(plan, detector=FaceConfig(detector=detector).detector)
+    located = loading.locate(model)
+    plan = replace(plan, reproduce=_reproduce(located, corpus, labelling, plan))
+    card = located[0].path
+    if update_card and (len(located) != 1 or card is None):
+        raise InputError("--update-card needs the path of one card (….toml)")
+    folder = _claimed(out, overwrite, *FILES, PREDICTIONS)
+    manifest = read_corpus(corpus, data, labelling, located[0])
+    with _progress(quiet) as progress:
+        models, homes = [m.load(threads) for m in located], [m.path for m in located]
+        found = evaluate(models, manifest, plan, progress, homes)
+    report = model_report.document(found)
     if folder is not None:
-        folder.claim(*FILES)  # before the work, so that no hours are lost
-    manifest = read_corpus(corpus, data, labelling, named[0])
-    with _bars(quiet) as bars:
-        found = evaluation.evaluate(
-            [n.load(threads) for n in named], manifest, plan, bars, [n.path for n in named]
-        )
-    if folder is not None:
-        write(found, folder)
-    if update_card:
-        _update(named[0], found)
-    _show(found, as_json, quiet, out)
+        _write(report, folder)
+        _write_predictions(found, folder)
+    if update_card and card is not None:
+        card_metrics.update_card(card, card_metrics.metric_rows(found))
+    _print(report, as_json, quiet, out)
 
 
-def _fusion(
-    data: Path | None,
-    readings: Path | None,
-    posteriors: Path | None,
-    pairings: int,
-    n_resamples: int,
-    threads: int,
-    *,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    quiet: bool,
+@app.command()
+def fusion(
+    data: Data = None,
+    cache: Annotated[
+        Path | None,
+        _how(
+            "--predictions-cache",
+            metavar="DIR",
+            help="Folder in which the models' predictions are kept for the next time.",
+        ),
+    ] = None,
+    posteriors: Annotated[
+        Path | None,
+        _what(metavar="FILE", help="ravdess_posteriors.csv, if it is not in ROOT."),
+    ] = None,
+    pairings: Annotated[int, _how(min=1, help="Number of random pairings.")] = 5,
+    n_resamples: Resamples = 2000,
+    threads: Threads = 1,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Measure all strategies of fusion; the report is written as that of a model."""
-    import json
+    """Compare all fusion strategies on FER2013, CREMA-D, RAVDESS and GoEmotions in ROOT."""
+    from ..evaluation.fusion.evaluate import FusionPlan, evaluate
 
-    from ..evaluation.fusion import study as fusion
-    from ..evaluation.report import document
-    from ..io.files import OutputFolder, ResultFile
-    from . import display as show
-
-    folder = None if out is None else OutputFolder(out, overwrite)
-    if folder is not None:
-        folder.claim(*FILES[:3])
-    plan = fusion.FusionPlan(
+    folder = _claimed(out, overwrite, *FILES)
+    plan = FusionPlan(
         root=data or Path(os.environ.get("EMOFUSE_DATA") or "."),
-        readings=readings,
+        cache=cache,
         posteriors=posteriors,
         threads=threads,
-        seeds=pairings,
+        pairings=pairings,
         n_resamples=n_resamples,
-        command=shlex.join(["emofuse", *sys.argv[1:]]),
+        command=_command(),
     )
-    with _bars(quiet) as bars:
-        found = fusion.evaluate(plan, bars)
-    text = json.dumps(found.to_mapping(), indent=1, ensure_ascii=False) + "\n"
+    with _progress(quiet) as progress:
+        report = evaluate(plan, progress)
     if folder is not None:
-        pages = (document.to_html(found), document.to_markdown(found), text)
-        for name, page in zip(FILES[:3], pages, strict=True):
-            with ResultFile(folder / name, overwrite=folder.overwrite) as f:
-                f.write(page)
-    if as_json:
-        show.stdout().print_json(text)
-    elif not quiet:
-        _show_document(found, out)
+        _write(report, folder)
+    _print(report, as_json, quiet, out)
 
 
-def _show_document(found: Any, out: Path | None) -> None:
-    from rich.table import Table
-
-    from . import display as show
-
-    screen = show.stdout()
-    first = found.sections[0].tables[0]
-    table = Table(*first.head, title=found.title)
-    for row in first.rows:
-        table.add_row(*row)
-    screen.print(table)
-    for note in found.notes:
-        screen.print(f"- {note}", soft_wrap=True)
-    if out is not None:
-        screen.print(f"{out / FILES[0]}", soft_wrap=True)
-
-
-def read_corpus(name: str, data: Path | None, labelling: str | None, model: Named) -> Manifest:
-    """Read the corpus that a model is measured on.
+def read_corpus(
+    name: str, data: Path | None, labelling: str | None, model: LocatedModel
+) -> Manifest:
+    """Read the corpus that a model is evaluated on.
 
     Args:
         name: of a recipe, or the path of a manifest.
         data: its folder; None: ``EMOFUSE_DATA``, else the current folder.
         labelling: which of its labellings; None: the first.
-        model: what is measured; decides between sound and films.
+        model: its modality decides between audio and video.
 
     Raises:
         InputError: if it is not there, or not for models of this modality.
@@ -294,113 +297,96 @@ def read_corpus(name: str, data: Path | None, labelling: str | None, model: Name
     return recipe.load(root, labelling, wanted[-1] if wanted else None)
 
 
-def write(found: Evaluation, folder: Any) -> None:
-    """Write the report as HTML and Markdown, all figures as JSON, all answers as CSV.
-
-    Args:
-        found: what was measured.
-        folder: a `sinks.files.OutputFolder`.
-
-    Raises:
-        InputError: if a file is there already or cannot be written.
-    """
-    import csv
-    import json
-
-    from ..evaluation.report import markdown, page
-    from ..io.files import ResultFile
-
-    texts = (
-        page.render(found),
-        markdown.render(found),
-        json.dumps(found.to_mapping(), indent=1, ensure_ascii=False) + "\n",
-    )
-    for name, text in zip(FILES[:3], texts, strict=True):
-        with ResultFile(folder / name, overwrite=folder.overwrite) as f:
-            f.write(text)
-    with ResultFile(folder / FILES[3], overwrite=folder.overwrite) as f:
-        table = csv.writer(f, lineterminator="\n")
-        table.writerow(["id", "speaker", "actual", *found.parts[0].labels])
-        for a in found.answers:
-            table.writerow([a.id, a.speaker or "", ";".join(a.actual), *a.probabilities])
-
-
-def _cuts(names: list[str] | None) -> Any:
-    from ..evaluation.predict.segmentation import Segmentation
-
+def _choice(flag: str, choices: Any, name: str) -> Any:
     try:
-        return (
-            tuple(dict.fromkeys(Segmentation(name) for name in names))
-            if names
-            else tuple(Segmentation)
-        )
-    except ValueError as e:
-        known = ", ".join(repr(c.value) for c in Segmentation)
-        raise InputError(f"--cut: {e}; there are {known}") from None
-
-
-def _faces(name: str) -> Any:
-    from ..evaluation.predict.scenes import Faces
-
-    try:
-        return Faces(name)
+        return choices(name)
     except ValueError:
-        raise InputError(f"--faces: got {name!r}, expected auto, crop or find") from None
+        known = ", ".join(c.value for c in choices)
+        raise InputError(f"{flag}: got {name!r}, expected one of {known}") from None
 
 
-def _again(named: Sequence[Named], corpus: str, labelling: str | None, plan: Plan) -> str:
-    """Write how to measure it again elsewhere: no path of this machine, no place for results."""
-    model = named[0].card.id if len(named) == 1 else "FOLDER"
+def _command() -> str:
+    return shlex.join(["emofuse", *sys.argv[1:]])
+
+
+def _reproduce(
+    located: Sequence[LocatedModel], corpus: str, labelling: str | None, plan: Plan
+) -> str:
+    """Return a command without paths of this machine and without a place for results."""
+    model = located[0].card.id if len(located) == 1 else "FOLDER"
     words = ["emofuse", "evaluate", model, "--corpus", Path(corpus).name, "--data", "ROOT"]
     words += plan.protocol.flags
     words += ["--labelling", labelling] if labelling else []
     words += ["--robustness"] if plan.robustness else []
-    words += ["--noise", "DIR"] if plan.noises else []
+    words += ["--noise", "DIR"] if plan.noise else []
     return shlex.join(words)
 
 
-def _update(named: Named, found: Evaluation) -> None:
-    from ..evaluation.report import card_metrics as cardfigures
+def _claimed(out: Path | None, overwrite: bool, *names: str) -> Any:
+    """Return the folder for results, checked before the work so that no hours are lost."""
+    from ..io.files import OutputFolder
 
-    assert named.path is not None
-    cardfigures.update_card(named.path, cardfigures.metric_rows(found))
+    if out is None:
+        return None
+    folder = OutputFolder(out, overwrite)
+    folder.claim(*names)
+    return folder
 
 
-def _show(found: Evaluation, as_json: bool, quiet: bool, out: Path | None) -> None:
-    from rich.table import Table
+def _write(report: Document, folder: Any) -> None:
+    from ..evaluation.report import html, markdown
+    from ..io.files import ResultFile
 
-    from ..evaluation.report import formatting as wording
-    from . import display as show
+    texts = (html.render(report), markdown.render(report), report.to_json())
+    for name, text in zip(FILES, texts, strict=True):
+        with ResultFile(folder / name, overwrite=folder.overwrite) as f:
+            f.write(text)
 
-    screen = show.stdout()
+
+def _write_predictions(found: Evaluation, folder: Any) -> None:
+    import csv
+
+    from ..io.files import ResultFile
+
+    labels = found.parts[0].labels
+    with ResultFile(folder / PREDICTIONS, overwrite=folder.overwrite) as f:
+        table = csv.writer(f, lineterminator="\n")
+        table.writerow(["id", "speaker", "actual", *labels])
+        for p in found.predictions:
+            probabilities = p.probabilities or [""] * len(labels)  # empty: no face was found
+            table.writerow([p.id, p.speaker or "", ";".join(p.actual), *probabilities])
+
+
+def _print(report: Document, as_json: bool, quiet: bool, out: Path | None) -> None:
+    from rich.table import Table as Screen
+
+    from ..evaluation.report.document import Table
+    from . import display
+
+    screen = display.stdout()
     if as_json:
-        screen.print_json(data=found.to_mapping())
+        screen.print_json(report.to_json())
         return
     if quiet:
         return
-    table = Table("", *(p.name for p in found.parts), title=found.title)
-    for name, figures in wording.rows(found.parts):
-        table.add_row(wording.title(name), *(wording.cell(name, f) for f in figures))
-    screen.print(table)
-    if found.robustness:
-        names = [
-            n for n in ("macro_f1", "accuracy", "uar", "ece") if n in found.robustness[0].figures
-        ]
-        corrupted = Table("corrupted by", *map(wording.title, names))
-        for s in found.robustness:
-            corrupted.add_row(s.name, *(wording.cell(n, s.figures[n]) for n in names))
-        screen.print(corrupted)
-    for warning in found.warnings:
-        screen.print(f"Measured despite a leak: {warning}", soft_wrap=True)
-    for note in wording.cautions(found):
+    shown = [report.sections[0], *(s for s in report.sections if s.title == "Robustness")]
+    for table in (b for section in shown for b in section.blocks if isinstance(b, Table)):
+        head = [h for h in table.head if h != "meaning"]
+        printed = Screen(*head, title=table.title or report.title)
+        for row in table.rows:
+            printed.add_row(*row[: len(head)])
+        screen.print(printed)
+    for warning in report.warnings:
+        screen.print(f"Evaluated despite a leak: {warning}", soft_wrap=True)
+    for note in report.notes:
         screen.print(f"- {note}", soft_wrap=True)
-    screen.print(show.CAVEAT, soft_wrap=True)
+    screen.print(display.CAVEAT, soft_wrap=True)
     if out is not None:
         screen.print(f"{out / FILES[0]}", soft_wrap=True)
 
 
 @contextmanager
-def _bars(quiet: bool) -> Iterator[Bars]:
+def _progress(quiet: bool) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -409,7 +395,7 @@ def _bars(quiet: bool) -> Iterator[Bars]:
         TimeRemainingColumn,
     )
 
-    from . import display as show
+    from . import display
 
     columns = (
         TextColumn("{task.description}"),
@@ -418,10 +404,10 @@ def _bars(quiet: bool) -> Iterator[Bars]:
         TimeRemainingColumn(),
     )
     shown = not quiet and sys.stderr.isatty()
-    with Progress(*columns, console=show.stderr(), transient=True, disable=not shown) as progress:
+    with Progress(*columns, console=display.stderr(), transient=True, disable=not shown) as bars:
 
         def bar(name: str, total: int) -> Callable[[], object]:
-            task = progress.add_task(name, total=total)
-            return lambda: progress.advance(task)
+            task = bars.add_task(name, total=total)
+            return lambda: bars.advance(task)
 
         yield bar

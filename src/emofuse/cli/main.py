@@ -41,6 +41,7 @@ app = typer.Typer(
 models_app = typer.Typer(help="List, show and download models.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(evaluation.app, name="evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -366,7 +367,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-app.command("evaluate")(evaluation.evaluate)
+
 app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("serve")(serve.serve)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,81 +36,26 @@ class ModelFile:
     url: str | None = None
 
 
-class CalibrationKind(str, Enum):
-    """The maps that a `Calibration` can be, the plainest first."""
-
-    TEMPERATURE = "temperature"
-    VECTOR = "vector"
-    DIRICHLET = "dirichlet"
-
-
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits become probabilities, fitted on validation data (`models.calibrate`).
-
-    The logits z are divided by `temperature`; then
-
-    - temperature scaling (Guo et al. 2017), which moves no answer: softmax(z);
-    - vector scaling (ibid.): softmax(`scale` · z + `bias`), label by label;
-    - Dirichlet calibration (Kull et al. 2019): softmax(`matrix` · log softmax(z) + `bias`).
+    """How logits become probabilities: temperature scaling (Guo et al. 2017).
 
     Args:
-        temperature: > 0; 1 changes nothing.
-        scale: a factor a label.
-        bias: a summand a label.
-        matrix: one row a calibrated label, one column a label of the model.
+        temperature: > 0, fitted on validation data (`models.calibrate`); 1 changes nothing.
 
     Raises:
-        ValueError: if the parameters do not go together.
+        ValueError: if the temperature is not positive.
     """
 
     temperature: float = 1.0
-    scale: tuple[float, ...] | None = None
-    bias: tuple[float, ...] | None = None
-    matrix: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ValueError(f"temperature must be > 0, got {self.temperature}")
-        for name in ("scale", "bias"):
-            if (given := getattr(self, name)) is not None:
-                object.__setattr__(self, name, tuple(map(float, given)))
-        if self.matrix is not None:
-            rows = tuple(tuple(map(float, row)) for row in self.matrix)
-            object.__setattr__(self, "matrix", rows)
-        if self.scale is not None and self.matrix is not None:
-            raise ValueError("a calibration has a scale or a matrix, not both")
-        sizes = {len(x) for x in (self.scale, self.bias, self.matrix) if x is not None}
-        sizes |= {len(row) for row in self.matrix or ()}
-        if len(sizes) > 1:
-            raise ValueError(f"scale, bias and matrix differ in size: {sorted(sizes)} labels")
-        numbers = [*(self.scale or ()), *(self.bias or ()), *sum(self.matrix or (), ())]
-        if not all(map(math.isfinite, numbers)):
-            raise ValueError("scale, bias and matrix must be finite")
-
-    @property
-    def kind(self) -> CalibrationKind:
-        """Which map it is."""
-        if self.matrix is not None:
-            return CalibrationKind.DIRICHLET
-        if self.scale is not None or self.bias is not None:
-            return CalibrationKind.VECTOR
-        return CalibrationKind.TEMPERATURE
-
-    @property
-    def labels(self) -> int | None:
-        """How many labels it is for; None if it suits any number."""
-        return next((len(x) for x in (self.scale, self.bias, self.matrix) if x is not None), None)
 
     def probabilities(self, logits: NDArray[Any], multi_label: bool = False) -> NDArray[np.float32]:
         """Turn logits, shape (n, labels), into calibrated probabilities of that shape."""
         scaled: NDArray[np.float64] = logits.astype(np.float64) / self.temperature
-        if self.matrix is not None:
-            scaled = log_softmax(scaled) @ np.array(self.matrix).T
-        elif self.scale is not None:
-            scaled *= self.scale
-        if self.bias is not None:
-            scaled += self.bias
         if multi_label:
             return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
         return np.exp(log_softmax(scaled)).astype(np.float32)
@@ -119,15 +63,6 @@ class Calibration:
     def recalibrated(self, probabilities: NDArray[Any]) -> NDArray[np.float32]:
         """Calibrate probabilities, (n, labels), instead of logits: of a fused result, say."""
         return self.probabilities(np.log(np.maximum(probabilities, 1e-12)))
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the plain types of a card's ``[calibration]``, without what is not used."""
-        named = {"scale": self.scale, "bias": self.bias, "matrix": self.matrix}
-        return {"temperature": self.temperature} | {
-            name: [list(x) if isinstance(x, tuple) else x for x in value]
-            for name, value in named.items()
-            if value is not None
-        }
 
 
 def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -303,13 +238,6 @@ class Card:
                 f"card {self.id!r}: prior has {len(self.prior)} entries for "
                 f"{len(self.taxonomy)} labels"
             )
-        if self.calibration.labels not in (None, len(self.taxonomy)):
-            raise ValueError(
-                f"card {self.id!r}: the calibration is for {self.calibration.labels} labels, the "
-                f"model has {len(self.taxonomy)}"
-            )
-        if self.taxonomy.multi_label and self.calibration.matrix is not None:
-            raise ValueError(f"card {self.id!r}: labels that may be several need no matrix")
         if (self.fusion is not None) != (self.modality is Modality.FUSED):
             raise ValueError(f"card {self.id!r}: modality fused and a table [fusion] go together")
         for modality, row in (self.fusion.by_label if self.fusion else {}).items():

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.evaluation.made import LABELS, made
+from tests.evaluation.synthetic import LABELS, made
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emofuse.evaluation.metrics import calibration
 from emofuse.evaluation.metrics import classification as metrics
 from emofuse.evaluation.metrics.multilabel import multilabel_f1
 from emofuse.evaluation.metrics.state import MetricState, MultilabelMetricState
@@ -55,9 +56,9 @@ def test_figures_of_answers(seed: int, n: int) -> None:
 def test_losses_of_probabilities(seed: int, n: int) -> None:
     actual, p = answers(seed, n)
     theirs = sk.log_loss(actual, p, labels=range(LABELS))
-    assert metrics.nll(actual, p) == pytest.approx(theirs)
+    assert calibration.nll(actual, p) == pytest.approx(theirs)
     by_class = [sk.brier_score_loss(actual == k, p[:, k]) for k in range(LABELS)]
-    assert metrics.brier(actual, p) == pytest.approx(sum(by_class))
+    assert calibration.brier(actual, p) == pytest.approx(sum(by_class))
 
 
 @settings(max_examples=40, deadline=None)
@@ -68,7 +69,7 @@ def test_multi_label_figures(seed: int, n: int) -> None:
     predicted = present ^ (rng.random((n, LABELS)) < 0.2)
     each = sk.f1_score(present, predicted, average=None, zero_division=0)
     np.testing.assert_allclose(multilabel_f1(present, predicted), each)
-    found = MultilabelMetricState.of(present, predicted).total().figures()
+    found = MultilabelMetricState.of(present, predicted).total().metrics()
     for average in ("macro", "micro"):
         theirs = sk.f1_score(present, predicted, average=average, zero_division=0)
         assert found[f"{average}_f1"] == pytest.approx(theirs, abs=1e-6)
@@ -80,17 +81,17 @@ def test_multi_label_figures(seed: int, n: int) -> None:
 @drawn
 def test_a_tally_says_what_the_plain_figures_say(seed: int, n: int) -> None:
     actual, p = answers(seed, n)
-    found = MetricState.of(actual, p).total().figures()
+    found = MetricState.of(actual, p).total().metrics()
     answer = p.argmax(axis=1)
     expected = {
         "accuracy": metrics.accuracy(actual, answer),
         "uar": metrics.uar(actual, answer, LABELS),
         "macro_f1": metrics.macro_f1(actual, answer, LABELS),
         "weighted_f1": metrics.weighted_f1(actual, answer, LABELS),
-        "ece": metrics.ece(actual, p),
-        "ece_adaptive": metrics.adaptive_ece(actual, p),
-        "nll": metrics.nll(actual, p),
-        "brier": metrics.brier(actual, p),
+        "ece": calibration.ece(actual, p),
+        "ece_adaptive": calibration.adaptive_ece(actual, p),
+        "nll": calibration.nll(actual, p),
+        "brier": calibration.brier(actual, p),
     }
     assert {k: float(v) for k, v in found.items()} == pytest.approx(expected, abs=1e-5)
 
@@ -102,6 +103,6 @@ def test_groups_add_up_to_the_whole(seed: int, n: int, groups: int) -> None:
     tally = MetricState.of(actual, p)
     of = np.arange(n) % min(groups, n)
     once = np.ones((1, int(of.max()) + 1), np.float32)
-    again = tally.summed(of).resampled(once).figures()
-    for name, value in tally.total().figures().items():
+    again = tally.summed(of).resampled(once).metrics()
+    for name, value in tally.total().metrics().items():
         assert again[name][0] == pytest.approx(float(value), abs=1e-4), name

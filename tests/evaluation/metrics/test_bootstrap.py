@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emofuse.evaluation.metrics import bootstrap
+from emofuse.evaluation.metrics import bootstrap, calibration
 from emofuse.evaluation.metrics import classification as metrics
 from emofuse.evaluation.metrics.state import MetricState
 
@@ -49,7 +49,7 @@ def test_speakers_are_groups_and_strangers_are_alone() -> None:
 def test_draws_follow_from_the_seed() -> None:
     actual, p, who = made(3)
     tally = MetricState.of(actual, p)
-    once, again, other = (bootstrap.draw(tally, who, 50, seed)["uar"] for seed in (1, 1, 2))
+    once, again, other = (bootstrap.resample(tally, who, 50, seed)["uar"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
 
@@ -57,7 +57,7 @@ def test_draws_follow_from_the_seed() -> None:
 def test_draws_are_what_measuring_a_resampled_set_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     actual, p, who = made(4, speakers=6, clips=5)
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 12)  # several rounds of n_resamples
-    found = bootstrap.draw(MetricState.of(actual, p), who, 5, seed=7)
+    found = bootstrap.resample(MetricState.of(actual, p), who, 5, seed=7)
     rng = np.random.default_rng(7)
     picked = np.concatenate([rng.integers(0, 6, (rounds, 6)) for rounds in (2, 2, 1)])
     for groups, value in zip(picked, found["uar"], strict=True):
@@ -71,15 +71,15 @@ def test_the_interval_of_a_calibration_error_is_around_it() -> None:
     p = rng.dirichlet([0.7] * 5, 200)
     actual = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
     groups = np.arange(200)
-    value = metrics.ece(actual, p)
+    value = calibration.ece(actual, p)
     low, high = bootstrap.intervals(MetricState.of(actual, p), groups, 500)["ece"]
     assert 0 <= low < value < high
     # Without the correction the drawn errors lie nearly all above.
-    assert np.mean(bootstrap.draw(MetricState.of(actual, p), groups, 500)["ece"]) > value
+    assert np.mean(bootstrap.resample(MetricState.of(actual, p), groups, 500)["ece"]) > value
 
 
 def test_a_handful_of_speakers_gets_no_interval() -> None:
-    actual, p, who = made(6, speakers=bootstrap.LEAST - 1)
+    actual, p, who = made(6, speakers=bootstrap.MIN_GROUPS - 1)
     found = bootstrap.intervals(MetricState.of(actual, p), who, 50)
     assert all(np.isnan(low) and np.isnan(high) for low, high in found.values())
 

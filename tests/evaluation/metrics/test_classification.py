@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emofuse.evaluation.metrics import calibration
 from emofuse.evaluation.metrics import classification as metrics
 
 # Of class 0 two of three are right, of class 1 one of one, of class 2 none of two.
@@ -37,18 +38,18 @@ def test_ece() -> None:
     # Bins of a fifth: (0.8, 1] has confidence 0.9, accuracy 1/2; (0.4, 0.6] has 0.6 and 1;
     # (0.6, 0.8] has 0.7 and 1.
     expected = 2 / 4 * 0.4 + 1 / 4 * 0.4 + 1 / 4 * 0.3
-    assert metrics.ece(np.array([0, 1, 1, 0]), p, bins=5) == pytest.approx(expected)
+    assert calibration.ece(np.array([0, 1, 1, 0]), p, bins=5) == pytest.approx(expected)
 
 
 def test_ece_of_the_sure_and_right_is_0() -> None:
-    assert metrics.ece(np.array([0, 1]), np.eye(2)) == 0
+    assert calibration.ece(np.array([0, 1]), np.eye(2)) == 0
 
 
 def test_log_loss() -> None:
     logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
     targets = np.array([[1.0, 0, 0], [0, 0.5, 0.5]])
     expected = -(np.log(0.5) + 0.5 * np.log(0.8) + 0.5 * np.log(0.1)) / 2
-    assert metrics.log_loss(targets, logits + 7) == pytest.approx(expected)
+    assert calibration.log_loss(targets, logits + 7) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
@@ -56,7 +57,7 @@ def test_temperature_is_found_again(temperature: float) -> None:
     rng = np.random.default_rng(1)
     true = rng.normal(0, 2, (500, 5))
     targets = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
-    assert metrics.fit_temperature(targets, true * temperature) == pytest.approx(
+    assert calibration.fit_temperature(targets, true * temperature) == pytest.approx(
         temperature, rel=1e-3
     )
 
@@ -66,18 +67,22 @@ def test_temperature_cures_overconfidence() -> None:
     actual = rng.integers(0, 4, 2000)
     noisy = np.where(rng.random(2000) < 0.3, rng.integers(0, 4, 2000), actual)
     logits = 10 * metrics.one_hot(noisy, 4)
-    t = metrics.fit_temperature(metrics.one_hot(actual, 4), logits)
+    t = calibration.fit_temperature(metrics.one_hot(actual, 4), logits)
 
     def softmax(x: np.ndarray) -> np.ndarray:
         return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
 
     assert t > 2
-    assert metrics.ece(actual, softmax(logits / t)) < 0.01 < metrics.ece(actual, softmax(logits))
+    assert (
+        calibration.ece(actual, softmax(logits / t))
+        < 0.01
+        < calibration.ece(actual, softmax(logits))
+    )
 
 
 def test_adaptive_bins_hold_equally_many() -> None:
     confidence = np.random.default_rng(0).beta(8, 1, 103)  # crowded near 1
-    bins = metrics.equal_mass(confidence, 10)
+    bins = calibration.equal_mass(confidence, 10)
     assert set(np.bincount(bins)) == {10, 11}
     order = np.argsort(confidence)
     assert (np.diff(bins[order]) >= 0).all()
@@ -87,28 +92,28 @@ def test_adaptive_ece() -> None:
     # Two bins of two: confidences .6 and .7, one right; .8 and .9, both right.
     p = np.array([[0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.9, 0.1]])
     actual = np.array([0, 1, 0, 0])
-    assert metrics.adaptive_ece(actual, p, 2) == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
+    assert calibration.adaptive_ece(actual, p, 2) == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
 
 
 def test_calibrated_answers_have_no_calibration_error_in_the_long_run() -> None:
     rng = np.random.default_rng(1)
     p = rng.dirichlet([0.7] * 5, 40_000)
     actual = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
-    assert metrics.ece(actual, p) < 0.01
-    assert metrics.adaptive_ece(actual, p) < 0.01
+    assert calibration.ece(actual, p) < 0.01
+    assert calibration.adaptive_ece(actual, p) < 0.01
     sharpened = p**3 / (p**3).sum(axis=1, keepdims=True)
-    assert metrics.ece(actual, sharpened) > 0.1
+    assert calibration.ece(actual, sharpened) > 0.1
 
 
 def test_reliability_shows_the_error_of_each_bin() -> None:
     p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
     actual = np.array([0, 1, 1, 0])
-    confidence, accuracy, count = metrics.reliability(actual, p, bins=5)
+    confidence, accuracy, count = calibration.reliability(actual, p, bins=5)
     assert count.tolist() == [0, 0, 1, 1, 2]
     np.testing.assert_allclose(confidence, [np.nan, np.nan, 0.6, 0.7, 0.9])
     np.testing.assert_allclose(accuracy, [np.nan, np.nan, 1, 1, 0.5])
     total = np.nansum(count * np.abs(confidence - accuracy)) / 4
-    assert metrics.ece(actual, p, 5) == pytest.approx(total)
+    assert calibration.ece(actual, p, 5) == pytest.approx(total)
 
 
 def test_figures_of_many_tables_at_once() -> None:

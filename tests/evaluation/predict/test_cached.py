@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import wavfile
-from tests.evaluation.made import made
+from tests.evaluation.synthetic import made
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
@@ -17,8 +17,8 @@ from emofuse.core.labels import CANONICAL
 from emofuse.corpora.labels import taxonomy
 from emofuse.corpora.manifest import Entry, Manifest, Split
 from emofuse.errors import InputError
-from emofuse.evaluation.predict import cached as readings
-from emofuse.evaluation.protocol.robustness import spoilings
+from emofuse.evaluation.predict import cached
+from emofuse.evaluation.protocol.robustness import corruptions
 from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.registry import load
 
@@ -44,7 +44,7 @@ def faces(tmp_path: Path, media: Path) -> Manifest:
 
 
 def test_a_face_is_read_as_the_recogniser_answers(faces: Manifest, face: OnnxRecogniser) -> None:
-    found = readings.read(faces, face)
+    found = cached.compute(faces, face)
     crops = [np.asarray(Image.open(e.path)) for e in faces if e.path]
     answers = face.infer([face.prepare(crop) for crop in crops])
     expected = np.stack([a.probabilities.values for a in answers])
@@ -62,9 +62,9 @@ def test_a_face_is_read_as_the_recogniser_answers(faces: Manifest, face: OnnxRec
 
 
 def test_spoilt_faces_are_worse_evidence(faces: Manifest, face: OnnxRecogniser) -> None:
-    blur = next(s for s in spoilings(Modality.FACE) if s.name == "blur, 2 of 48 px")
-    corrupted = readings.read(faces, face, spoiling=blur)
-    assert (corrupted.quality < readings.read(faces, face).quality).all()
+    blur = next(s for s in corruptions(Modality.FACE) if s.name == "blur, 2 of 48 px")
+    corrupted = cached.compute(faces, face, corruption=blur)
+    assert (corrupted.quality < cached.compute(faces, face).quality).all()
     assert corrupted.condition == blur.name
 
 
@@ -72,7 +72,7 @@ def test_a_clip_is_read_as_an_analysis_hears_it(media: Path) -> None:
     voice = load(AnalyzerConfig().models.speech)
     assert isinstance(voice, OnnxRecogniser)
     entry = Entry("speech", media / "speech.ogg", {"neutral": 1.0}, Split.TEST)
-    found = readings.read(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
+    found = cached.compute(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
     config = AnalyzerConfig(modalities=(Modality.SPEECH,))
     heard = Analyzer(config).analyze(media / "speech.ogg").of(Modality.SPEECH)
     seconds = np.array([e.span.duration for e in heard])
@@ -87,7 +87,7 @@ def test_silence_gives_no_reading(tmp_path: Path) -> None:
     assert isinstance(voice, OnnxRecogniser)
     wavfile.write(tmp_path / "silence.wav", 16000, np.zeros(16000, np.int16))
     entry = Entry("silence", tmp_path / "silence.wav", {"neutral": 1.0}, Split.TEST)
-    found = readings.read(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
+    found = cached.compute(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
     assert found.quality[0] == 0
     assert found.estimate(0) is None
     assert found.probabilities[0] == pytest.approx(voice.card.prior, abs=1e-4)
@@ -96,7 +96,7 @@ def test_silence_gives_no_reading(tmp_path: Path) -> None:
 def test_readings_are_kept_whole(tmp_path: Path) -> None:
     whole = made(Modality.FACE, 20)
     whole.save(tmp_path / "x.parquet")
-    back = readings.load(tmp_path / "x.parquet")
+    back = cached.load(tmp_path / "x.parquet")
     for name in whole.__slots__:
         ours, theirs = getattr(whole, name), getattr(back, name)
         assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs
@@ -108,21 +108,21 @@ def test_what_is_kept_is_not_asked_again_until_something_changes(
 ) -> None:
     asked: list[str] = []
 
-    def bars(name: str, total: int):  # type: ignore[no-untyped-def]
+    def progress(name: str, total: int):  # type: ignore[no-untyped-def]
         asked.append(name)
         return lambda: None
 
-    first = readings.cached(faces, face, tmp_path, bars=bars)
-    again = readings.cached(faces, face, tmp_path, bars=bars)
+    first = cached.load_or_compute(faces, face, tmp_path, progress=progress)
+    again = cached.load_or_compute(faces, face, tmp_path, progress=progress)
     assert asked == [first.name]
     assert np.array_equal(first.probabilities, again.probabilities)
     fewer = replace(faces, entries=faces.entries[:3])
-    assert len(readings.cached(fewer, face, tmp_path, bars=bars)) == 3
+    assert len(cached.load_or_compute(fewer, face, tmp_path, progress=progress)) == 3
     assert len(asked) == 2
 
 
 def test_another_labelling_changes_labels_alone(faces: Manifest, face: OnnxRecogniser) -> None:
-    found = readings.read(faces, face)
+    found = cached.compute(faces, face)
     votes = [{"happiness": 6.0, "neutral": 4.0}, {"anger": 5.0, "fear": 5.0}, {"NF": 10.0}]
     entries = tuple(Entry(str(i), labels=v) for i, v in enumerate(votes))
     other = found.labelled(Manifest("FER+", taxonomy("ferplus"), entries))
@@ -150,12 +150,12 @@ def test_labels_that_are_not_asked_for_leave_the_others_their_ratios() -> None:
 
 def test_a_damaged_table_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(InputError, match="holds no readings"):
-        readings.load(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="holds no cached predictions"):
+        cached.load(tmp_path / "x.parquet")
 
 
 def test_a_corpus_that_is_not_there_is_named(tmp_path: Path, face: OnnxRecogniser) -> None:
-    found, missing = readings.collect(tmp_path, {Modality.FACE: face}, None)
+    found, missing = cached.collect(tmp_path, {Modality.FACE: face}, None)
     assert not found
     assert len(missing) == 1
     assert "fer2013" in missing[0]

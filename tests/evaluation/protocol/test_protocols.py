@@ -65,7 +65,7 @@ def test_speakers_who_cross_folds_are_named() -> None:
 
 def test_what_the_model_has_learnt_is_refused() -> None:
     manifest = corpus(train="ab", validation="c", test="d")
-    with pytest.raises(LeakError, match=r"learnt from 1 of the 1 samples \(test-0\)"):
+    with pytest.raises(LeakError, match=r"trained on 1 of the 1 samples \(test-0\)"):
         check(Protocol(), manifest, learnt())
     with pytest.raises(LeakError, match="splits test, train"):
         check(Protocol(), manifest, learnt(splits=("test", "train")))
@@ -78,7 +78,7 @@ def test_whom_the_model_has_heard_is_refused() -> None:
         *manifest.entries,
         Entry("t", labels={"sad": 1.0}, split=Split.TEST, speaker="a", fold=0),
     )
-    with pytest.raises(LeakError, match=r"learnt from 1 of the speakers \(a\)"):
+    with pytest.raises(LeakError, match=r"trained on 1 of the speakers \(a\)"):
         leaks.refuse_learnt(learnt(splits=("train",)), Manifest("ravdess", LABELS, more),
                             Manifest("ravdess", LABELS, more[2:]))  # fmt: skip
 
@@ -101,10 +101,10 @@ def test_song_is_the_same_actors_as_speech() -> None:
 def test_what_chose_the_model_is_a_doubt() -> None:
     manifest = corpus(train="ab", validation="c", test="d")
     model = learnt(splits=("train",), chosen=("validation", "fold 3"))
-    assert "chosen or calibrated on fold 3" in check(Protocol(), manifest, model)[0]
+    assert "selected or calibrated on fold 3" in check(Protocol(), manifest, model)[0]
     only = learnt(chosen=("validation",))
     doubts = check(Protocol(split=Split.VALIDATION), manifest, only)
-    assert "a little too good" in doubts[0]
+    assert "slightly optimistic" in doubts[0]
 
 
 def test_words_alone_are_a_doubt() -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from emofuse.core.estimates import Modality
 from emofuse.corpora.manifest import Entry
-from emofuse.evaluation.predict.predict import whole
+from emofuse.evaluation.predict.inference import whole
 from emofuse.evaluation.protocol import robustness as r
 
 RATE = 16_000
@@ -37,7 +37,7 @@ def test_spoiling_follows_from_seed_and_sample_and_leaves_the_original(
     ]
     before = medium if isinstance(medium, str) else medium.copy()
     names = set()
-    for spoiling in r.spoilings(modality):
+    for spoiling in r.corruptions(modality):
         if "codec" in spoiling.kind:
             continue
         view = spoiling.view(whole, seed=1)

@@ -12,15 +12,17 @@ import pytest
 
 from emofuse.errors import InputError, ModelError
 from emofuse.evaluation.report import formatting as wording
-from emofuse.evaluation.report import markdown, page
+from emofuse.evaluation.report import html as page
+from emofuse.evaluation.report import markdown
 from emofuse.evaluation.report.card_metrics import metric_rows, update_card
+from emofuse.evaluation.report.model_report import document
 from emofuse.evaluation.report.results import (
     ClassRow,
     CorpusFacts,
-    Corrupted,
+    CorruptedResult,
     Evaluation,
-    Figure,
     Group,
+    MetricValue,
     ModelFacts,
     Part,
     Provenance,
@@ -32,13 +34,13 @@ from emofuse.models.card import read_card
 LABELS = ("happy", "<b>sad</b>")
 
 
-def part(name: str = "test, clip", **changes: object) -> Part:
+def part(name: str = "test, full", **changes: object) -> Part:
     figures = {
-        "accuracy": Figure(0.684, 0.66, 0.709),
-        "uar": Figure(0.5, None, None, 0.021),
-        "macro_f1": Figure(0.61),
-        "ece": Figure(0.0314, 0.02, 0.05),
-        "ece_uncalibrated": Figure(0.0412),
+        "accuracy": MetricValue(0.684, 0.66, 0.709),
+        "uar": MetricValue(0.5, None, None, 0.021),
+        "macro_f1": MetricValue(0.61),
+        "ece": MetricValue(0.0314, 0.02, 0.05),
+        "ece_uncalibrated": MetricValue(0.0412),
     }
     bins = Reliability(1.1, (None, 0.9), (None, 0.8), (0, 10), 0.1)
     rows = (ClassRow(LABELS[0], 0.5, 0.25, 0.33, 8), ClassRow(LABELS[1], None, 0.0, None, 2))
@@ -47,7 +49,11 @@ def part(name: str = "test, clip", **changes: object) -> Part:
 
 
 def evaluation(*parts: Part, **changes: object) -> Evaluation:
-    figures = {"accuracy": Figure(0.6, 0.5, 0.7), "uar": Figure(0.5), "ece": Figure(0.1)}
+    figures = {
+        "accuracy": MetricValue(0.6, 0.5, 0.7),
+        "uar": MetricValue(0.5),
+        "ece": MetricValue(0.1),
+    }
     groups = (Group("Female", 40, 6, figures), Group("Male", 40, 2, figures))
     made = Evaluation(
         modality="speech",
@@ -55,14 +61,14 @@ def evaluation(*parts: Part, **changes: object) -> Evaluation:
         models=(ModelFacts("m|1", "ab" * 32, LABELS, 1.1, "MIT"),),
         corpus=CorpusFacts("<script>alert(1)</script>", "mine", LABELS, 12, "0123456789abcdef"),
         parts=parts or (part(),),
-        subgroups=(Subgroups("sex", groups, Figure(0.018, -0.1, 0.12), ("Female", "Male")),),
+        subgroups=(Subgroups("sex", groups, MetricValue(0.018, -0.1, 0.12), ("Female", "Male")),),
         robustness=(
-            Corrupted("unspoilt", "", figures),
-            Corrupted("noise", "20 dB", figures),
-            Corrupted("noise", "0 dB", figures),
+            CorruptedResult("clean", "", figures),
+            CorruptedResult("noise", "20 dB", figures),
+            CorruptedResult("noise", "0 dB", figures),
         ),
         temperature_refit=None,
-        left_out={"whose first two labels tie": 2},
+        excluded={"whose votes tie": 2},
         warnings=(),
         notes=("a *note* with | and <i>",),
         provenance=Provenance("emofuse evaluate m", "2030-01-02T03:04:05", "9", "abc", {"seed": 0}),
@@ -94,7 +100,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_well_formed_and_harmless() -> None:
-    html = page.render(evaluation())
+    html = page.render(document(evaluation()))
     tags = Tags()
     tags.feed(html)
     assert tags.open == []
@@ -102,47 +108,49 @@ def test_the_page_is_well_formed_and_harmless() -> None:
     assert "<script>alert(1)</script>" in tags.text  # as text
     assert "<b>sad</b>" in tags.text
     for told in ("68.4 %", "66.0–70.9", "± 2.1", "0.031", "1.8 points (-10.0 to 12.0)",
-                 "2 samples were not asked", "3 speakers are too few"):  # fmt: skip
+                 "2 samples were excluded", "3 speakers are too few"):  # fmt: skip
         assert told in tags.text, told
 
 
 def test_markdown_keeps_its_tables() -> None:
-    text = markdown.render(evaluation())
+    text = markdown.render(document(evaluation()))
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) >= 5
     for table in tables:
         columns = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(columns) == 1, table
     assert "<script>" not in re.sub(r"`[^`]*`", "", text)  # code is shown as it is
-    assert "| unspoilt | 60.0 % (50.0–70.0) |" in text
+    assert "| clean | 60.0 % (50.0–70.0) |" in text
 
 
 def test_folds_and_warnings_lead() -> None:
     folds = {"fold 0": {"accuracy": 0.6, "uar": 0.5, "macro_f1": 0.4, "ece": 0.1}}
     found = evaluation(part(folds=folds), warnings=("it has heard s1.",))
-    html = page.render(found)
-    assert html.index("Measured despite a leak") < html.index("Figures")
+    html = page.render(document(found))
+    assert html.index("Evaluated despite a leak") < html.index("Metrics")
     assert "fold 0" in html
-    assert "## Folds" in markdown.render(found)
+    assert "## Folds" in markdown.render(document(found))
 
 
 def test_json_holds_numbers_or_nothing() -> None:
     nan = float("nan")
-    found = evaluation(part(figures={"uar": Figure(nan, nan, nan), "accuracy": Figure(1.0)}))
+    found = evaluation(
+        part(metrics={"uar": MetricValue(nan, nan, nan), "accuracy": MetricValue(1.0)})
+    )
     text = json.dumps(found.to_mapping(), allow_nan=False)
-    assert json.loads(text)["parts"][0]["figures"]["uar"]["value"] is None
+    assert json.loads(text)["parts"][0]["metrics"]["uar"]["value"] is None
 
 
 def test_figures_as_people_read_them() -> None:
-    assert wording.cell("uar", Figure(0.684, 0.66, 0.709)) == "68.4 % (66.0–70.9)"
-    assert wording.cell("uar", Figure(0.7, 0.6, 0.8, 0.021)) == "70.0 % ± 2.1"
-    assert wording.cell("ece", Figure(0.0314)) == "0.031"
-    assert wording.cell("uar", Figure(float("nan"))) == "–"
+    assert wording.cell("uar", MetricValue(0.684, 0.66, 0.709)) == "68.4 % (66.0–70.9)"
+    assert wording.cell("uar", MetricValue(0.7, 0.6, 0.8, 0.021)) == "70.0 % ± 2.1"
+    assert wording.cell("ece", MetricValue(0.0314)) == "0.031"
+    assert wording.cell("uar", MetricValue(float("nan"))) == "–"
     assert wording.title("nll_uncalibrated") == "NLL (uncalibrated)"
 
 
 def test_rows_for_cards() -> None:
-    flags = part("test", multi_label=True, figures={"macro_f1": Figure(0.5)}, confusion=None)
+    flags = part("test", multi_label=True, metrics={"macro_f1": MetricValue(0.5)}, confusion=None)
     found = evaluation(flags, part("test, one label"))
     rows = {(m.split, m.name): m for m in metric_rows(found, seeds=3, command="again")}
     assert rows["test", "macro_f1"].value == 0.5

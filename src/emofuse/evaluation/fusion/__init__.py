@@ -1,1 +1,1 @@
-"""Measuring fusion."""
+"""Comparing fusion strategies."""

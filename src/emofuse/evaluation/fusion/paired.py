@@ -1,4 +1,4 @@
-"""What fusers make of paired readings: all subsets, corrupted parts, calibration, abstaining."""
+"""Fusing paired predictions, and measuring the result."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...core.estimates import SPEAKER, Modality
 from ...core.labels import CANONICAL
 from ...core.protocols import Fuser, Slot
+from ..metrics import calibration
 from ..metrics import classification as metrics
 from ..predict.cached import MOMENT
 from .pairs import Pairs
@@ -23,20 +24,20 @@ Subset = tuple[Modality, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """What a fuser said of pairs.
+    """A fuser's results for pairs.
 
     Args:
-        actual: index of the right label, (pairs,).
-        p: probabilities of the labels that are asked for, (pairs, labels), rows sum to 1.
+        actual: index of the true label, (pairs,).
+        p: probabilities of the shared labels, (pairs, labels), rows sum to 1.
         confidence: of the best of all canonical labels, (pairs,); 0 without evidence.
-        shares: of each modality in the result, (pairs, modalities); nan where absent.
-        modalities: in the order of `shares`.
+        weights: of each modality in the result, (pairs, modalities); NaN where absent.
+        modalities: in the order of `weights`.
     """
 
     actual: NDArray[np.int64]
     p: Array
     confidence: Array
-    shares: Array
+    weights: Array
     modalities: Subset
 
     @property
@@ -47,7 +48,7 @@ class Fused:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """Share of right predictions."""
         return float(self.right.mean())
 
     @property
@@ -58,11 +59,11 @@ class Fused:
     @property
     def ece(self) -> float:
         """Expected calibration error."""
-        return metrics.ece(self.actual, self.p)
+        return calibration.ece(self.actual, self.p)
 
-    def share(self, modality: Modality) -> float:
-        """Mean share of a modality where it is present."""
-        return float(np.nanmean(self.shares[:, self.modalities.index(modality)]))
+    def weight(self, modality: Modality) -> float:
+        """Mean weight of a modality where it is present."""
+        return float(np.nanmean(self.weights[:, self.modalities.index(modality)]))
 
 
 def subsets(modalities: Iterable[Modality]) -> tuple[Subset, ...]:
@@ -72,28 +73,28 @@ def subsets(modalities: Iterable[Modality]) -> tuple[Subset, ...]:
 
 
 def fuse(pairs: Pairs, fuser: Fuser, subset: Subset | None = None) -> Fused:
-    """Let a fuser fuse every pair, each as the first slot of a stream.
+    """Fuse every pair, each as the first slot of a stream.
 
     Args:
         pairs: what to fuse.
-        fuser: by what.
+        fuser: the strategy.
         subset: modalities that are present; default: all.
     """
     present = subset or pairs.modalities
-    n, asked = len(pairs), [CANONICAL.index(label) for label in pairs.labels]
-    p = np.full((n, len(asked)), 1 / len(asked))
-    confidence, shares = np.zeros(n), np.full((n, len(present)), np.nan)
+    n, columns = len(pairs), [CANONICAL.index(label) for label in pairs.labels]
+    p = np.full((n, len(columns)), 1 / len(columns))
+    confidence, weights = np.zeros(n), np.full((n, len(present)), np.nan)
     for i in range(n):
         evidence = {m: e for m, e in pairs.evidence(i).items() if m in present}
         fuser.reset()
         fused = fuser.fuse(Slot(SPEAKER, MOMENT, evidence)) if evidence else None
         if fused is None:
             continue
-        closed = fused.probabilities.values[asked].astype(np.float64) + 1e-12
+        closed = fused.probabilities.values[columns].astype(np.float64) + 1e-12
         p[i], confidence[i] = closed / closed.sum(), fused.confidence
         if fused.fusion:
-            shares[i] = [fused.fusion.modality_weights.get(m, np.nan) for m in present]
-    return Fused(pairs.actual, p, confidence, shares, present)
+            weights[i] = [fused.fusion.modality_weights.get(m, np.nan) for m in present]
+    return Fused(pairs.actual, p, confidence, weights, present)
 
 
 def microseconds(pairs: Pairs, fuser: Fuser, slots: int = 300) -> float:
@@ -112,7 +113,7 @@ def microseconds(pairs: Pairs, fuser: Fuser, slots: int = 300) -> float:
 
 
 def pooled(found: Sequence[Fused]) -> tuple[Array, NDArray[np.bool_]]:
-    """Put the confidences, and whether they were right, of several sets together."""
+    """Concatenate the confidences of several sets, and whether each is right."""
     return (
         np.concatenate([f.confidence for f in found]),
         np.concatenate([f.right for f in found]),

@@ -1,12 +1,12 @@
-"""Samples of several corpora, brought together by their label.
+"""Samples of several corpora, paired by label.
 
-No corpus here shows face, voice and words of one person at one moment *and* leaves
-all three to models that have not learnt from it. So an unseen face is paired with
-an unseen clip, and an unseen comment, of the same emotion, as student projects do.
+No corpus here has face, voice and words of one person at one moment *and* was kept from
+the training of all three models. So an unseen face is paired with an unseen clip, and an
+unseen comment, of the same emotion.
 
-What this cannot say: given the emotion, such a face and such a voice are independent.
-Real ones are not (both follow from one person, one intensity, one recording), so the
-gain that fusion shows on pairs is an upper bound of its gain on people.
+The limitation: given the emotion, such a face and such a voice are independent. Real
+ones are not (they share a person, an intensity, a recording), so the gain of fusion on
+pairs is an upper bound of its gain on people.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..predict.cached import CachedPredictions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Rows of several readings that belong together.
+    """Rows of several sets of predictions that belong together.
 
     Args:
-        labels: the labels that are asked for.
-        parts: the readings, one a modality.
+        labels: the shared labels.
+        parts: the predictions, one set per modality.
         rows: which row of each part, int64 (pairs, parts).
         actual: index into `labels` of each pair, int64 (pairs,).
     """
@@ -47,41 +47,41 @@ class Pairs:
         return tuple(part.modality for part in self.parts)
 
     def part(self, modality: Modality) -> CachedPredictions:
-        """Return one modality's readings, a row a pair."""
+        """Return one modality's predictions, one row per pair."""
         number = self.modalities.index(modality)
         return self.parts[number].where(self.rows[:, number])
 
     def evidence(self, pair: int) -> Mapping[Modality, Estimate]:
-        """Return what a slot would hold: the estimates of those parts that heard or saw any."""
+        """Return what a slot would hold: the estimates of the parts that have evidence."""
         found = (
             part.estimate(int(row)) for part, row in zip(self.parts, self.rows[pair], strict=True)
         )
         return {e.modality: e for e in found if e is not None}
 
-    def with_part(self, readings: CachedPredictions) -> Pairs:
-        """Return the same pairs with other readings of one part's samples, e.g. of corrupted ones.
+    def with_part(self, predictions: CachedPredictions) -> Pairs:
+        """Return the same pairs with other predictions for one part's samples, e.g. corrupted.
 
         Raises:
             ValueError: if they are not of the same samples in the same order.
         """
-        number = self.modalities.index(readings.modality)
-        if self.parts[number].ids != readings.ids:
-            raise ValueError(f"{readings.name} is not of the samples that were paired")
-        parts = (*self.parts[:number], readings, *self.parts[number + 1 :])
+        number = self.modalities.index(predictions.modality)
+        if self.parts[number].ids != predictions.ids:
+            raise ValueError(f"{predictions.name} is not of the samples that were paired")
+        parts = (*self.parts[:number], predictions, *self.parts[number + 1 :])
         return Pairs(self.labels, parts, self.rows, self.actual)
 
 
 def by_label(
     *parts: CachedPredictions, labels: Sequence[str], seed: int, per_label: int | None = None
 ) -> Pairs:
-    """Bring rows together that have the same label.
+    """Pair rows that have the same label.
 
-    Each label gets as many pairs as the part that has most rows of it has rows; every
-    row of every part is used, all of a part and label about equally often.
+    Each label gets as many pairs as the part with most rows of it has; every row of
+    every part is used, those of one part and label about equally often.
 
     Args:
-        parts: readings of different modalities.
-        labels: those that are asked for; other rows are left out.
+        parts: predictions of different modalities.
+        labels: rows of other labels are left out.
         seed: of the pairing.
         per_label: pairs of each label instead; then some rows may stay unused.
 
@@ -98,18 +98,18 @@ def by_label(
             if not len(pool):
                 raise InputError(f"{part.name} has no sample that is {label}: nothing to pair")
         n = per_label or max(map(len, pools))
-        rows.append(np.stack([_dealt(pool, n, rng) for pool in pools], axis=1))
+        rows.append(np.stack([_draw(pool, n, rng) for pool in pools], axis=1))
         actual.append(np.full(n, number))
     return Pairs(tuple(labels), parts, np.concatenate(rows), np.concatenate(actual))
 
 
 def shared_labels(*parts: CachedPredictions) -> tuple[str, ...]:
-    """Return the canonical labels of which every part has samples and its model an idea."""
+    """Return the canonical labels that occur in every part and that every model knows."""
     first, *others = ([x for x in part.taxonomy.labels if x in set(part.labels)] for part in parts)
     return tuple(label for label in first if all(label in other for other in others))
 
 
-def _dealt(pool: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal n cards from a pack that is shuffled anew whenever it is used up."""
+def _draw(pool: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw n items from a pool that is reshuffled whenever it is used up."""
     packs = [rng.permutation(pool) for _ in range(-(-n // len(pool)))]
     return np.concatenate(packs)[:n]

@@ -1,8 +1,8 @@
 """Fusing truly paired posteriors: RAVDESS, five actor-disjoint folds.
 
-The table is that of Luna-Jiménez et al. 2021 (doi:10.3390/s21227665): what two face
-models and one voice model said of each of 1,440 clips, each by models that had not seen
-the clip's actor. A strategy is fitted on four folds and tested on the fifth.
+The table is that of Luna-Jiménez et al. 2021 (doi:10.3390/s21227665): posteriors of two
+face models and one voice model for each of 1,440 clips, by models that had not seen the
+clip's actor. A strategy is fitted on four folds and tested on the fifth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...errors import InputError
 from ...fusion import fit as fitting
 from ...fusion.config import FusionConfig, Strategy
 from ...fusion.pools import linear_pool, log_pool
-from ..metrics import bootstrap
+from ..metrics import bootstrap, calibration
 from ..metrics import classification as metrics
 from ..metrics.state import MetricState
 
@@ -29,14 +29,13 @@ Array = NDArray[np.float64]
 TABLE = "ravdess_posteriors.csv"
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 MODELS = {"face MLP": "faceMLP", "face LSTM": "faceLSTM", "voice": "voiceW2V"}
-"""Name of a model → how its columns begin."""
+"""Name of a model → prefix of its columns."""
 
 PUBLISHED = 0.867
 """The authors' own fusion."""
 
-TARGET = 0.875
 CEILING = 0.879
-"""Two weights chosen on the very test folds: more, from scores alone, would be a leak."""
+"""Two weights selected on the test folds themselves: an upper bound for scores alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +83,7 @@ def load(path: Path) -> Posteriors:
         actual = np.array([LABELS.index(row["emotion"]) for row in rows], np.int64)
         fold = np.array([int(row["fold"]) for row in rows], np.int64)
     except ValueError as e:
-        raise InputError(f"{found} is not the table that is expected: {e}") from e
+        raise InputError(f"{found} is not the expected table: {e}") from e
     p = np.maximum(flat.reshape(len(rows), len(MODELS), len(LABELS)), 0.0)
     if not len(rows) or not np.isfinite(p).all() or not (p.sum(axis=-1) > 0.5).all():
         raise InputError(f"{found}: every model's probabilities of a clip must sum to 1")
@@ -104,7 +103,7 @@ def geometric(p: Array, actual: NDArray[np.int64], actors: NDArray[Any]) -> Pred
 
 
 def by_strategy(strategy: Strategy) -> Fit:
-    """Return how a pool's weights are learned, see `fusion.fit`."""
+    """Return how a pool's weights are fitted, see `fusion.fit`."""
 
     def fit(p: Array, actual: NDArray[np.int64], actors: NDArray[Any]) -> Predict:
         priors = p.mean(axis=0)
@@ -115,7 +114,7 @@ def by_strategy(strategy: Strategy) -> Fit:
 
 
 def by_rule(strategy: Strategy) -> Fit:
-    """Return a strategy as it is where nothing was learned: a face and a voice, in this order."""
+    """Return a strategy as it is where nothing was fitted: a face and a voice, in this order."""
     weights = FusionConfig(strategy).all_weights
     pair = np.array([weights[Modality.FACE], weights[Modality.SPEECH]])
 
@@ -145,7 +144,7 @@ def out_of_fold(data: Posteriors, models: Sequence[str], fit: Fit) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One strategy's figures.
+    """The metrics of one strategy.
 
     Args:
         name: of the strategy.
@@ -176,31 +175,31 @@ def measure(
     name: str,
     models: Sequence[str],
     p: Array,
-    n_resamples: int = bootstrap.DRAWS,
+    n_resamples: int = bootstrap.N_RESAMPLES,
     seed: int = 0,
 ) -> Row:
     """Measure out-of-fold predictions, (clips, labels)."""
-    tally = MetricState.of(data.actual, p)
-    low, high = bootstrap.intervals(tally, bootstrap.group_of(data.actors), n_resamples, seed)[
+    state = MetricState.of(data.actual, p)
+    low, high = bootstrap.intervals(state, bootstrap.group_of(data.actors), n_resamples, seed)[
         "accuracy"
     ]
     folds = [data.fold == k for k in np.unique(data.fold)]
     singles = {m: data.p[:, list(MODELS).index(m)].argmax(axis=1) for m in models}
 
-    def share(answer: NDArray[Any], where: NDArray[np.bool_]) -> float:
-        return metrics.accuracy(data.actual[where], answer[where])
+    def share(predicted: NDArray[Any], where: NDArray[np.bool_]) -> float:
+        return metrics.accuracy(data.actual[where], predicted[where])
 
-    answer = p.argmax(axis=1)
-    by_fold = tuple(share(answer, where) for where in folds)
+    predicted = p.argmax(axis=1)
+    by_fold = tuple(share(predicted, where) for where in folds)
     best = [max(share(a, where) for a in singles.values()) for where in folds]
     return Row(
         name,
         tuple(models),
-        (metrics.accuracy(data.actual, answer), low, high),
+        (metrics.accuracy(data.actual, predicted), low, high),
         by_fold,
         tuple(a - b for a, b in zip(by_fold, best, strict=True)),
-        metrics.ece(data.actual, p),
-        metrics.nll(data.actual, p),
+        calibration.ece(data.actual, p),
+        calibration.nll(data.actual, p),
     )
 
 
@@ -213,14 +212,14 @@ SETS: tuple[tuple[str, ...], ...] = (
 
 
 def compare(
-    data: Posteriors, fits: Mapping[str, Fit], n_resamples: int = bootstrap.DRAWS
+    data: Posteriors, fits: Mapping[str, Fit], n_resamples: int = bootstrap.N_RESAMPLES
 ) -> list[Row]:
     """Measure the models alone, the plain means, and every strategy on every set.
 
     Args:
         data: the table.
         fits: strategies by name.
-        n_resamples: resampled sets of actors for intervals.
+        n_resamples: bootstrap samples for intervals.
     """
     rows = []
     for m, name in enumerate(MODELS):

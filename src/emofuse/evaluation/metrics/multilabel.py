@@ -1,4 +1,4 @@
-"""Figures of merit where a sample may carry several labels at once, in numpy alone.
+"""Metrics where a sample may carry several labels at once.
 
 `present` and `predicted` are bool, `probabilities` float, all of shape (n, labels).
 """
@@ -15,7 +15,12 @@ Floats = NDArray[np.floating[Any]]
 
 
 def multilabel_f1(present: Flags, predicted: Flags) -> NDArray[np.float64]:
-    """F1 of each label, float64 (labels,); 0 for one that is neither present nor predicted."""
+    """F1 of each label, float64 (labels,); 0 for one that is neither present nor predicted.
+
+    >>> present = np.array([[True, False], [True, True]])
+    >>> multilabel_f1(present, np.array([[True, False], [False, True]])).round(3).tolist()
+    [0.667, 1.0]
+    """
     hits = (present & predicted).sum(axis=0)
     sizes = present.sum(axis=0) + predicted.sum(axis=0)
     f1: NDArray[np.float64] = 2.0 * hits / np.maximum(sizes, 1)
@@ -26,7 +31,11 @@ def best_thresholds(present: Flags, probabilities: Floats) -> NDArray[np.float64
     """Find each label's threshold with the highest F1: float64 (labels,).
 
     A label is predicted where its probability is at least the threshold. Choose
-    on validation data and keep for the test.
+    them on validation data.
+
+    >>> present = np.array([[True], [True], [False]])
+    >>> best_thresholds(present, np.array([[0.9], [0.4], [0.2]])).tolist()
+    [0.4]
     """
     columns = zip(present.T, probabilities.T, strict=True)
     return np.array([_best_threshold(is_there, p) for is_there, p in columns])

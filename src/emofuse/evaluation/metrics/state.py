@@ -1,7 +1,7 @@
-"""Additive counts from which every figure follows: what a bootstrap can resample at speed.
+"""Additive metric states: sums from which every metric follows, so that a bootstrap is fast.
 
-Each sample contributes one row; rows of samples, of speakers, or of resampled
-sets of either add up. Figures are functions of the sums, whatever axes lead.
+Each sample contributes one row. Rows of samples, of speakers, or of resampled sets of
+either add up; metrics are functions of the sums, whatever the leading axes.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from . import calibration
 from . import classification as metrics
 
 BINS = 15
-"""Intervals of confidence of calibration errors."""
+"""Confidence bins of calibration errors."""
 
 Floats = NDArray[np.floating[Any]]
-_C = TypeVar("_C", bound="Countable")
+_S = TypeVar("_S", bound="State")
 _A = TypeVar("_A", bound="_Additive")
-Figures = dict[str, NDArray[np.float64]]
-"""Figures by name, each of the shape of the tally's leading axes."""
+MetricArrays = dict[str, NDArray[np.float64]]
+"""Metrics by name, each of the shape of the state's leading axes."""
 
 
-class Countable(Protocol):
+class State(Protocol):
     """What can be summed over samples and then measured."""
 
-    def summed(self: _C, groups: NDArray[np.int64]) -> _C:
+    def summed(self: _S, groups: NDArray[np.int64]) -> _S:
         """Add up the rows of each group: leading axis samples → groups."""
 
-    def resampled(self: _C, weights: NDArray[np.float32]) -> _C:
-        """Add up weighted rows: leading axis groups → n_resamples; weights (n_resamples, groups)."""
+    def resampled(self: _S, weights: NDArray[np.float32]) -> _S:
+        """Add up weighted rows, weights (n_resamples, groups): groups → n_resamples."""
 
-    def total(self: _C) -> _C:
-        """Add up all rows: no axis leads any more."""
+    def total(self: _S) -> _S:
+        """Add up all rows: no leading axis is left."""
 
-    def figures(self) -> Figures:
-        """Return the figures of every row."""
+    def metrics(self) -> MetricArrays:
+        """Return the metrics of every row."""
 
 
 class _Additive:
@@ -58,7 +59,7 @@ class _Additive:
         )
 
     def total(self: _A) -> _A:
-        """Add up all rows: no axis leads any more."""
+        """Add up all rows: no leading axis is left."""
         return self._map(lambda rows: rows.sum(axis=0, dtype=np.float64))
 
     def _map(self: _A, change: Callable[[Floats], Floats]) -> _A:
@@ -68,11 +69,15 @@ class _Additive:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricState(_Additive):
-    """Counts of single-label answers.
+    """State of single-label predictions.
+
+    A *missed* sample has no prediction (no face was found, say): it counts as an error
+    of its class, and not in the metrics of probabilities.
 
     Args:
-        counts: actual × predicted class, shape (…, labels, labels).
-        gaps: confidence less hits in bins of equal width, shape (…, BINS).
+        counts: actual × predicted class, shape (…, labels, labels + 1); the last
+            column counts missed samples.
+        gaps: confidence minus hits in bins of equal width, shape (…, BINS).
         mass_gaps: the same in bins of equal mass, whose bounds are those of the whole
             set also in a resampled one, shape (…, BINS).
         losses: sums of negative log probabilities (nats) and of Brier scores, shape (…, 2).
@@ -84,23 +89,48 @@ class MetricState(_Additive):
     losses: Floats
 
     @classmethod
-    def of(cls, actual: NDArray[np.int64], probabilities: Floats) -> MetricState:
-        """Count samples, one row each; actual (n,), probabilities (n, labels)."""
+    def of(
+        cls,
+        actual: NDArray[np.int64],
+        probabilities: Floats,
+        missed: NDArray[np.bool_] | None = None,
+    ) -> MetricState:
+        """Make the state of samples, one row each.
+
+        Args:
+            actual: class indices, shape (n,).
+            probabilities: shape (n, labels).
+            missed: samples without a prediction, bool (n,); None: there are none.
+
+        >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+        >>> found = MetricState.of(np.array([0, 1, 1]), p).total().metrics()
+        >>> round(float(found["accuracy"]), 4), round(float(found["uar"]), 4)
+        (0.6667, 0.75)
+        >>> missed = np.array([False, False, True])
+        >>> found = MetricState.of(np.array([0, 1, 1]), p, missed).total().metrics()
+        >>> round(float(found["accuracy"]), 4), round(float(found["ece"]), 4)
+        (0.6667, 0.15)
+        """
         n, labels = probabilities.shape
-        row, answer = np.arange(n), probabilities.argmax(axis=1)
-        counts = np.zeros((n, labels, labels), np.float32)
-        counts[row, actual, answer] = 1
+        row, predicted = np.arange(n), probabilities.argmax(axis=1)
+        kept = np.ones(n, bool) if missed is None else ~missed
+        counts = np.zeros((n, labels, labels + 1), np.float32)
+        counts[row, actual, np.where(kept, predicted, labels)] = 1
         confidence = probabilities.max(axis=1).astype(np.float64)
+        gap = confidence - (predicted == actual)
         binned = np.zeros((2, n, BINS), np.float32)
-        for out, bins in zip(binned, (metrics.equal_width, metrics.equal_mass), strict=True):
-            out[row, bins(confidence, BINS)] = confidence - (answer == actual)
+        for out, bins in zip(
+            binned, (calibration.equal_width, calibration.equal_mass), strict=True
+        ):
+            out[row[kept], bins(confidence[kept], BINS)] = gap[kept]
         distance = probabilities - metrics.one_hot(actual, labels)
-        losses = np.stack((metrics.surprise(actual, probabilities), (distance**2).sum(1)), axis=1)
+        surprise = calibration.surprise(actual, probabilities)
+        losses = np.stack((surprise, (distance**2).sum(axis=1)), axis=1) * kept[:, None]
         return cls(counts, binned[0], binned[1], losses.astype(np.float32))
 
-    def figures(self) -> Figures:
+    def metrics(self) -> MetricArrays:
         """Return accuracy, uar, macro_f1, weighted_f1, ece, ece_adaptive, nll and brier."""
-        n = np.maximum(self.counts.sum(axis=(-2, -1)), 1e-9)
+        n = np.maximum(self.counts[..., :-1].sum(axis=(-2, -1)), 1e-9)
         return {
             "accuracy": metrics.accuracy_of(self.counts),
             "uar": metrics.uar_of(self.counts),
@@ -115,7 +145,7 @@ class MetricState(_Additive):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MultilabelMetricState(_Additive):
-    """Counts of multi-label answers: hits, predictions and occurrences, each (…, labels)."""
+    """State of multi-label predictions: hits, predictions and occurrences, each (…, labels)."""
 
     hits: Floats
     predicted: Floats
@@ -123,15 +153,21 @@ class MultilabelMetricState(_Additive):
 
     @classmethod
     def of(cls, present: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> MultilabelMetricState:
-        """Count samples, one row each; both bool, (n, labels)."""
+        """Make the state of samples, one row each; both bool, (n, labels).
+
+        >>> present = np.array([[True, False], [True, True]])
+        >>> predicted = np.array([[True, False], [False, True]])
+        >>> state = MultilabelMetricState.of(present, predicted).total()
+        >>> {name: round(float(value), 3) for name, value in state.metrics().items()}
+        {'macro_f1': 0.833, 'micro_f1': 0.8, 'macro_precision': 1.0, 'macro_recall': 0.75}
+        """
         return cls(*(x.astype(np.float32) for x in (present & predicted, predicted, present)))
 
-    def figures(self) -> Figures:
-        """Return macro_f1, micro_f1, and macro_precision and macro_recall."""
-        f1 = self.f1()
+    def metrics(self) -> MetricArrays:
+        """Return macro_f1, micro_f1, macro_precision and macro_recall."""
         total = [x.sum(axis=-1) for x in (self.hits, self.predicted, self.present)]
         return {
-            "macro_f1": f1.mean(axis=-1),
+            "macro_f1": self.f1().mean(axis=-1),
             "micro_f1": 2 * total[0] / np.maximum(total[1] + total[2], 1),
             "macro_precision": (self.hits / np.maximum(self.predicted, 1)).mean(axis=-1),
             "macro_recall": (self.hits / np.maximum(self.present, 1)).mean(axis=-1),

@@ -1,10 +1,9 @@
-"""What a recogniser said of a corpus, kept: the raw material of fusion.
+"""Predictions of a recogniser on a corpus, cached: the raw material of fusion.
 
-Fusers are trained, calibrated and measured on the answers of the very recognisers
-that analyses use. Asking these takes minutes, so what they said is kept as one
-Parquet table a corpus and model, which names the model's weights by their digest
-and the calibration that its card had: a table of another model, or of another state
-of the corpus, is made again.
+Fusers are trained, calibrated and evaluated on predictions of the very recognisers that
+analyses use. These take minutes to compute, so they are cached as one Parquet table per
+corpus and model. A table carries the digest of the model's weights, and a fingerprint of
+the corpus and of the card's calibration: one that no longer matches is made again.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from ...corpora.manifest import Entry, Manifest, Split
 from ...errors import InputError, MissingExtra
 from ...face.quality import crop_quality
 from ...io.atomic import atomic_path
-from ...models.recogniser import OnnxRecogniser
-from ...speech import quality as voice
-from ..evaluate import UNUSABLE, Bars
+from ...models.card import Card
+from ...speech import quality as speech_quality
 from ..protocol.label_alignment import canonical_map
+from ..protocol.protocols import UNUSABLE
 from ..protocol.robustness import Corruption
-from .predict import Piece, Predictions, Tick, ask
-from .segmentation import Cutter, Segmentation
+from .inference import LogitRecogniser, Piece, Predictions, Progress, Tick, predict
+from .segmentation import Segmentation, Segmenter
 
 Floats = NDArray[np.float32]
 
 MOMENT = Span(0, NS)
-"""The span of estimates that are made of readings: when it was is of no matter."""
+"""The span of estimates made of cached predictions; its place does not matter."""
 
 _TRACE = 1e-3
-"""Least quality of what was heard or seen: worthless is not the same as absent."""
+"""Least quality of evidence that is there: worthless is not the same as absent."""
 
 _FACE = Subject(SubjectKind.FACE)
 _ABOUT = b"emofuse"
@@ -52,7 +51,7 @@ _COLUMNS = ("ids", "speakers", "splits", "labels")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedPredictions:
-    """What one recogniser said of the samples of one corpus.
+    """Predictions of one recogniser for the samples of one corpus.
 
     Args:
         corpus: its name.
@@ -61,18 +60,18 @@ class CachedPredictions:
         sha256: of its weights, in hex.
         taxonomy: labels of `probabilities`.
         ids: of the samples.
-        speakers: who speaks or is seen; "" where the corpus does not say.
+        speakers: "" where the corpus does not name them.
         splits: ``"train"``, ``"validation"`` or ``"test"``.
-        labels: the canonical label that is right; "" where there is none, or several.
+        labels: the true canonical label; "" where there is none, or several.
         folds: numbers, int64 (n,); -1 where the corpus has none.
         quality: of the evidence, as the pipeline measures it, float32 (n,); 0 where
-            nothing was heard or seen: there is no reading then.
+            no face or voice was found.
         probabilities: calibrated by the model's card, float32 (n, labels); of a clip
             the mean over its windows.
         logits: uncalibrated, likewise.
         embeddings: float32 (n, width), likewise; None if the model gives none.
         condition: how the samples were corrupted, e.g. ``"blur, 2 of 48 px"``; "" if not.
-        state: digest of the manifest's samples and the card's calibration.
+        fingerprint: digest of the manifest's samples and the card's calibration.
 
     Raises:
         ValueError: if the columns differ in length.
@@ -93,7 +92,7 @@ class CachedPredictions:
     logits: Floats
     embeddings: Floats | None = None
     condition: str = ""
-    state: str = ""
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         shape = (len(self.ids), len(self.taxonomy))
@@ -102,7 +101,7 @@ class CachedPredictions:
         if self.probabilities.shape != shape or self.logits.shape != shape:
             raise ValueError(f"probabilities and logits must have the shape {shape}")
         if any(len(column) != len(self.ids) for column in columns):
-            raise ValueError(f"readings of {self.corpus!r}: columns differ in length")
+            raise ValueError(f"predictions for {self.corpus!r}: columns differ in length")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -129,14 +128,14 @@ class CachedPredictions:
         return self.where(np.array([s == split for s in self.splits], bool))
 
     def labelled(self, manifest: Manifest) -> CachedPredictions:
-        """Return the same answers, with the labels of another labelling of the corpus."""
+        """Return the same predictions, with the labels of another labelling of the corpus."""
         truth = dict(zip((e.id for e in manifest), truths(manifest), strict=True))
         return replace(self, labels=tuple(truth.get(i, "") for i in self.ids))
 
     def over(self, labels: Sequence[str]) -> NDArray[np.float64]:
         """Return the probabilities of some canonical labels: (n, len(labels)), rows sum to 1.
 
-        What the model does not know is 0; what is not asked for is left out.
+        Labels that the model does not know are 0.
         """
         wide = self.probabilities.astype(np.float64) @ canonical_map(self.taxonomy).matrix
         p = wide[:, [CANONICAL.index(label) for label in labels]] + 1e-12
@@ -144,7 +143,7 @@ class CachedPredictions:
         return out
 
     def estimate(self, row: int) -> Estimate | None:
-        """Return a row as the pipeline's estimate; None where nothing was heard or seen."""
+        """Return a row as the pipeline's estimate; None where no face or voice was found."""
         if not self.quality[row] > 0:
             return None
         return Estimate(
@@ -183,7 +182,7 @@ class CachedPredictions:
             raise InputError(f"cannot write {path}: {e}; choose another folder") from e
 
 
-_ABOUT_FIELDS = ("corpus", "model_id", "sha256", "condition", "state")
+_ABOUT_FIELDS = ("corpus", "model_id", "sha256", "condition", "fingerprint")
 
 
 def load(path: Path) -> CachedPredictions:
@@ -210,45 +209,46 @@ def load(path: Path) -> CachedPredictions:
             embeddings=_matrix(table, "embeddings") if "embeddings" in table.schema.names else None,
         )
     except (OSError, KeyError, TypeError, ValueError, arrow.ArrowException) as e:
-        raise InputError(f"{path} holds no readings: {e}; delete it, and it is made again") from e
+        raise InputError(
+            f"{path} holds no cached predictions: {e}; delete it, and it is made again"
+        ) from e
 
 
-def read(
+def compute(
     manifest: Manifest,
-    recogniser: OnnxRecogniser,
+    recogniser: LogitRecogniser,
     *,
-    cut: Segmentation = Segmentation.USE,
-    spoiling: Corruption | None = None,
+    corruption: Corruption | None = None,
     tick: Tick = lambda: None,
 ) -> CachedPredictions:
-    """Let a recogniser answer every sample of a manifest.
+    """Run a recogniser on every sample of a manifest.
 
-    Sound is cut by voice activity and the card's windows as in use, and a clip's
-    answer is the mean over its windows. Quality is measured as in use, too.
+    As in an analysis, audio is segmented by voice activity and the card's windows, and
+    quality is measured; a clip's prediction is the mean over its windows.
 
     Args:
         manifest: the samples.
         recogniser: the model.
-        cut: what of a clip is heard.
-        spoiling: what is done to each sample first.
+        corruption: applied to each sample first.
         tick: called after each sample.
 
     Raises:
         InputError: if there are no samples, a medium cannot be read, or the labels
-            have no place among the canonical ones.
+            cannot be mapped to the canonical ones.
     """
     entries = manifest.entries
-    seen = {entry.id: i for i, entry in enumerate(entries)}
+    row_of = {entry.id: i for i, entry in enumerate(entries)}
     quality = np.zeros(len(entries), np.float32)
-    grade = _grader(recogniser, cut)
+    grade = _grader(recogniser.card)
 
     def view(medium: Any, entry: Entry) -> Sequence[Piece]:
-        pieces, quality[seen[entry.id]] = grade(medium)
+        pieces, quality[row_of[entry.id]] = grade(medium)
         return pieces
 
-    answers = ask(recogniser, entries, [spoiling.view(view) if spoiling else view], tick)[0]
+    view_used = corruption.view(view) if corruption else view
+    found = predict(recogniser, entries, [view_used], tick)[0]
     card = recogniser.card
-    p = card.calibration.probabilities(answers.logits, card.taxonomy.multi_label)
+    p = card.calibration.probabilities(found.logits, card.taxonomy.multi_label)
     prior = np.array(card.prior or np.full(len(card.taxonomy), 1 / len(card.taxonomy)))
     return CachedPredictions(
         corpus=manifest.corpus,
@@ -262,47 +262,47 @@ def read(
         labels=truths(manifest),
         folds=np.array([-1 if e.fold is None else e.fold for e in entries], np.int64),
         quality=quality,
-        probabilities=_means(answers, p, prior),
-        logits=_means(answers, answers.logits, np.log(np.maximum(prior, 1e-9))),
+        probabilities=_means(found, p, prior),
+        logits=_means(found, found.logits, np.log(np.maximum(prior, 1e-9))),
         embeddings=None
-        if answers.embeddings is None
-        else _means(answers, answers.embeddings, np.zeros(answers.embeddings.shape[1])),
-        condition=spoiling.name if spoiling else "",
-        state=state_of(manifest, recogniser, cut),
+        if found.embeddings is None
+        else _means(found, found.embeddings, np.zeros(found.embeddings.shape[1])),
+        condition=corruption.name if corruption else "",
+        fingerprint=fingerprint_of(manifest, recogniser.card),
     )
 
 
-def cached(
+def load_or_compute(
     manifest: Manifest,
-    recogniser: OnnxRecogniser,
+    recogniser: LogitRecogniser,
     folder: Path | None,
     *,
-    spoiling: Corruption | None = None,
-    bars: Bars = lambda name, total: lambda: None,
+    corruption: Corruption | None = None,
+    progress: Progress = lambda name, total: lambda: None,
 ) -> CachedPredictions:
-    """Return the readings that a folder keeps, or make and keep them.
+    """Return predictions from the cache, or compute and cache them.
 
     Those of other weights, another calibration or another state of the corpus are
-    made again.
+    computed again.
 
     Args:
         manifest: the samples.
         recogniser: the model.
-        folder: where readings are kept; None keeps none.
-        spoiling: see `read`.
-        bars: starts a progress bar, see `evaluate.Bars`.
+        folder: the cache; None caches nothing.
+        corruption: see `compute`.
+        progress: starts a progress bar.
     """
-    name = file_name(manifest.corpus, recogniser.model_id, spoiling.name if spoiling else "")
+    name = file_name(manifest.corpus, recogniser.model_id, corruption.name if corruption else "")
     path = None if folder is None else folder / f"{name}.parquet"
     if path is not None and path.is_file():
         found = load(path)
-        if (found.sha256, found.state) == (
+        if (found.sha256, found.fingerprint) == (
             recogniser.card.files["weights"].sha256,
-            state_of(manifest, recogniser),
+            fingerprint_of(manifest, recogniser.card),
         ):
             return found
-    tick = bars(name, len(manifest))
-    made = read(manifest, recogniser, spoiling=spoiling, tick=tick)
+    tick = progress(name, len(manifest))
+    made = compute(manifest, recogniser, corruption=corruption, tick=tick)
     if path is not None:
         made.save(path)
     return made
@@ -311,10 +311,10 @@ def cached(
 CORPORA = MappingProxyType(
     {"fer2013": "ferplus", "crema-d": "acted", "ravdess": "acted", "goemotions": "ekman"}
 )
-"""Corpora of which fusion is made and measured, and the labelling that counts."""
+"""Corpora on which fusion is trained and evaluated, and the labelling that counts."""
 
 HELD_OUT = (Split.VALIDATION, Split.TEST)
-"""Splits that are read: of what a model has learnt it is too sure to learn fusing from."""
+"""Splits that are used: a model is too sure of what it was trained on to learn fusion from."""
 
 
 def held_out(corpus: str, root: Path, labelling: str | None = None) -> Manifest:
@@ -337,20 +337,20 @@ def held_out(corpus: str, root: Path, labelling: str | None = None) -> Manifest:
 
 def collect(
     root: Path,
-    recognisers: Mapping[Modality, OnnxRecogniser],
+    recognisers: Mapping[Modality, LogitRecogniser],
     folder: Path | None,
-    bars: Bars = lambda name, total: lambda: None,
+    progress: Progress = lambda name, total: lambda: None,
 ) -> tuple[dict[str, CachedPredictions], list[str]]:
-    """Read the held-out samples of all of `CORPORA` that a folder holds.
+    """Predict the held-out samples of all of `CORPORA` that a folder holds.
 
     Args:
         root: folder of the corpora.
-        recognisers: one a modality.
-        folder: where readings are kept, see `cached`.
-        bars: starts a progress bar.
+        recognisers: one per modality.
+        folder: the cache, see `load_or_compute`.
+        progress: starts a progress bar.
 
     Returns:
-        CachedPredictions by corpus, and why the others are missing.
+        Predictions by corpus, and why the others are missing.
     """
     found, missing = {}, []
     for corpus in CORPORA:
@@ -362,22 +362,19 @@ def collect(
         except InputError as e:
             missing.append(str(e))
             continue
-        found[corpus] = cached(manifest, model, folder, bars=bars)
+        found[corpus] = load_or_compute(manifest, model, folder, progress=progress)
     return found, missing
 
 
 def file_name(corpus: str, model_id: str, condition: str = "") -> str:
-    """Return the name, without ending, of the file of readings."""
+    """Return the name of a cache file, without its ending."""
     words = "-".join(filter(None, (corpus, model_id, condition)))
     return "".join(c if c.isalnum() or c in "-." else "-" for c in words.lower())
 
 
-def state_of(
-    manifest: Manifest, recogniser: OnnxRecogniser, cut: Segmentation = Segmentation.USE
-) -> str:
-    """Digest what readings depend on besides the weights: samples, labels, calibration, cut."""
-    told = json.dumps(recogniser.card.calibration.to_mapping(), sort_keys=True)
-    digest = hashlib.sha256(f"{told} {cut.value}".encode())
+def fingerprint_of(manifest: Manifest, card: Card) -> str:
+    """Digest what predictions depend on besides the weights: samples, labels, calibration."""
+    digest = hashlib.sha256(repr(card.calibration).encode())
     for e in manifest:
         digest.update(f"{e.id}\t{e.split.value}\t{sorted(e.labels.items())}\n".encode())
     return digest.hexdigest()[:16]
@@ -396,18 +393,18 @@ def _winner(target: Floats, taxonomy: Taxonomy) -> str:
 
 
 Grader = Callable[[Any], tuple[Sequence[Piece], float]]
-"""Cuts a medium into pieces and says how good it is as evidence."""
+"""Segments a medium into pieces and rates its quality as evidence."""
 
 
-def _grader(recogniser: OnnxRecogniser, cut: Segmentation) -> Grader:
-    if recogniser.card.modality is Modality.FACE:
+def _grader(card: Card) -> Grader:
+    if card.modality is Modality.FACE:
         return lambda face: (((face, 1.0),), max(crop_quality(face), _TRACE))
-    if recogniser.card.modality is Modality.TEXT:
+    if card.modality is Modality.TEXT:
         return lambda text: (((text, 1.0),), 1.0)
-    cutter = Cutter(cut, recogniser.card.window, voice.grade)
+    segmenter = Segmenter(Segmentation.VAD, card.window, speech_quality.grade)
 
     def windows(sound: Floats) -> tuple[Sequence[Piece], float]:
-        found = list(cutter(sound))
+        found = list(segmenter(sound))
         if not found:
             return (), 0.0
         seconds = np.array([s.span.duration for s in found])
@@ -417,12 +414,12 @@ def _grader(recogniser: OnnxRecogniser, cut: Segmentation) -> Grader:
     return windows
 
 
-def _means(answers: Predictions, rows: NDArray[Any], fallback: NDArray[Any]) -> Floats:
+def _means(found: Predictions, rows: NDArray[Any], fallback: NDArray[Any]) -> Floats:
     """Average the rows of each sample's pieces; `fallback` where it has none."""
-    out = np.tile(1e-9 * fallback, (answers.samples, 1))
-    total = np.full(answers.samples, 1e-9)
-    np.add.at(out, answers.sample, rows * answers.weight[:, None].astype(np.float64))
-    np.add.at(total, answers.sample, answers.weight)
+    out = np.tile(1e-9 * fallback, (found.samples, 1))
+    total = np.full(found.samples, 1e-9)
+    np.add.at(out, found.sample, rows * found.weight[:, None].astype(np.float64))
+    np.add.at(total, found.sample, found.weight)
     return (out / total[:, None]).astype(np.float32)
 
 
@@ -437,5 +434,5 @@ def _arrow() -> tuple[Any, Any]:
         import pyarrow  # type: ignore[import-untyped]
         from pyarrow import parquet
     except ImportError as e:
-        raise MissingExtra("parquet", "keeping readings") from e
+        raise MissingExtra("parquet", "caching predictions") from e
     return pyarrow, parquet

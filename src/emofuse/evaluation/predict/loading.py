@@ -1,4 +1,4 @@
-"""From what a user names to models that can be measured: an id, a card, a run's folder."""
+"""Finding the models to evaluate: by id, by card, or in the folder of a run."""
 
 from __future__ import annotations
 
@@ -8,43 +8,40 @@ from pathlib import Path
 from ...errors import InputError, ModelError
 from ...io.download import file_digest
 from ...models.card import Card, read_card
-from ...models.recogniser import OnnxRecogniser
 from ...models.registry import factory
 from ...models.store import Store
+from .inference import LogitRecogniser, with_logits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Named:
-    """A card and the files that it names.
+class LocatedModel:
+    """A card and where its files are.
 
     Args:
         card: of the model.
         files: paths by role.
-        path: where the card lies; None of a model of the store.
+        path: of the card; None for a model of the store.
     """
 
     card: Card
     files: dict[str, Path]
     path: Path | None = None
 
-    def load(self, threads: int = 1) -> OnnxRecogniser:
+    def load(self, threads: int = 1) -> LogitRecogniser:
         """Load the model.
 
         Raises:
             ModelError: if it cannot be loaded, or gives no logits.
         """
-        recogniser = factory(self.card)(self.card, self.files, threads)
-        if not isinstance(recogniser, OnnxRecogniser):
-            raise ModelError(f"{self.card.id!r} gives no logits: it cannot be measured")
-        return recogniser
+        return with_logits(factory(self.card)(self.card, self.files, threads))
 
 
-def find(model: str, store: Store | None = None) -> tuple[Named, ...]:
-    """Find what a user names.
+def locate(model: str, store: Store | None = None) -> tuple[LocatedModel, ...]:
+    """Find the models that an argument refers to.
 
     Args:
         model: a store's id; a card's path (``RUN/model/ID.toml``), its files beside it;
-            or a folder: of a run, or of a run a fold.
+            or a folder: of a run, or of one run per fold.
         store: where ids are looked up.
 
     Returns:
@@ -62,12 +59,12 @@ def find(model: str, store: Store | None = None) -> tuple[Named, ...]:
         if not cards:
             raise InputError(
                 f"no model in the folder {path}: expected ID.toml and its files, in it, in model/, "
-                "or in one folder a fold (fold-0/model/ID.toml …)"
+                "or in one folder per fold (fold-0/model/ID.toml …)"
             )
         return tuple(_beside(card) for card in cards)
     store = store or Store()
     card = store.card(model)
-    return (Named(card, store.files(card)),)
+    return (LocatedModel(card, store.files(card)),)
 
 
 def _cards_below(folder: Path) -> list[Path]:
@@ -77,7 +74,7 @@ def _cards_below(folder: Path) -> list[Path]:
     return []
 
 
-def _beside(path: Path) -> Named:
+def _beside(path: Path) -> LocatedModel:
     card = read_card(path)
     files = {}
     for role, file in card.files.items():
@@ -89,4 +86,4 @@ def _beside(path: Path) -> Named:
         if here.stat().st_size != file.bytes or file_digest(here) != file.sha256:
             raise ModelError(f"{here} is not the file that {path} describes: export it again")
         files[role] = here
-    return Named(card, files, path)
+    return LocatedModel(card, files, path)

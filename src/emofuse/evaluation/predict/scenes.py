@@ -1,8 +1,8 @@
-"""Faces where they have to be found first: in films, and in photos of whole scenes.
+"""Finding faces first: in videos, and in photos of whole scenes.
 
-Most corpora of faces are crops. Of films, and of corpora of groups, a face model
-gets what it gets in an analysis: the crops that detector and tracker make, and
-all of a sample's faces are averaged, weighted by their quality.
+Most face corpora are crops. Of videos and of photos of groups a face model gets what it
+gets in an analysis: the crops of detector and tracker. The predictions for all of a
+sample's faces are averaged, weighted by quality.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Crops = tuple[tuple[NDArray[np.uint8], float], ...]
 
 
 class Faces(str, Enum):
-    """How a face model gets at faces."""
+    """Whether images are face crops, or scenes in which faces have to be found."""
 
     AUTO = "auto"
     CROP = "crop"
     FIND = "find"
 
-    def are_to_be_found(self, manifest: Manifest) -> bool:
-        """Whether the media of a corpus are scenes in which faces have to be found."""
+    def need_detection(self, manifest: Manifest) -> bool:
+        """Return whether the media of a corpus are scenes in which faces have to be found."""
         if self is not Faces.AUTO:
             return self is Faces.FIND
         key = "".join(c for c in manifest.corpus.lower() if c.isalnum())
@@ -50,13 +50,13 @@ class Faces(str, Enum):
         )
 
 
-class Finder:
+class FaceFinder:
     """Finds the faces of entries, as an analysis does.
 
     Args:
         config: detector and tracker.
         store: where the detector's weights are.
-        fps: pictures a second that are looked at.
+        fps: frames per second that are analyzed.
 
     Raises:
         ModelError: if the detector's weights cannot be had.
@@ -70,13 +70,13 @@ class Finder:
         self._fps = fps
 
     def __call__(self, entry: Entry) -> Crops:
-        """Return the faces of an entry's film or photo; none if there are none.
+        """Return the faces of an entry's video or photo; empty if none is found.
 
         Raises:
             InputError: if there is no medium, or it cannot be read.
         """
         if entry.path is None:
-            raise InputError(f"entry {entry.id!r} has no picture, and the model looks at faces")
+            raise InputError(f"entry {entry.id!r} has no image, which a face model needs")
         end = None if entry.end is None else to_ns(entry.end)
         first = to_ns(entry.start or 0.0)
         return tuple(
@@ -90,7 +90,7 @@ class Finder:
         with closing(open_source(entry.path, fps=self._fps)) as source:
             config = self._config
             if source.info.video is None:
-                raise InputError(f"{entry.path} has no picture, and the model looks at faces")
+                raise InputError(f"{entry.path} has no image, which a face model needs")
             if source.info.kind is MediaKind.IMAGE:
                 config = replace(config, detect_every=1, confirmations=1)
             chain = Chain(Select(Track.VIDEO), FaceTracker(self._detector, config))

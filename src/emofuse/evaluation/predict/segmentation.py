@@ -1,4 +1,4 @@
-"""What of a clip a speech model hears, cut with the very stages of an analysis."""
+"""Which part of a clip a speech model gets, cut by the stages that an analysis uses."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Waveform = NDArray[np.float32]
 
 
 class Segmentation(str, Enum):
-    """What of a clip the model hears; all of a clip's answers are averaged."""
+    """Which part of a clip the model gets; the predictions of its windows are averaged."""
 
-    CLIP = "clip"
-    USE = "in use"
-    SHORT = "1 s"
+    FULL = "full"
+    VAD = "vad"
+    CENTER = "center-1s"
 
     @property
     def protocol(self) -> str:
-        """The cut in words."""
+        """The segmentation in words."""
         return {
-            Segmentation.CLIP: "whole clips, cut into the card's windows",
-            Segmentation.USE: "as an analysis does it: the card's windows inside the regions that voice "
+            Segmentation.FULL: "whole clips, cut into the card's windows",
+            Segmentation.VAD: "as in an analysis: the card's windows inside the regions that voice "
             "activity detection finds; a clip without any counts as neutral",
-            Segmentation.SHORT: "one second from the middle of the voiced part of each clip",
+            Segmentation.CENTER: "one second from the middle of the voiced part of each clip",
         }[self]
 
 
-class Cutter:
+class Segmenter:
     """Cuts clips at `RATE` Hz into windows.
 
     Args:
-        cut: what of each clip is heard.
+        segmentation: which part of each clip is used.
         window: of the model's card.
-        quality: grades each window as evidence; by default all are of 1.
+        quality: grades each window as evidence; by default all have quality 1.
 
     Raises:
         InputError: if the card has no window.
@@ -50,15 +50,15 @@ class Cutter:
 
     def __init__(
         self,
-        cut: Segmentation,
+        segmentation: Segmentation,
         window: WindowSpec | None,
         quality: Quality = lambda samples, rate: Grade(1.0),
     ) -> None:
         if window is None:
-            raise InputError("this protocol needs a model of windows; its card has no `window`")
-        self._cut = cut
+            raise InputError("this protocol needs a model with a window; its card has no `window`")
+        self._segmentation = segmentation
         self._windower = Windower(window, SPEAKER, quality)
-        self._voice = VoiceActivityDetector() if cut is Segmentation.USE else None
+        self._voice = VoiceActivityDetector() if segmentation is Segmentation.VAD else None
 
     def __call__(self, sound: Waveform) -> Iterator[Sample]:
         """Yield the windows of a clip, float32 (n,); none where no voice is found."""
@@ -74,7 +74,7 @@ class Cutter:
             yield from (x for x in found if isinstance(x, AudioChunk))
             return
         first, last = 0, len(sound)
-        if self._cut is Segmentation.SHORT:
+        if self._segmentation is Segmentation.CENTER:
             start, end = voiced_range(sound, RATE)
             first = start + max(0, end - start - RATE) // 2
             last = min(end, first + RATE)
@@ -86,8 +86,8 @@ def voiced_range(
 ) -> tuple[int, int]:
     """Find where a recording of one voice starts and ends, by energy.
 
-    100 ms are added on both sides. It finds much the same as voice activity
-    detection proper in studio recordings, a hundred times faster.
+    100 ms are added on both sides. In studio recordings it finds much the same as voice
+    activity detection, a hundred times faster.
 
     Args:
         sound: shape (n,).

@@ -1,9 +1,9 @@
-"""How a model's labels and a corpus' labels meet.
+"""Aligning the labels of a model with those of a corpus.
 
-If both have the same labels, they meet there (RAVDESS' eight, GoEmotions' 28).
-Otherwise both are mapped, fine → coarse, to the canonical labels, and only those
-that both know are asked for: what the corpus lacks is no possible answer, what
-the model lacks is left out of the samples, and both are said.
+If both have the same labels, these are the label space (RAVDESS' eight, GoEmotions' 28).
+Otherwise both are mapped, fine to coarse, to the canonical labels, and only the labels
+that both know are used: what the corpus lacks is masked, samples whose label the model
+lacks are excluded, and the report says both.
 """
 
 from __future__ import annotations
@@ -26,51 +26,50 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelAlignment:
-    """Where a model's and a corpus' labels meet.
+    """The label space that a model and a corpus share.
 
     Args:
         model: labels of the model's logits.
-        wide: the taxonomy where they meet.
-        answer: weights, model's labels × `wide`.
-        truth: the corpus' labels → `wide`.
-        shared: which labels of `wide` both know, bool (len(wide),).
+        space: the taxonomy that both are mapped to.
+        projection: weights, model's labels × `space`.
+        truth: the corpus' labels → `space`.
+        shared: which labels of `space` both know, bool (len(space),).
     """
 
     model: Taxonomy
-    wide: Taxonomy
-    answer: NDArray[np.float64]
+    space: Taxonomy
+    projection: NDArray[np.float64]
     truth: LabelMap
     shared: NDArray[np.bool_]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that are asked for, in the order of every probability vector."""
-        return tuple(x for x, yes in zip(self.wide.labels, self.shared, strict=True) if yes)
+        """The shared labels, in the order of every probability vector."""
+        return tuple(x for x, yes in zip(self.space.labels, self.shared, strict=True) if yes)
 
     @property
     def unknown_to_model(self) -> tuple[str, ...]:
-        """Labels of the corpus that the model cannot answer."""
+        """Labels of the corpus that the model cannot predict."""
         return self._named(self.truth.covered & ~self.shared)
 
     @property
     def unknown_to_corpus(self) -> tuple[str, ...]:
-        """Labels of the model that the corpus cannot ask for."""
-        return self._named((self.answer > 0).any(axis=0) & ~self.shared)
+        """Labels of the model that no sample of the corpus can have."""
+        return self._named((self.projection > 0).any(axis=0) & ~self.shared)
 
     @property
     def fallback(self) -> NDArray[np.float64]:
-        """What counts as the answer where nothing was heard: neutral, else any label alike."""
+        """The prediction where no speech was found: neutral if it is a label, else uniform."""
         out = np.array([label == "neutral" for label in self.labels], np.float64)
         return out if out.any() else np.full(len(self.labels), 1 / len(self.labels))
 
     def probabilities(self, logits: Floats, calibration: Calibration) -> Floats:
         """Turn logits, (n, model's labels), into probabilities of `labels`.
 
-        Of a model of one label they sum to 1: labels that are not asked for are
-        masked, and fine labels add up. Of a multi-label model each is the
-        largest of its fine labels'.
+        Those of a single-label model sum to 1: other labels are masked, and fine
+        labels add up. Each of a multi-label model is the largest of its fine labels'.
         """
-        weights = self.answer[:, self.shared]
+        weights = self.projection[:, self.shared]
         if self.model.multi_label:
             fine = calibration.probabilities(logits, multi_label=True)
             largest = [fine[:, column > 0].max(axis=1) for column in weights.T]
@@ -79,26 +78,26 @@ class LabelAlignment:
         closed: Floats = (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
         return closed
 
-    def open_answers(self, logits: Floats, calibration: Calibration) -> NDArray[np.float64]:
-        """Turn logits into probabilities of all labels of `wide`, masked by nothing."""
+    def unmasked(self, logits: Floats, calibration: Calibration) -> NDArray[np.float64]:
+        """Turn logits into probabilities of all labels of `space`: (n, len(space))."""
         p = calibration.probabilities(logits, self.model.multi_label).astype(np.float64)
-        out: NDArray[np.float64] = p @ self.answer
+        out: NDArray[np.float64] = p @ self.projection
         return out
 
     def targets(self, entries: Iterable[Entry]) -> Floats:
-        """Return each entry's distribution over `wide`: float32 (n, len(wide)), or all 0."""
+        """Return each entry's distribution over `space`: float32 (n, len(space)), or all 0."""
         return kept.soft_targets(entries, self.truth)
 
     def _named(self, mask: NDArray[np.bool_]) -> tuple[str, ...]:
-        return tuple(x for x, yes in zip(self.wide.labels, mask, strict=True) if yes)
+        return tuple(x for x, yes in zip(self.space.labels, mask, strict=True) if yes)
 
 
-def join(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> LabelAlignment:
-    """Find where the labels of a model and of a corpus meet.
+def align(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> LabelAlignment:
+    """Find the label space of a model and a corpus.
 
     Args:
-        model: what the model answers.
-        corpus: what the corpus asks.
+        model: labels of the model.
+        corpus: labels of the corpus.
         label_map: a user's map of the corpus' labels to the canonical ones.
 
     Raises:
@@ -107,21 +106,21 @@ def join(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> La
     if set(model.labels) == set(corpus.labels) and label_map is None:
         truth = LabelMap(corpus, model, {x: {x: 1.0} for x in corpus.labels}, {})
         return LabelAlignment(model, model, np.eye(len(model)), truth, np.ones(len(model), bool))
-    answers = canonical_map(model).matrix
-    folded = kept.to_valence()
-    if set(corpus.labels) == set(folded.target.labels):
-        # The corpus says nothing finer, so the model's answers become as coarse as it is.
-        truth = LabelMap(corpus, folded.target, {x: {x: 1.0} for x in corpus.labels}, {})
-        answers = answers @ folded.matrix
+    projection = canonical_map(model).matrix
+    coarse = kept.to_valence()
+    if set(corpus.labels) == set(coarse.target.labels):
+        # The corpus says nothing finer, so the predictions become as coarse as it is.
+        truth = LabelMap(corpus, coarse.target, {x: {x: 1.0} for x in corpus.labels}, {})
+        projection = projection @ coarse.matrix
     else:
         truth = canonical_map(corpus) if label_map is None else kept.map_of(corpus, label_map)
-    shared = truth.covered & (answers > 0).any(axis=0)
+    shared = truth.covered & (projection > 0).any(axis=0)
     if shared.sum() < 2:
         raise InputError(
             f"a model of {', '.join(model.labels)} and a corpus of {', '.join(corpus.labels)} "
-            "share fewer than two labels: there is nothing to measure"
+            "share fewer than two labels: there is nothing to evaluate"
         )
-    return LabelAlignment(model, truth.target, answers, truth, shared)
+    return LabelAlignment(model, truth.target, projection, truth, shared)
 
 
 def canonical_map(labels: Taxonomy) -> LabelMap:

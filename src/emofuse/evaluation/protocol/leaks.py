@@ -1,8 +1,8 @@
-"""Finds what would make a figure measure memory instead of skill.
+"""Detects leaks of training data into an evaluation.
 
-Speech models that have heard a speaker recognise the speaker's emotions far
-better: papers on RAVDESS that split clips at random report 90 % and more where
-speaker-independent protocols give 62 to 82. Such a split is refused, not noted.
+Speech models recognise the emotions of speakers they were trained on far better: papers
+on RAVDESS that split clips at random report 90 % and more where speaker-independent
+protocols give 62 to 82. Such a split is refused, not just noted.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _NAMED = 6  # names in a message
 
 
 class LeakError(InputError):
-    """The samples, or those who speak in them, are known to the model already.
+    """The model was trained on the samples, or on their speakers.
 
     Args:
         what: what leaks.
-        remedy: what to do about it.
+        remedy: what to do instead.
     """
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what} {remedy}, or say --despite-leaks to see the figure all the same")
+        super().__init__(f"{what} {remedy}, or evaluate anyway with --despite-leaks")
         self.what = what
 
 
@@ -74,63 +74,63 @@ def refuse_crossing(manifest: Manifest, by: str) -> None:
     """
     if found := crossings(manifest, by):
         raise LeakError(
-            f"the {by}s of {manifest.corpus} leak speakers: {'; '.join(map(str, found))}. Figures "
-            "would show how well voices or faces are remembered.",
+            f"the {by}s of {manifest.corpus} leak speakers: {'; '.join(map(str, found))}. Metrics "
+            "would reward recognizing the speaker.",
             f"Split by speaker (give each to one {by})",
         )
 
 
 def refuse_seen(card: Card, corpus: str) -> None:
-    """Refuse to call a corpus unseen that the card's data names.
+    """Refuse cross-corpus evaluation on a corpus that the card's data names.
 
     Raises:
-        LeakError: if the model has learnt from it, or was chosen on it.
+        LeakError: if the model was trained or selected on it.
     """
     for data in card.data:
         if corpus_key(corpus) in (corpus_key(data.corpus), corpus_key(data.name)):
             raise LeakError(
                 f"model {card.id!r} has seen {corpus}: its card says {data.name!r}"
                 f"{f' ({data.used})' if data.used else ''}. The protocol cross-corpus is for "
-                "corpora that it has not.",
+                "corpora it has not seen.",
                 "Choose a held-out split or fold",
             )
 
 
 def refuse_learnt(card: Card, manifest: Manifest, asked: Manifest) -> tuple[str, ...]:
-    """Refuse samples that a model has learnt from, or whose speakers it has learnt from.
+    """Refuse samples that a model was trained on, or whose speakers it was trained on.
 
     Args:
-        card: of the model; the fields of its `data` say what was learnt.
+        card: of the model; the fields of its `data` say what it was trained on.
         manifest: the whole corpus.
-        asked: the samples to be measured.
+        asked: the samples that the model is evaluated on.
 
     Returns:
-        Doubts for the report: the card names the corpus in words only, or the samples
-        served to choose or calibrate the model.
+        Reservations for the report: the card names the corpus in words only, or the
+        samples served to select or calibrate the model.
 
     Raises:
         LeakError: naming the samples or speakers.
     """
-    doubts: list[str] = []
+    reservations: list[str] = []
     for data in of_corpus(card, manifest.corpus):
         learnt = [e for e in manifest if _learnt(e, data)]
         _refuse_overlap(card, data, learnt, asked.entries)
         if again := sorted(set(data.chosen) & _parts(asked.entries)):
-            doubts.append(
-                f"The model was chosen or calibrated on {', '.join(again)} of {data.name}: "
-                "figures on it are a little too good."
+            reservations.append(
+                f"The model was selected or calibrated on {', '.join(again)} of {data.name}: "
+                "metrics on it are slightly optimistic."
             )
-    doubts += _told_in_words(card, manifest.corpus)
-    return tuple(doubts)
+    reservations += _told_in_words(card, manifest.corpus)
+    return tuple(reservations)
 
 
 def of_corpus(card: Card, corpus: str) -> tuple[Corpus, ...]:
-    """Return the data of a card that says in fields what was used of a corpus."""
+    """Return the `data` of a card that say in fields what was used of a corpus."""
     return tuple(d for d in card.data if d.corpus and corpus_key(d.corpus) == corpus_key(corpus))
 
 
 def corpus_key(name: str) -> str:
-    """Return what names of the same corpus have in common: ``"CREMA-D"`` → ``"cremad"``."""
+    """Return a key that is the same for all names of a corpus: ``"CREMA-D"`` → ``"cremad"``."""
     key = "".join(c for c in name.lower() if c.isalnum())
     return _SAME.get(key, key)
 
@@ -155,16 +155,16 @@ def _refuse_overlap(
     same = [e.id for e in asked if e.id in ids]
     if same:
         raise LeakError(
-            f"model {card.id!r} has learnt from {len(same)} of the {len(asked)} samples "
+            f"model {card.id!r} was trained on {len(same)} of the {len(asked)} samples "
             f"({_names(same)}): its card says {_said(data)}.",
-            "Choose what it has not seen",
+            "Choose samples it has not seen",
         )
     known = sorted({e.speaker for e in asked if e.speaker is not None} & (speakers - {None}))
     if known:
         raise LeakError(
-            f"model {card.id!r} has learnt from {len(known)} of the speakers ({_names(known)}): "
+            f"model {card.id!r} was trained on {len(known)} of the speakers ({_names(known)}): "
             f"its card says {_said(data)}.",
-            "Choose speakers it has not heard",
+            "Choose speakers it has not seen",
         )
 
 
@@ -178,8 +178,8 @@ def _told_in_words(card: Card, corpus: str) -> list[str]:
     key = corpus_key(corpus)
     named = [d for d in card.data if not d.corpus and corpus_key(d.name) == key]
     return [
-        f"The card says in words only what the model has seen of {d.name} "
-        f"({d.used or 'nothing is said'}); that no sample here was learnt could not be checked."
+        f"The card says in words only what of {d.name} the model was trained on "
+        f"({d.used or 'nothing is said'}); overlap with these samples could not be checked."
         for d in named
     ]
 

@@ -1,10 +1,10 @@
-"""What is measured on what: which samples a protocol asks, and of which model.
+"""Evaluation protocols: which samples are used, and which model is evaluated on them.
 
 =================  =====================================================================
 ``split``          one held-out split; the default
 ``fold:K``         fold K of the corpus' cross-validation
-``folds``          every fold, by the model that has not learnt from it: mean ± deviation
-``cross-corpus``   all of a corpus of which the model has seen nothing
+``folds``          every fold, by the model not trained on it: mean ± deviation
+``cross-corpus``   a whole corpus of which the model has seen nothing
 =================  =====================================================================
 """
 
@@ -21,6 +21,12 @@ from ...errors import InputError
 from ...models.card import Card
 from . import leaks
 
+UNUSABLE = frozenset({"conflicting_duplicate"})
+"""Flags of samples that belong to no set."""
+
+UNCLEAN = frozenset({"blank", "duplicate_of_train"})
+"""Flags of samples without which metrics are given as well."""
+
 
 class Kind(str, Enum):
     """The kinds of protocol."""
@@ -33,7 +39,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A protocol as it is asked for.
+    """A protocol.
 
     Args:
         kind: which samples, of which models.
@@ -79,7 +85,7 @@ class Protocol:
 
     @property
     def name(self) -> str:
-        """What was measured, as figures name it: ``"test"``, ``"fold 3"``."""
+        """What metrics are labelled with: ``"test"``, ``"fold 3"``."""
         if self.kind is Kind.SPLIT and self.split is not None:
             return self.split.value
         if self.kind is Kind.FOLD:
@@ -90,7 +96,7 @@ class Protocol:
 
     @property
     def flags(self) -> list[str]:
-        """The flags of `emofuse evaluate` that ask for it."""
+        """The flags of `emofuse evaluate` that select it."""
         if self.kind is Kind.SPLIT:
             return ["--split", self.split.value] if self.split else []
         kind = f"fold:{self.fold}" if self.kind is Kind.FOLD else self.kind.value
@@ -98,7 +104,7 @@ class Protocol:
         return ["--protocol", kind, *(chosen if self.kind is Kind.CROSS_CORPUS else [])]
 
     def select(self, manifest: Manifest, card: Card) -> Manifest:
-        """Return the samples that a model is asked.
+        """Return the samples that a model is evaluated on.
 
         Args:
             manifest: the whole corpus.
@@ -127,15 +133,15 @@ def folds_of(manifest: Manifest) -> tuple[int, ...]:
 
 
 def held_out_fold(manifest: Manifest, card: Card, home: Path | None = None) -> int:
-    """Say which fold a model has not learnt from, by its card, else by its folder's name.
+    """Return which fold a model was not trained on, by its card, else by its folder's name.
 
     Args:
         manifest: the corpus.
-        card: of the model; its `data` may name the folds that were learnt.
-        home: where the card lies: ``…/fold-3/model`` says 3.
+        card: of the model; its `data` may name the folds it was trained on.
+        home: folder of the card: ``…/fold-3/model`` says 3.
 
     Raises:
-        InputError: if neither says it.
+        InputError: if neither tells.
     """
     folds = folds_of(manifest)
     seen: set[int] = set()
@@ -151,24 +157,24 @@ def held_out_fold(manifest: Manifest, card: Card, home: Path | None = None) -> i
     raise InputError(
         f"model {card.id!r} does not say which fold of {manifest.corpus} is held out "
         f"({', '.join(map(str, folds)) or 'the corpus has no folds'}): give the folds that it "
-        "learnt from in its card's [[data]] (corpus, folds), or put it in a folder named fold-K"
+        "was trained on in its card's [[data]] (corpus, folds), or put it in a folder named fold-K"
     )
 
 
 def check(protocol: Protocol, manifest: Manifest, asked: Manifest, card: Card) -> tuple[str, ...]:
-    """Refuse what would measure memory.
+    """Refuse an evaluation that leaks training data.
 
     Args:
-        protocol: what is measured.
+        protocol: which samples are used.
         manifest: the whole corpus.
-        asked: the samples of it that the model is to answer.
+        asked: the samples that the model is evaluated on.
         card: of the model.
 
     Returns:
-        Doubts that do not forbid it, in words, for the report.
+        Reservations that do not rule it out, as sentences for the report.
 
     Raises:
-        LeakError: if speakers cross the splits or folds, or the model has learnt from
+        LeakError: if speakers cross the splits or folds, or the model was trained on
             the samples or their speakers; the message names them.
     """
     if protocol.kind in (Kind.FOLD, Kind.FOLDS):

@@ -1,7 +1,7 @@
-"""Spoils samples as rooms, microphones, cameras and keyboards do, to see what a model bears.
+"""The robustness protocol: which corruptions samples are measured under, and at what strength.
 
-Every spoiling is deterministic: what is random in it follows from the seed, its
-own name and the sample's id, whatever else is measured and in whatever order.
+Every corruption is deterministic: what is random in it follows from the seed, its own
+name and the sample's id, whatever else is measured and in whatever order.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from ...corpora.manifest import Entry
 from ...corruptions import audio, image, text
 from ...sources.audio import read_audio
 from ...speech.vad import RATE
-from ..predict.predict import Piece, View
+from ..predict.inference import Piece, View
 
 Waveform = NDArray[np.float32]
 Random = np.random.Generator
 Change = Callable[[Any, Random], Any]
-"""Spoils a medium (waveform at 16 kHz, RGB uint8 picture, or text) with a random generator."""
+"""Corrupts a medium (waveform at 16 kHz, RGB uint8 image, or text) with a random generator."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corruption:
-    """One way in which samples get worse.
+    """One way to corrupt samples.
 
     Args:
-        kind: what happens, e.g. ``"white noise"``; spoilings of a kind stand together.
+        kind: what happens, e.g. ``"white noise"``; corruptions of a kind are listed together.
         strength: how much of it, e.g. ``"10 dB"``; may be empty.
-        change: does it. The medium it is given must stay as it is.
+        change: corrupts a medium; the medium it is given must stay as it is.
     """
 
     kind: str
@@ -61,33 +61,33 @@ class Corruption:
 
 
 def generator(seed: int, *names: str) -> Random:
-    """Return a random generator that depends on a seed and some names only."""
+    """Return a random generator that depends on nothing but a seed and some names."""
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
-def spoilings(modality: Modality, noises: Path | None = None) -> tuple[Corruption, ...]:
-    """Return the spoilings of a modality, the gentle before the harsh.
+def corruptions(modality: Modality, noises: Path | None = None) -> tuple[Corruption, ...]:
+    """Return the corruptions of a modality, mild before strong.
 
     Args:
-        modality: face, speech or words.
+        modality: face, speech or text.
         noises: for speech, a folder of recordings: those whose names begin with
             ``rir`` or ``ir`` are impulse responses of rooms, the others noises. None:
-            coloured noise and rooms that are made.
+            synthetic noise and rooms.
 
     Raises:
-        InputError: if the folder holds no sound.
+        InputError: if the folder holds no recordings.
     """
-    made = {Modality.FACE: _face, Modality.SPEECH: lambda: _speech(noises), Modality.TEXT: _words}
+    made = {Modality.FACE: _face, Modality.SPEECH: lambda: _speech(noises), Modality.TEXT: _text}
     return tuple(made[modality]())
 
 
 def _plain(kind: str, strength: str, change: Callable[..., Any], *args: Any) -> Corruption:
-    """Spoil by a function of the medium and `args`."""
+    """Corrupt by a function of the medium and `args`."""
     return Corruption(kind, strength, lambda medium, random: change(medium, *args))
 
 
 def _drawn(kind: str, strength: str, change: Callable[..., Any], *args: Any) -> Corruption:
-    """Spoil by a function of the medium, `args`, and a random generator."""
+    """Corrupt by a function of the medium, `args`, and a random generator."""
     return Corruption(kind, strength, lambda medium, random: change(medium, *args, random))
 
 
@@ -145,11 +145,11 @@ def _blur(face: image.Image, pixels: float) -> image.Image:
 
 
 def _rotate(face: image.Image, degrees: float, random: Random) -> image.Image:
-    """Rotate to the left or to the right, as it is drawn."""
+    """Rotate to the left or to the right, at random."""
     return image.rotate(face, degrees if random.random() < 0.5 else -degrees)
 
 
-def _words() -> list[Corruption]:
+def _text() -> list[Corruption]:
     return [
         _plain("as spoken", "", text.as_spoken),
         *(

@@ -1,1 +1,1 @@
-"""Reports: sections, tables and curves, as HTML, Markdown and JSON."""
+"""Reports: one model of a report, rendered as HTML, Markdown and JSON."""

@@ -1,4 +1,4 @@
-"""Puts measured figures into a model's card, where they travel with it."""
+"""Writes metrics into a model's card."""
 
 from __future__ import annotations
 
@@ -13,59 +13,69 @@ from ...config.loader import read_toml
 from ...errors import InputError, ModelError
 from ...io.atomic import atomic_path
 from ...models.card import Metric, read_card
-from .results import Evaluation, Figure, Part
+from .results import Evaluation, MetricValue, Part
 
 _HEADLINE = (
     "accuracy", "uar", "macro_f1", "weighted_f1", "micro_f1", "ece", "ece_uncalibrated", "nll",
     "brier", "uar_open",
 )  # fmt: skip
-_BESIDE_FLAGS = {name: f"{name}_top" for name in ("accuracy", "uar", "macro_f1", "weighted_f1")}
+_BESIDE_MULTILABEL = {
+    name: f"{name}_top" for name in ("accuracy", "uar", "macro_f1", "weighted_f1")
+}
 _ONE_LABEL = ", one label"
 
 
 def metric_rows(found: Evaluation, seeds: int = 1, command: str = "") -> tuple[Metric, ...]:
     """Turn an evaluation into rows for a card's ``[[metrics]]``.
 
-    Figures of samples with one label, beside multi-label ones of the same samples,
-    are called ``accuracy_top``, ``macro_f1_top`` … under the same split.
+    Metrics of samples with one label, beside multi-label ones of the same samples,
+    are named ``accuracy_top``, ``macro_f1_top`` … under the same split.
 
     Args:
-        found: what was measured.
-        seeds: over how many trainings.
-        command: how to measure it again; default: how it was measured.
+        found: the evaluation.
+        seeds: number of trainings.
+        command: how to reproduce it; default: that of the evaluation.
 
     Raises:
-        InputError: if a leak was allowed: such figures belong on no card.
+        InputError: if a leak was allowed: such metrics belong on no card.
     """
     if found.warnings:
         raise InputError(
-            "figures that were measured despite a leak do not go into a card: " + found.warnings[0]
+            "metrics measured despite a leak do not go into a card: " + found.warnings[0]
         )
-    command = command or found.provenance.again or found.provenance.command
+    command = command or found.provenance.reproduce or found.provenance.command
     rows: list[Metric] = []
     for part in found.parts:
         top = part.name.endswith(_ONE_LABEL)
         split = part.name.removesuffix(_ONE_LABEL)
         for name in _HEADLINE:
-            if name in part.figures:
-                figure = part.figures[name]
-                called = _BESIDE_FLAGS.get(name, name) if top else name
-                rows.append(_row(found, part, split, called, figure, seeds, command))
+            if name in part.metrics:
+                renamed = _BESIDE_MULTILABEL.get(name, name) if top else name
+                rows.append(_row(found, part, split, renamed, part.metrics[name], seeds, command))
         if part.multi_label:
             rows += [
-                _row(found, part, split, f"f1_{c.label}", Figure(c.f1 or 0.0), seeds, command)
+                _row(found, part, split, f"f1_{c.label}", MetricValue(c.f1 or 0.0), seeds, command)
                 for c in part.classes
             ]
     rows += [
-        _robust_row(found, name, corrupted.name, corrupted.figures[name], seeds, command)
-        for corrupted in found.robustness[1:]
+        _row(
+            found,
+            found.parts[0],
+            f"{found.parts[0].name}, {c.name}",
+            name,
+            c.metrics[name],
+            seeds,
+            command,
+            f", corrupted by {c.name}",
+        )
+        for c in found.robustness[1:]
         for name in ("uar", "ece")
     ]
     return tuple(rows)
 
 
 def update_card(path: Path, rows: Sequence[Metric]) -> None:
-    """Replace a card's figures of the same corpus, split and name, and put the new ones first.
+    """Replace a card's metrics of the same corpus, split and name, and put the new ones first.
 
     Everything else in the file stays as it is written. The file is replaced at once,
     after the new one was read as a card.
@@ -96,49 +106,35 @@ def _row(
     part: Part,
     split: str,
     name: str,
-    figure: Figure,
+    metric: MetricValue,
     seeds: int,
     command: str,
+    condition: str = "",
 ) -> Metric:
     who = f"{part.samples} samples"
-    if part.speakers:
+    if part.speakers and not condition:
         who += f" of {part.speakers} speakers"
     return Metric(
         corpus=found.corpus.name,
         split=split,
         name=name,
-        value=round(figure.value, 4),
-        protocol=f"{who}; {part.protocol}{_limits(figure)}",
+        value=round(metric.value, 4),
+        protocol=f"{who}{condition}; {part.protocol}{_limits(metric)}",
         seeds=seeds,
         command=command,
     )
 
 
-def _robust_row(
-    found: Evaluation, name: str, spoiling: str, figure: Figure, seeds: int, command: str
-) -> Metric:
-    part = found.parts[0]
-    return Metric(
-        corpus=found.corpus.name,
-        split=f"{part.name}, {spoiling}",
-        name=name,
-        value=round(figure.value, 4),
-        protocol=f"{part.samples} samples, corrupted by {spoiling}; {part.protocol}{_limits(figure)}",
-        seeds=seeds,
-        command=command,
-    )
-
-
-def _limits(figure: Figure) -> str:
-    if figure.deviation is not None:
-        return f"; sd {figure.deviation:.3f}"
-    if figure.low is None or figure.high is None:
+def _limits(metric: MetricValue) -> str:
+    if metric.deviation is not None:
+        return f"; sd {metric.deviation:.3f}"
+    if metric.low is None or metric.high is None:
         return ""
-    return f"; 95 % interval {figure.low:.3f} to {figure.high:.3f}"
+    return f"; 95 % interval {metric.low:.3f} to {metric.high:.3f}"
 
 
 def _blocks(text: str) -> list[str]:
-    """Cut a TOML file before each table's header."""
+    """Split a TOML file before each table's header."""
     starts = [m.start() for m in re.finditer(r"^\[", text, re.MULTILINE)]
     edges = [0, *starts, len(text)]
     return [text[a:b] for a, b in pairwise(edges) if b > a]

@@ -1,25 +1,25 @@
-"""How figures are written for people, on the page and in Markdown alike."""
+"""How metrics are written for people, in every format alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..metrics.bootstrap import LEAST
-from .results import Evaluation, Figure, Part
+from ..metrics.bootstrap import MIN_GROUPS
+from .results import Evaluation, MetricValue, Part
 
-HONEST = (
-    "These figures say how often a model names the expression that a corpus' labels name. "
-    "They are about expressions, not feelings: nobody's feelings were measured, and the labels "
-    "are what actors were told, or what strangers saw."
+DISCLAIMER = (
+    "These metrics say how often a model names the same expression as a corpus' labels. They are "
+    "about expressions, not feelings: nobody's feelings were measured, and the labels are what "
+    "actors were told to show, or what strangers perceived."
 )
 
 ROWS = (
     "accuracy", "uar", "macro_f1", "weighted_f1", "micro_f1", "macro_precision", "macro_recall",
-    "uar_open", "ece", "ece_uncalibrated", "ece_refit", "ece_adaptive", "ece_adaptive_uncalibrated",
-    "ece_adaptive_refit", "nll", "nll_uncalibrated", "nll_refit", "brier", "brier_uncalibrated",
-    "brier_refit",
+    "missed", "uar_open", "ece", "ece_uncalibrated", "ece_refit", "ece_adaptive",
+    "ece_adaptive_uncalibrated", "ece_adaptive_refit", "nll", "nll_uncalibrated", "nll_refit",
+    "brier", "brier_uncalibrated", "brier_refit",
 )  # fmt: skip
-"""Figures in the order of the table."""
+"""Metrics in the order of the table."""
 
 TITLES = {
     "accuracy": "accuracy",
@@ -29,7 +29,8 @@ TITLES = {
     "micro_f1": "micro-F1",
     "macro_precision": "macro precision",
     "macro_recall": "macro recall",
-    "uar_open": "UAR, any label allowed",
+    "uar_open": "UAR, unmasked",
+    "missed": "missed",
     "ece": "ECE",
     "ece_adaptive": "ECE, adaptive",
     "nll": "NLL",
@@ -39,14 +40,14 @@ TITLES = {
 _ERRORS = ("ece", "nll", "brier")
 
 TEMPERATURES = {
-    "raw": "uncalibrated",
-    "card": "as the card calibrates",
+    "uncalibrated": "uncalibrated",
+    "card": "calibrated by the card",
     "refit": "refitted on validation",
 }
 
 
 def title(name: str) -> str:
-    """Write a figure's name: ``ECE (uncalibrated)``."""
+    """Return the name of a metric for people: ``ECE (uncalibrated)``."""
     for ending, words in (("_uncalibrated", "uncalibrated"), ("_refit", "refitted")):
         if name.endswith(ending):
             return f"{TITLES.get(name.removesuffix(ending), name)} ({words})"
@@ -54,79 +55,78 @@ def title(name: str) -> str:
 
 
 def value(name: str, number: float | None) -> str:
-    """Write a value: shares as percent, errors with three digits, nothing as a dash."""
+    """Format a value: shares as percent, errors with three digits, None as a dash."""
     if number is None or number != number:
         return "–"
     return f"{number:.3f}" if name.startswith(_ERRORS) else f"{100 * number:.1f} %"
 
 
-def points(figure: Figure) -> str:
-    """Write a difference of shares in points: ``1.8 points (-18.0 to 22.1)``."""
-    told = f"{100 * figure.value:.1f} points"
-    if figure.low is None or figure.high is None:
-        return told
-    return f"{told} ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
+def points(metric: MetricValue) -> str:
+    """Format a difference of shares in points: ``1.8 points (-18.0 to 22.1)``."""
+    text = f"{100 * metric.value:.1f} points"
+    if metric.low is None or metric.high is None:
+        return text
+    return f"{text} ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
-def limits(name: str, figure: Figure) -> str:
-    """Write a deviation or an interval: ``± 2.1``, ``66.0–70.9``; may be empty."""
+def limits(name: str, metric: MetricValue) -> str:
+    """Format a deviation or an interval: ``± 2.1``, ``66.0–70.9``; may be empty."""
     scale, digits = (1, 3) if name.startswith(_ERRORS) else (100, 1)
-    if figure.deviation is not None:
-        return f"± {figure.deviation * scale:.{digits}f}"
-    if figure.low is None or figure.high is None or figure.low != figure.low:
+    if metric.deviation is not None:
+        return f"± {metric.deviation * scale:.{digits}f}"
+    if metric.low is None or metric.high is None or metric.low != metric.low:
         return ""
-    return f"{figure.low * scale:.{digits}f}–{figure.high * scale:.{digits}f}"
+    return f"{metric.low * scale:.{digits}f}–{metric.high * scale:.{digits}f}"
 
 
-def cell(name: str, figure: Figure | None) -> str:
-    """Write a figure with its interval: ``68.4 % (66.0–70.9)``."""
-    if figure is None:
+def cell(name: str, metric: MetricValue | None) -> str:
+    """Format a metric with its interval: ``68.4 % (66.0–70.9)``."""
+    if metric is None:
         return "–"
-    told = limits(name, figure)
-    if told.startswith("±"):
-        return f"{value(name, figure.value)} {told}"
-    return value(name, figure.value) + (f" ({told})" if told else "")
+    shown, around = value(name, metric.value), limits(name, metric)
+    if around.startswith("±"):
+        return f"{shown} {around}"
+    return f"{shown} ({around})" if around else shown
 
 
-def rows(parts: Sequence[Part]) -> Iterator[tuple[str, list[Figure | None]]]:
-    """Yield the figures that some part has, in order, with each part's."""
+def rows(parts: Sequence[Part]) -> Iterator[tuple[str, list[MetricValue | None]]]:
+    """Yield the metrics that some part has, in order, with the value of each part."""
     for name in ROWS:
-        figures = [part.figures.get(name) for part in parts]
-        if any(f is not None for f in figures):
-            yield name, figures
+        metrics = [part.metrics.get(name) for part in parts]
+        if any(m is not None for m in metrics):
+            yield name, metrics
 
 
 def facts(found: Evaluation) -> list[str]:
-    """Say in some phrases what was measured on what."""
+    """Return a few phrases on what was evaluated."""
     part = found.parts[0]
-    kind = "text" if found.modality == "text" else found.modality
-    out = [f"{kind} model", f"protocol: {found.protocol}", f"{part.samples} samples"]
+    out = [f"{found.modality} model", f"protocol: {found.protocol}", f"{part.samples} samples"]
     if part.speakers:
         out.append(f"{part.speakers} speakers")
     return [*out, found.provenance.date[:10]]
 
 
 def cautions(found: Evaluation) -> list[str]:
-    """Return everything that a reader should know before believing the figures."""
+    """Return what a reader should know before relying on the metrics."""
     out = list(found.notes)
-    out += [f"{n} samples were not asked: those {why}." for why, n in found.left_out.items()]
+    out += [f"{n} samples were excluded: {why}." for why, n in found.excluded.items()]
     part = found.parts[0]
-    if any(f.low is None for by in found.subgroups for g in by.groups for f in g.figures.values()):
-        out.append("Groups of fewer than five speakers get no interval, and count for no gap.")
-    if part.speakers is not None and part.speakers < LEAST:
-        out.append(f"{part.speakers} speakers are too few for intervals: there are none.")
+    if any(f.low is None for by in found.subgroups for g in by.groups for f in g.metrics.values()):
+        out.append("Groups of fewer than five speakers get no interval and are left out of gaps.")
+    if part.speakers is not None and part.speakers < MIN_GROUPS:
+        out.append(f"There are no intervals: {part.speakers} speakers are too few.")
     elif part.rough:
         out.append(
-            f"The intervals rest on {part.speakers} speakers only and are too narrow: with so few, "
-            "other speakers might well have given figures outside of them."
+            f"The intervals are based on only {part.speakers} speakers and are too narrow: other "
+            "speakers may well give values outside of them."
         )
     if limit := found.provenance.settings.get("limit"):
-        out.append(f"Only {limit} samples were drawn (--limit): a quick look, no result.")
+        out.append(f"Only {limit} samples were evaluated (--limit): a quick look, not a result.")
     return out
 
 
 def provenance_rows(found: Evaluation) -> list[tuple[str, str]]:
-    """Return what is needed to measure again."""
+    """Return what is needed to reproduce the evaluation."""
     p, c = found.provenance, found.corpus
     out = [("command", p.command), ("date", p.date), ("emofuse", p.version)]
     out += [("git commit", p.commit)] if p.commit else []
@@ -134,5 +134,5 @@ def provenance_rows(found: Evaluation) -> list[tuple[str, str]]:
         fold = "" if m.fold is None else f" (fold {m.fold})"
         out.append((f"model{fold}", f"{m.id}, sha256 {m.sha256}, temperature {m.temperature:g}"))
     out.append(("corpus", f"{c.name}, labels {c.taxonomy}, {c.entries} entries, digest {c.digest}"))
-    told = ", ".join(f"{k} {v}" for k, v in p.settings.items() if v not in (None, False, 0))
-    return [*out, ("settings", told or "as by default")]
+    settings = ", ".join(f"{k} {v}" for k, v in p.settings.items() if v not in (None, False, 0))
+    return [*out, ("settings", settings or "default")]

@@ -1,4 +1,4 @@
-"""Where figures come from: command, date, version and commit."""
+"""Where results come from: command, date, version and commit."""
 
 from __future__ import annotations
 
@@ -8,27 +8,39 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from ... import __version__
 from .results import Provenance
 
-if TYPE_CHECKING:
-    from ..evaluate import Plan
-
 _PACKAGE = Path(__file__).parents[1]
 
 
-def provenance(plan: Plan, hours: float) -> Provenance:
+class Reproducible(Protocol):
+    """The settings of an evaluation: a dataclass with two commands.
+
+    `command` is what was run, `reproduce` how anyone can run it again.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def command(self) -> str: ...  # noqa: D102
+
+    @property
+    def reproduce(self) -> str: ...  # noqa: D102
+
+
+def provenance(plan: Reproducible, hours: float) -> Provenance:
     """Describe an evaluation that has just ended."""
     settings = {
-        f.name: _written(getattr(plan, f.name))
+        f.name: _plain(getattr(plan, f.name))
         for f in fields(plan)
-        if f.name not in ("command", "again")
+        if f.name not in ("command", "reproduce")
     }
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Provenance(
-        plan.command, now, __version__, commit(), settings, round(hours, 4), plan.again
+        plan.command, now, __version__, commit(), settings, round(hours, 4), plan.reproduce
     )
 
 
@@ -54,15 +66,15 @@ def commit() -> str | None:
         return None
 
 
-def _written(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return [_written(v) for v in value]
+        return [_plain(v) for v in value]
     if isinstance(value, Path):
-        return value.name  # the folder above is a matter of the machine
+        return value.name  # the folder above depends on the machine
     if hasattr(value, "kind") and hasattr(value, "name"):
         return value.name
     if isinstance(value, Mapping):
-        return {k: _written(v) for k, v in value.items()}
+        return {k: _plain(v) for k, v in value.items()}
     return value

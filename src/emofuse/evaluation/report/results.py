@@ -1,4 +1,4 @@
-"""What an evaluation found, in plain types: the report draws it, JSON holds all of it."""
+"""Results of an evaluation in plain types: the report shows them, JSON holds all of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..metrics.bootstrap import FEW
+from ..metrics.bootstrap import FEW_GROUPS
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure and its 95 % interval.
+class MetricValue:
+    """A metric and its 95 % interval.
 
     Args:
-        value: see `EXPLAINED` for what each name means.
+        value: see `DESCRIPTIONS` for what each name means.
         low: of the interval; None if there is none.
         high: of the interval.
-        deviation: between folds (n - 1), of a figure that is a mean of folds.
+        deviation: between folds (n - 1), of a metric that is a mean over folds.
     """
 
     value: float
@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """Figures of one class; `support` samples have it. NaN becomes None."""
+    """Metrics of one class, which `support` samples have. NaN becomes None."""
 
     label: str
     precision: float | None
@@ -52,19 +52,20 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One set of answers, measured.
+    """Metrics of one set of predictions.
 
     Args:
-        name: what was asked, e.g. ``"test, clip"``.
-        protocol: how, in words.
-        samples: how many.
-        speakers: how many; None if the corpus does not name them.
-        labels: what was asked for.
-        figures: by name.
-        classes: one row a label.
-        confusion: actual (rows) × predicted; None of multi-label answers.
-        reliability: diagrams by what the temperature is: ``"raw"``, ``"card"``, ``"refit"``.
-        folds: figures of each fold by name of the fold, of a protocol of folds.
+        name: of the samples, e.g. ``"test, full"``.
+        protocol: how they were evaluated, in words.
+        samples: number of samples.
+        speakers: number of speakers; None if the corpus does not name them.
+        labels: the shared labels.
+        metrics: by name.
+        classes: one row per label.
+        confusion: actual (rows) × predicted; None for multi-label predictions.
+        reliability: diagrams by temperature: ``"uncalibrated"``, ``"card"``, ``"refit"``.
+        folds: metrics of each fold by its name, with a protocol of folds.
+        missed: number of samples without a prediction: no face was found.
         multi_label: whether samples carry several labels at once.
     """
 
@@ -73,27 +74,28 @@ class Part:
     samples: int
     speakers: int | None
     labels: tuple[str, ...]
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, MetricValue]
     classes: tuple[ClassRow, ...]
     confusion: tuple[tuple[int, ...], ...] | None = None
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     folds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     multi_label: bool = False
+    missed: int = 0
 
     @property
     def rough(self) -> bool:
         """Whether the intervals rest on too few speakers to be trusted."""
-        return self.speakers is not None and self.speakers < FEW
+        return self.speakers is not None and self.speakers < FEW_GROUPS
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Figures of the samples of one group of people."""
+    """Metrics of the samples of one group of people."""
 
     name: str
     samples: int
     speakers: int | None
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, MetricValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +111,17 @@ class Subgroups:
 
     attribute: str
     groups: tuple[Group, ...]
-    gap: Figure | None = None
+    gap: MetricValue | None = None
     between: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Corrupted:
-    """Figures of corrupted samples; the first of a table is unspoilt."""
+class CorruptedResult:
+    """Metrics of corrupted samples; the first of a table is of clean ones."""
 
     kind: str
     strength: str
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, MetricValue]
 
     @property
     def name(self) -> str:
@@ -129,7 +131,7 @@ class Corrupted:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Which model was measured; several of a protocol of folds."""
+    """The model; there are several with a protocol of folds."""
 
     id: str
     sha256: str
@@ -141,7 +143,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class CorpusFacts:
-    """On what: the corpus, its labelling, and a digest of its manifest."""
+    """The corpus, its labelling, and a digest of its manifest."""
 
     name: str
     taxonomy: str
@@ -152,7 +154,7 @@ class CorpusFacts:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How the evaluation came about, so that it can be repeated."""
+    """How to reproduce the evaluation."""
 
     command: str
     date: str
@@ -160,18 +162,18 @@ class Provenance:
     commit: str | None
     settings: Mapping[str, Any]
     hours: float = 0.0
-    again: str = ""
+    reproduce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One sample's answer in the first part.
+class SamplePrediction:
+    """The prediction for one sample of the first part.
 
     Args:
         id: of the sample.
-        speaker: who speaks or is seen; None if that is not known.
+        speaker: None if unknown.
         actual: its labels.
-        probabilities: of the part's labels.
+        probabilities: of the part's labels; empty if no face was found.
     """
 
     id: str
@@ -182,22 +184,22 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything that an evaluation found.
+    """All results of an evaluation.
 
     Args:
         modality: of the model.
         protocol: its name.
-        models: which.
-        corpus: on what.
-        parts: measured sets of answers; the first is the headline.
+        models: the models.
+        corpus: the corpus.
+        parts: metrics of sets of predictions; the first is the headline.
         subgroups: by attribute, of the first part.
         robustness: of the first part's samples.
-        temperature_refit: what validation data would give; None if it was not fitted.
-        left_out: reason → number of samples that could not be asked.
-        warnings: what makes a figure doubtful: leaks that were allowed.
+        temperature_refit: fitted to validation data; None if it was not fitted.
+        excluded: reason → number of samples that could not be used.
+        warnings: leaks that were allowed.
         notes: what a reader should know.
-        provenance: how it came about.
-        answers: every sample's, of the first part; not in `to_mapping`.
+        provenance: how to reproduce it.
+        predictions: for every sample of the first part; not in `to_mapping`.
     """
 
     modality: str
@@ -206,13 +208,13 @@ class Evaluation:
     corpus: CorpusFacts
     parts: tuple[Part, ...]
     subgroups: tuple[Subgroups, ...]
-    robustness: tuple[Corrupted, ...]
+    robustness: tuple[CorruptedResult, ...]
     temperature_refit: float | None
-    left_out: Mapping[str, int]
+    excluded: Mapping[str, int]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
-    answers: tuple[Answered, ...] = ()
+    predictions: tuple[SamplePrediction, ...] = ()
 
     @property
     def title(self) -> str:
@@ -221,15 +223,15 @@ class Evaluation:
         return f"{ids[0] if len(ids) == 1 else f'{len(ids)} models'} on {self.corpus.name}"
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return plain types for JSON; what is not a number becomes None."""
-        mapping: dict[str, Any] = _plain(asdict(replace(self, answers=())))
-        del mapping["answers"]
+        """Return plain types for JSON; NaN becomes None."""
+        mapping: dict[str, Any] = _plain(asdict(replace(self, predictions=())))
+        del mapping["predictions"]
         return mapping
 
 
-EXPLAINED = {
-    "accuracy": "share of samples answered right",
-    "uar": "unweighted average recall: mean of the classes' recalls, so that rare ones count too",
+DESCRIPTIONS = {
+    "accuracy": "share of right predictions",
+    "uar": "unweighted average recall: mean of the classes' recalls, rare classes count as much",
     "macro_f1": "mean F1 of the classes",
     "weighted_f1": "F1 of the classes, weighted by how often they occur",
     "micro_f1": "F1 over all decisions of all labels together",
@@ -239,22 +241,23 @@ EXPLAINED = {
     "ece_adaptive": "expected calibration error, 15 bins of equal mass",
     "nll": "negative log-likelihood in nats",
     "brier": "Brier score over all classes (0 best, 2 worst)",
-    "uar_open": "UAR where the model may also answer labels that the corpus lacks",
+    "missed": "share of samples in which no face was found; they count as errors",
+    "uar_open": "UAR without masking labels that the corpus lacks",
 }
-"""What the names of figures mean; ``…_uncalibrated`` is at temperature 1, ``…_refit`` at the
-temperature that validation data of this corpus gives."""
+"""What the names of metrics mean; ``…_uncalibrated`` is at temperature 1, ``…_refit`` at the
+temperature fitted to validation data of this corpus."""
 
 
-def explain(name: str) -> str:
-    """Say what a figure means."""
+def describe(name: str) -> str:
+    """Return what a metric means."""
     for ending, at in (("_uncalibrated", "at temperature 1"), ("_refit", "temperature refitted")):
         if name.endswith(ending):
-            return f"{EXPLAINED.get(name.removesuffix(ending), name)}; {at}"
-    return EXPLAINED.get(name, name.replace("_", " "))
+            return f"{DESCRIPTIONS.get(name.removesuffix(ending), name)}; {at}"
+    return DESCRIPTIONS.get(name, name.replace("_", " "))
 
 
-def number(value: float) -> float | None:
-    """Return a float, None for what is not a number."""
+def known(value: float) -> float | None:
+    """Return a float; None for NaN."""
     return None if math.isnan(value) else float(value)
 
 

@@ -24,6 +24,7 @@ from ...core.estimates import Modality
 from ...core.labels import Taxonomy
 from ...corpora.manifest import Entry, Split
 from ...errors import InputError
+from ...evaluation.metrics import calibration as calibration_metrics
 from ...evaluation.metrics import classification as metrics
 from ...models.card import Calibration, Card
 from ...models.recogniser import OnnxRecogniser
@@ -478,7 +479,7 @@ class Trainer(ABC, Generic[Medium]):
         closed = np.concatenate([np.where(self.known_of(s), x, -1e4) for x, s in pairs])
         if self.config.calibrate is Calibrating.MAJORITY:
             target, closed = majority(target, closed)
-        temperature = round(metrics.fit_temperature(target, closed), 4)
+        temperature = round(calibration_metrics.fit_temperature(target, closed), 4)
         calibration = Calibration(temperature)
         learnt = [c for c in self.corpora if not len(c.manifest.of(Split.VALIDATION))]
         asked = [self._rows(self._read(corpus, Split.TRAIN)) for corpus in learnt]
@@ -495,7 +496,7 @@ class Trainer(ABC, Generic[Medium]):
             found = self.figures(raw, samples)
             actual = self.answer_of(samples).argmax(axis=1)
             for suffix, c in (("", card.calibration), ("_uncalibrated", Calibration())):
-                found[f"ece{suffix}"] = metrics.ece(actual, c.probabilities(closed))
+                found[f"ece{suffix}"] = calibration_metrics.ece(actual, c.probabilities(closed))
             out += cards.metrics(found, samples, int(self.covered_of(samples).sum()))
         return out
 
@@ -618,7 +619,7 @@ def classified(logits: Floats, label: Floats, covered: NDArray[np.bool_]) -> dic
         "accuracy": metrics.accuracy(actual, answer),
         "uar": metrics.uar(actual, answer, n),
         "macro_f1": metrics.macro_f1(actual, answer, n),
-        "log_loss": metrics.log_loss(metrics.one_hot(actual, n), closed),
+        "log_loss": calibration_metrics.log_loss(metrics.one_hot(actual, n), closed),
     }
 
 

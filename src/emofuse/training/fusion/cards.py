@@ -11,7 +11,7 @@ import numpy as np
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...corpora import recipes
-from ...evaluation.metrics import classification as metrics
+from ...evaluation.metrics import calibration as calibration_metrics
 from ...fusion.config import Strategy
 from ..core.checkpoint import save_text
 from .config import FusionTraining
@@ -76,7 +76,7 @@ def _metrics(
         figures = {
             "accuracy": float((p.argmax(axis=1) == moments.actual).mean()),
             "log_loss": float(-np.log(np.maximum(right, 1e-9)).mean()),
-            "ece": float(metrics.ece(moments.actual, p)),
+            "ece": float(calibration_metrics.ece(moments.actual, p)),
         }
         for name, value in figures.items():
             yield {

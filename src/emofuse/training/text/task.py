@@ -23,7 +23,7 @@ from ...core.estimates import Modality
 from ...corpora.manifest import Entry, Split
 from ...corruptions.text import as_spoken
 from ...errors import InputError
-from ...evaluation.metrics import classification as metrics
+from ...evaluation.metrics import calibration as calibration_metrics
 from ...evaluation.metrics.multilabel import best_thresholds, multilabel_f1
 from ...io.atomic import atomic_path
 from ...models.card import Calibration
@@ -260,7 +260,7 @@ class TextTrainer(Trainer[str]):
             out |= {f"{name}_top": found[name] for name in ("macro_f1", "accuracy")}
         target = self.answer_of(samples)
         closed = np.where(covered, logits, -1e4)
-        return {**out, "log_loss": metrics.log_loss(target, closed)}
+        return {**out, "log_loss": calibration_metrics.log_loss(target, closed)}
 
     def extra_files(self) -> dict[str, Path]:
         """Put the tokenizer beside the graph."""

@@ -1,22 +1,24 @@
-"""The report on fusion, on posteriors and readings that are made up."""
+"""The report on fusion, on synthetic posteriors and predictions."""
 
 from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.made import LABELS, joined, made, softmax
 from tests.evaluation.report.test_report import Tags
+from tests.evaluation.synthetic import LABELS, joined, made, softmax
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
-from emofuse.evaluation.fusion import pairs, posteriors
-from emofuse.evaluation.fusion import study as fusion
+from emofuse.evaluation.fusion import pairs, posteriors, sections
+from emofuse.evaluation.fusion.evaluate import evaluate
 from emofuse.evaluation.fusion.paired import fuse, microseconds, pooled, subsets
-from emofuse.evaluation.report import document
+from emofuse.evaluation.fusion.study import TRIPLE, FusionPlan, NamedFuser, Study
+from emofuse.evaluation.report import html, markdown
 from emofuse.evaluation.report.document import Curve, Document, Section, Table
 from emofuse.fusion.config import FusionConfig, Strategy
 from emofuse.fusion.factory import make_fuser
@@ -61,7 +63,7 @@ def test_one_part_alone_is_fused_as_it_is(triples: pairs.Pairs) -> None:
     fuser = make_fuser(FusionConfig(Strategy.LOGPOOL))
     alone = fuse(triples, fuser, (SPEECH,))
     assert alone.p == pytest.approx(triples.part(SPEECH).over(LABELS), abs=1e-4)
-    assert (alone.shares == 1).all()
+    assert (alone.weights == 1).all()
 
 
 def test_more_parts_know_more(triples: pairs.Pairs) -> None:
@@ -78,7 +80,7 @@ def test_what_is_not_asked_for_is_no_answer(triples: pairs.Pairs) -> None:
     fused = fuse(triples, make_fuser(FusionConfig(Strategy.WEIGHTED)))
     assert fused.p.shape == (len(triples), len(LABELS))
     assert fused.p.sum(axis=1) == pytest.approx(np.ones(len(triples)))
-    assert fused.share(FACE) == pytest.approx(0.45, abs=0.01)
+    assert fused.weight(FACE) == pytest.approx(0.45, abs=0.01)
 
 
 def test_posteriors_are_found_and_read(table: Path) -> None:
@@ -113,7 +115,7 @@ def test_known_means() -> None:
 
 def test_every_set_of_models_is_measured(table: Path) -> None:
     data = posteriors.load(table)
-    fits = fusion._fits()
+    fits = sections.posteriors.fits()
     some = {name: fits[name] for name in ("logpool", "weighted, trained")}
     rows = posteriors.compare(data, some, n_resamples=50)
     names = {r.name for r in rows}
@@ -143,62 +145,69 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def study() -> fusion._Study:
-    """A study of made readings: what the corpora's names hold is a few hundred rows."""
+def study() -> Study:
+    """A study of synthetic predictions: each corpus has a few hundred rows."""
     found = {}
-    for modality, corpus in fusion.TRIPLE.items():
+    for modality, corpus in TRIPLE.items():
         halves = [
             made(modality, 300, seed, corpus, split=split, noise=1.3)
             for seed, split in enumerate(("validation", "test"))
         ]
         found[corpus] = joined(*halves)
     pools = [s for s in Strategy if not s.learned]
-    fusers = [fusion.Named(s.value, make_fuser(FusionConfig(s))) for s in pools]
-    plan = fusion.FusionPlan(Path(), seeds=1, per_label=30)
-    return fusion._Study(plan, {}, found, fusers, lambda name, total: lambda: None)
+    fusers = [NamedFuser(s.value, make_fuser(FusionConfig(s))) for s in pools]
+    return Study(FusionPlan(Path(), pairings=1, per_label=30), {}, found, fusers)
 
 
-def test_no_subset_falls_below_its_best_part(study: fusion._Study) -> None:
-    part = fusion._subsets(study)
-    table = part.section.tables[0]
+def test_no_subset_falls_below_its_best_part(study: Study) -> None:
+    finding = sections.subsets.section(study)
+    (table,) = (b for b in finding.section.blocks if isinstance(b, Table))
     assert len(table.rows) == 7
-    accuracy = part.figures["subsets"]["logpool"]
-    assert accuracy["face + voice + words"] > max(accuracy[x] for x in ("face", "voice", "words"))
+    accuracy = finding.metrics["subsets"]["logpool"]
+    assert accuracy["face + voice + text"] > max(accuracy[x] for x in ("face", "voice", "text"))
 
 
-def test_thresholds_come_from_validation_and_keep_nine_of_ten(study: fusion._Study) -> None:
-    for name, row in fusion._abstaining(study).figures["abstaining"].items():
+def test_thresholds_come_from_validation_and_keep_nine_of_ten(study: Study) -> None:
+    for name, row in sections.rejection.section(study).metrics["rejection"].items():
         assert row["coverage"] >= 0.85, name
-        assert row["accuracy_answered"] >= row["accuracy"] - 0.01
+        assert row["accuracy_accepted"] >= row["accuracy"] - 0.01
         assert 0 < row["aurc"] < 1 - row["accuracy"] + 0.02
 
 
-def test_a_temperature_for_what_is_fused_comes_from_validation(study: fusion._Study) -> None:
-    _, figures, met, worst = fusion._fused_calibration(study)
-    assert set(figures) == {"weighted", "confidence", "logpool"}
-    assert worst == pytest.approx(float(met["worst ECE in domain"]["logpool"]), abs=1e-3)
-    before, after = zip(*figures["weighted"]["in_domain"].values(), strict=True)
-    assert np.mean(after) < np.mean(before)  # an average of experts is too modest
+def test_a_temperature_for_what_is_fused_comes_from_validation(study: Study) -> None:
+    finding = sections.calibration.section(study)
+    found = finding.metrics["calibration"]["fused"]
+    assert set(found) == {"weighted", "confidence", "logpool"}
+    before, after = zip(*found["weighted"]["in_domain"].values(), strict=True)
+    assert np.mean(after) < np.mean(before)  # an average of experts is underconfident
+    worst = max(before for before, _ in found["logpool"]["in_domain"].values())
+    assert finding.summary["worst ECE in domain"]["logpool"] == f"{worst:.3f}"
 
 
-def test_speed_is_measured(study: fusion._Study) -> None:
-    assert all(us > 0 for us in fusion._speed(study).figures["microseconds"].values())
+def test_speed_is_measured(study: Study) -> None:
+    found = sections.speed.section(study).metrics["microseconds"]
+    assert all(us > 0 for us in found.values())
+
+
+def test_sections_need_no_order(study: Study) -> None:
+    alone = replace(study, _memo={})
+    assert sections.rejection.section(alone) == sections.rejection.section(study)
 
 
 def test_what_is_missing_is_said_and_the_rest_measured(table: Path, tmp_path: Path) -> None:
-    found = fusion.evaluate(fusion.FusionPlan(tmp_path, seeds=1, n_resamples=20))
+    found = evaluate(FusionPlan(tmp_path, pairings=1, n_resamples=20))
     titles = [s.title for s in found.sections]
     assert any("RAVDESS" in t for t in titles)
     assert not any("Speed" in t for t in titles)
     told = " ".join(found.notes)
     for name in ("fer2013", "crema-d", "goemotions"):
         assert name in told
-    assert found.figures["posteriors"]
+    assert found.results["metrics"]["posteriors"]
 
 
 def test_nothing_to_measure(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--posteriors"):
-        fusion.evaluate(fusion.FusionPlan(tmp_path))
+        evaluate(FusionPlan(tmp_path))
 
 
 DOCUMENT = Document(
@@ -207,39 +216,39 @@ DOCUMENT = Document(
     sections=(
         Section(
             "1. <b>One</b>",
-            ("text",),
-            (Table("t", ("name", "x"), (("<u>a</u>", "1"), ("b", "2")), "note", frozenset({1})),),
-            (Curve("risk", "answered", "wrong", {"<s>": ((0.1, 0.0), (1.0, 0.2))}, (0.9, 0.1)),),
+            (
+                "text",
+                Table("t", ("name", "x"), (("<u>a</u>", "1"), ("b", "2")), "note", frozenset({1})),
+                Curve("risk", "coverage", "error", {"<s>": ((0.1, 0.0), (1.0, 0.2))}, (0.9, 0.1)),
+            ),
         ),
     ),
     notes=("careful",),
     provenance=(("emofuse", "9"),),
-    figures={"a": 1},
-    big=(("big", "1 %", "told"),),
+    results={"a": 1},
+    headline=(("big", "1 %", "told"),),
 )
 
 
 def test_the_page_is_well_formed_and_harmless() -> None:
     tags = Tags()
     tags.VOID = tags.VOID | {"rect", "circle", "polyline"}  # type: ignore[misc]
-    html = document.to_html(DOCUMENT)
+    page = html.render(DOCUMENT)
     for empty in ("rect", "circle", "polyline"):
-        assert f"<{empty} " in html
-    tags.feed(html.replace("/>", ">"))
+        assert f"<{empty} " in page
+    tags.feed(page.replace("/>", ">"))
     assert tags.open == []
     assert not {"script", "u", "i", "link"} & tags.seen
     for told in ("<u>a</u>", "careful", "1 %", "risk"):
         assert told in tags.text
 
 
-def test_markdown_keeps_its_tables_and_json_everything() -> None:
-    text = document.to_markdown(DOCUMENT)
+def test_markdown_keeps_its_tables_and_json_the_results() -> None:
+    text = markdown.render(DOCUMENT)
     for block in (b for b in text.split("\n\n") if b.startswith("|")):
         assert len({line.replace("\\|", "").count("|") for line in block.splitlines()}) == 1
     assert "a \\| b" in text
-    back = json.loads(json.dumps(DOCUMENT.to_mapping()))
-    assert back["figures"] == {"a": 1}
-    assert back["sections"][0]["tables"][0]["best"] == [1]
+    assert json.loads(DOCUMENT.to_json()) == {"a": 1}
 
 
 def test_rows_that_do_not_fit() -> None:

@@ -1,51 +1,79 @@
-"""Lets a model answer the samples of a corpus, in one or several views of each.
+"""Runs a model on the samples of a corpus, in one or several views of each.
 
-A view says what of a medium the model gets: the whole face or text, the windows
-of a clip under some `Segmentation`, or any of these after spoiling. Each medium is read
-once for all views. No torch: what runs is the ONNX model through the
-recogniser's own `prepare`.
+A view says which part of a medium the model gets: the whole face or text, the windows
+of a clip under some `Segmentation`, or any of these after corruption. Each medium is
+read once for all views. No torch: the ONNX model runs through the recogniser's own
+`prepare`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.estimates import Modality
+from ...core.protocols import Recogniser
 from ...corpora.manifest import Entry
 from ...errors import InputError, ModelError
 from ...io.images import read_image
 from ...models.card import Calibration, Card
-from ...models.recogniser import OnnxRecogniser
 from ...sources.audio import read_audio
 from ...speech.vad import RATE
 from ..protocol.label_alignment import LabelAlignment
-from .segmentation import Cutter, Segmentation
+from .segmentation import Segmentation, Segmenter
 
 Floats = NDArray[np.float32]
 Piece = tuple[Any, float]
-"""What `prepare` takes, and how much its answer counts for the sample (e.g. seconds)."""
+"""What `prepare` takes, and the weight of its prediction for the sample (e.g. seconds)."""
 View = Callable[[Any, Entry], Sequence[Piece]]
 """Cuts a medium (RGB uint8 face, waveform at 16 kHz, or text) of an entry into pieces."""
 Tick = Callable[[], object]
+"""Called after each unit of work."""
+Progress = Callable[[str, int], Tick]
+"""Starts a progress bar from a title and a number of units."""
 
 _BATCH = 64
-_WAITING = 1024  # rows that are gathered, so that texts of about equal length go together
+_GATHERED = 1024  # texts that wait, so that those of about equal length share a batch
+
+
+@runtime_checkable
+class LogitRecogniser(Recogniser, Protocol):
+    """A recogniser that has a card and gives uncalibrated logits, as evaluation needs."""
+
+    @property
+    def card(self) -> Card:
+        """Calibration, labels and files of the model."""
+        ...
+
+    def outputs(self, rows: Sequence[NDArray[Any]]) -> tuple[Floats, Floats | None]:
+        """Return logits, (rows, labels), and embeddings, (rows, width), if there are any."""
+        ...
+
+
+def with_logits(recogniser: Recogniser) -> LogitRecogniser:
+    """Return a recogniser as one that gives logits.
+
+    Raises:
+        ModelError: if it gives none.
+    """
+    if not isinstance(recogniser, LogitRecogniser):
+        raise ModelError(f"{recogniser.model_id!r} gives no logits and cannot be evaluated")
+    return recogniser
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a model said about the pieces of a set of samples.
+    """A model's predictions for the pieces of a set of samples.
 
     Args:
         logits: of each piece, uncalibrated, shape (pieces, model's labels).
         sample: which sample each piece is of, shape (pieces,).
-        weight: how much each piece counts, > 0, shape (pieces,).
-        samples: how many samples were asked; some may have no pieces.
+        weight: of each piece, > 0, shape (pieces,).
+        samples: number of samples; some may have no pieces.
         embeddings: of each piece, shape (pieces, width); None if the model gives none.
     """
 
@@ -55,24 +83,31 @@ class Predictions:
     samples: int
     embeddings: Floats | None = None
 
-    def probabilities(self, join: LabelAlignment, calibration: Calibration) -> Floats:
-        """Average each sample's calibrated answers over `join.labels`: (samples, labels).
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """Samples without any piece: no face or no voice was found, bool (samples,)."""
+        out = np.ones(self.samples, bool)
+        out[self.sample] = False
+        return out
 
-        A sample without pieces gets the join's fallback.
+    def probabilities(self, alignment: LabelAlignment, calibration: Calibration) -> Floats:
+        """Average each sample's calibrated predictions: (samples, len(alignment.labels)).
+
+        A sample without pieces gets the alignment's fallback.
         """
-        rows = join.probabilities(self.logits, calibration)
-        return self._mean(rows, join.fallback, normalise=not join.model.multi_label)
+        rows = alignment.probabilities(self.logits, calibration)
+        return self._mean(rows, alignment.fallback, normalize=not alignment.model.multi_label)
 
-    def open_answers(self, join: LabelAlignment, calibration: Calibration) -> NDArray[np.int64]:
-        """Return each sample's best label of all of `join.wide`, masked by nothing: (samples,)."""
-        fallback = np.zeros(len(join.wide))
-        fallback[join.shared] = join.fallback
-        rows = join.open_answers(self.logits, calibration)
-        best: NDArray[np.int64] = self._mean(rows, fallback, normalise=True).argmax(axis=1)
+    def unmasked(self, alignment: LabelAlignment, calibration: Calibration) -> NDArray[np.int64]:
+        """Return each sample's best label of all of `alignment.space`, unmasked: (samples,)."""
+        fallback = np.zeros(len(alignment.space))
+        fallback[alignment.shared] = alignment.fallback
+        rows = alignment.unmasked(self.logits, calibration)
+        best: NDArray[np.int64] = self._mean(rows, fallback, normalize=True).argmax(axis=1)
         return best
 
     def subset(self, keep: NDArray[np.bool_]) -> Predictions:
-        """Return the answers of some samples, numbered anew; `keep` is bool (samples,)."""
+        """Return the predictions for some samples, renumbered; `keep` is bool (samples,)."""
         number = np.cumsum(keep) - 1
         of = keep[self.sample]
         return Predictions(
@@ -83,31 +118,31 @@ class Predictions:
             None if self.embeddings is None else self.embeddings[of],
         )
 
-    def _mean(self, rows: NDArray[Any], fallback: NDArray[Any], normalise: bool) -> Floats:
-        # A trace of the fallback: what is answered where there is no piece.
+    def _mean(self, rows: NDArray[Any], fallback: NDArray[Any], normalize: bool) -> Floats:
+        # A trace of the fallback, which decides where there is no piece.
         out = np.tile(1e-9 * fallback, (self.samples, 1))
         total = np.full(self.samples, 1e-9)
         np.add.at(out, self.sample, rows * self.weight[:, None])
         np.add.at(total, self.sample, self.weight)
-        if normalise:
+        if normalize:
             total = np.maximum(out.sum(axis=1), 1e-12)
         out /= total[:, None]
         return out.astype(np.float32)
 
 
-def ask(
-    recogniser: OnnxRecogniser,
+def predict(
+    recogniser: LogitRecogniser,
     entries: Sequence[Entry],
     views: Sequence[View],
     tick: Tick = lambda: None,
     read: Callable[[Entry], Any] | None = None,
 ) -> list[Predictions]:
-    """Let a model answer every entry in every view.
+    """Run a model on every entry in every view.
 
     Args:
         recogniser: the model.
         entries: the samples.
-        views: what of each medium it gets; `whole` and `windows` make them.
+        views: which part of each medium it gets; `whole` and `windows` make them.
         tick: called after each entry.
         read: reads an entry's medium; default: `reader` of the model's card.
 
@@ -120,13 +155,13 @@ def ask(
     if not entries:
         raise InputError("no samples to measure on: the split, fold or filter leaves none")
     read = read or reader(recogniser.card)
-    asked = [_Asked(recogniser) for _ in views]
+    runs = [_ViewRun(recogniser) for _ in views]
     for i, entry in enumerate(entries):
         medium = read(entry)
-        for view, pieces in zip(views, asked, strict=True):
-            pieces.add(i, view(medium, entry))
+        for view, run in zip(views, runs, strict=True):
+            run.add(i, view(medium, entry))
         tick()
-    return [pieces.answers(len(entries)) for pieces in asked]
+    return [run.predictions(len(entries)) for run in runs]
 
 
 def whole(medium: Any, entry: Entry) -> Sequence[Piece]:
@@ -139,34 +174,36 @@ def crops(faces: Sequence[Piece], entry: Entry) -> Sequence[Piece]:
     return faces
 
 
-def windows(card: Card, cut: Segmentation) -> View:
-    """Return the view of clips as a speech model hears them.
+def windows(card: Card, segmentation: Segmentation) -> View:
+    """Return the view of clips as windows.
 
     Raises:
         InputError: if the card has no window.
     """
-    cutter = Cutter(cut, card.window)
+    segmenter = Segmenter(segmentation, card.window)
 
     def view(sound: Floats, entry: Entry) -> Sequence[Piece]:
-        return [(sample.data, sample.span.duration) for sample in cutter(sound)]
+        return [(sample.data, sample.span.duration) for sample in segmenter(sound)]
 
     return view
 
 
-def view_of(card: Card, cut: Segmentation = Segmentation.CLIP) -> View:
+def view_of(card: Card, segmentation: Segmentation = Segmentation.FULL) -> View:
     """Return the ordinary view of a model's modality."""
-    return windows(card, cut) if card.modality is Modality.SPEECH else whole
+    return windows(card, segmentation) if card.modality is Modality.SPEECH else whole
 
 
 def reader(card: Card) -> Callable[[Entry], Any]:
-    """Return what reads an entry's medium for a model.
+    """Return the function that reads an entry's medium for a model.
 
     Raises:
-        ModelError: if the model is of no modality that corpora have.
+        ModelError: if no corpus has the model's modality.
     """
     readers = {Modality.FACE: read_face, Modality.SPEECH: read_sound, Modality.TEXT: read_text}
     if card.modality not in readers:
-        raise ModelError(f"model {card.id!r} is of modality {card.modality.value}: not measurable")
+        raise ModelError(
+            f"model {card.id!r} is of modality {card.modality.value}: it cannot be evaluated"
+        )
     return readers[card.modality]
 
 
@@ -177,24 +214,24 @@ def read_face(entry: Entry) -> NDArray[np.uint8]:
         InputError: if there is none or it cannot be read.
     """
     if entry.path is None:
-        raise InputError(f"entry {entry.id!r} has no image, and the model looks at faces")
+        raise InputError(f"entry {entry.id!r} has no image, which a face model needs")
     try:
         return read_image(entry.path).pixels
     except InputError as e:
         raise InputError(
-            f"{e}. A face model is measured on images of faces: extract the corpus again, or "
-            "leave the entry out of the manifest"
+            f"{e}. A face model needs images of faces: extract the corpus again, or leave the "
+            "entry out of the manifest"
         ) from e
 
 
 def read_sound(entry: Entry) -> Floats:
-    """Read an entry's sound, from its start to its end, as float32 (n,) at 16 kHz.
+    """Read an entry's audio, from its start to its end, as float32 (n,) at 16 kHz.
 
     Raises:
         InputError: if there is none or it cannot be read.
     """
     if entry.path is None:
-        raise InputError(f"entry {entry.id!r} has no sound, and the model listens")
+        raise InputError(f"entry {entry.id!r} has no audio, which a speech model needs")
     sound = read_audio(entry.path, RATE)
     start, end = getattr(entry, "start", None), getattr(entry, "end", None)
     if start is None and end is None:
@@ -209,15 +246,15 @@ def read_text(entry: Entry) -> str:
         InputError: if there is none.
     """
     if not (entry.text or "").strip():
-        raise InputError(f"entry {entry.id!r} has no text, and the model reads")
+        raise InputError(f"entry {entry.id!r} has no text, which a text model needs")
     return entry.text or ""
 
 
 @dataclass(slots=True)
-class _Asked:
-    """The pieces of one view: prepared rows that wait, and the answers so far."""
+class _ViewRun:
+    """The pieces of one view: prepared rows that wait, and the outputs so far."""
 
-    recogniser: OnnxRecogniser
+    recogniser: LogitRecogniser
     rows: list[NDArray[Any]] = field(default_factory=list)
     logits: list[Floats] = field(default_factory=list)
     embeddings: list[Floats] = field(default_factory=list)
@@ -230,10 +267,10 @@ class _Asked:
             self.sample.append(sample)
             self.weight.append(weight)
         texts = bool(self.rows) and self.rows[0].ndim == 1
-        if len(self.rows) >= (_WAITING if texts else _BATCH):
+        if len(self.rows) >= (_GATHERED if texts else _BATCH):
             self._flush()
 
-    def answers(self, samples: int) -> Predictions:
+    def predictions(self, samples: int) -> Predictions:
         self._flush()
         labels, width = len(self.recogniser.taxonomy), self.recogniser.embedding
         return Predictions(

@@ -1,4 +1,4 @@
-"""CachedPredictions that are made up: a model that is right as often as it says, or is too sure."""
+"""Synthetic predictions of a model that is calibrated, or overconfident."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = ("neutral", "happy", "sad", "angry")
 
 
 def joined(*parts: CachedPredictions) -> CachedPredictions:
-    """Put readings of one model together, their ids made different."""
+    """Concatenate predictions of one model, with distinct ids."""
     first = parts[0]
     texts = {
         name: tuple(x for part in parts for x in getattr(part, name))
@@ -45,7 +45,7 @@ def made(
     labels: tuple[str, ...] = LABELS,
     split: str = "test",
 ) -> CachedPredictions:
-    """Make readings whose probabilities are calibrated, before `too_sure` multiplies their logits.
+    """Make calibrated predictions, whose logits `too_sure` then multiplies.
 
     Each sample has a true posterior of its own, from which its label is drawn.
     """

@@ -1,0 +1,1 @@
+"""Evaluating one model, or one model per fold, on a corpus."""
