@@ -15,6 +15,7 @@ import pytest
 
 import emofuse
 from emofuse.config.loader import to_yaml
+from emofuse.core.estimates import Modality
 from emofuse.export.json import read_json
 from emofuse.export.summary import person_name
 from emofuse.face.detectors import DETECTORS
@@ -286,11 +287,11 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "absent.mp4"], "no file or folder 'absent.mp4'"),
         (["analyze", "https://example.org/a.mp4"], "download it first"),
         (["analyze", "CLIP", "--fps", "-1"], "fps must be > 0, got -1"),
-        (["analyze", "CLIP", "--slot", "0"], "slot_seconds must be > 0, got 0"),
+        (["analyze", "CLIP", "--slot", "0"], "--slot must be > 0, got 0"),
         (["analyze", "CLIP", "--detector", "best"], "--detector: got 'best', expected 'compact',"),
         (["analyze", "CLIP", "--fusion", "magic"], "--fusion: got 'magic', expected"),
         (["analyze", "CLIP", "--asr", "magic"], "--asr: got 'magic', expected"),
-        (["analyze", "CLIP", "--format", "pdf"], "--format: got 'pdf', expected some of json"),
+        (["analyze", "CLIP", "--format", "pdf"], "--format: got 'pdf', expected some of csv"),
         (["analyze", "CLIP", "--transcript", "no.srt"], "no transcript 'no.srt'"),
         (["analyze", "CLIP", "--config", "no.yaml"], "no.yaml: No such file"),
         (["analyze", "CLIP", "--out", "CLIP"], "cannot write"),
@@ -407,7 +408,7 @@ def test_models_are_listed(run: Run) -> None:
     ran = run("models", "--json")
     cards = {card["id"]: card for card in json.loads(ran.out)}
     defaults = emofuse.AnalyzerConfig().models
-    for model_id in (defaults.face, defaults.speech, defaults.text):
+    for model_id in defaults.values():
         assert cards[model_id]["where"] == "embedded"
         assert cards[model_id]["licence"] not in ("", "unknown")
         assert model_id in run("models").out
@@ -416,7 +417,7 @@ def test_models_are_listed(run: Run) -> None:
 
 
 def test_getting_an_embedded_model_prints_where_it_is(run: Run) -> None:
-    ran = run("models", "get", emofuse.AnalyzerConfig().models.face)
+    ran = run("models", "get", emofuse.AnalyzerConfig().models[Modality.FACE])
     assert ran.code == 0, ran.err
     assert Path(ran.out.splitlines()[0]).is_file()
 

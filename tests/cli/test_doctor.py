@@ -6,6 +6,7 @@ import pytest
 
 import emofuse
 from emofuse.cli.doctor import Check, Status, _optional, examine, healthy
+from emofuse.core.estimates import Modality
 from emofuse.models.store import WEIGHTS, Store
 
 Run = Any  # see conftest.py
@@ -25,7 +26,7 @@ def test_this_machine_works(checks: dict[str, Check]) -> None:
 
 def test_every_default_model_answered(checks: dict[str, Check]) -> None:
     models = emofuse.AnalyzerConfig().models
-    for model_id in (models.face, models.speech, models.text):
+    for model_id in models.values():
         assert "answers as when it was exported" in checks[model_id].detail
 
 
@@ -70,7 +71,7 @@ def test_a_damaged_model_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, tmp
 
     weights = tmp_path / "weights"
     shutil.copytree(WEIGHTS, weights)
-    face = store.Store(folders=[]).card(emofuse.AnalyzerConfig().models.face)
+    face = store.Store(folders=[]).card(emofuse.AnalyzerConfig().models[Modality.FACE])
     path = weights / face.files["weights"].name
     path.write_bytes(bytes(path.stat().st_size))
     monkeypatch.setattr(store, "WEIGHTS", weights)

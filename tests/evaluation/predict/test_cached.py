@@ -69,7 +69,7 @@ def test_spoilt_faces_are_worse_evidence(faces: Manifest, face: OnnxRecogniser) 
 
 
 def test_a_clip_is_read_as_an_analysis_hears_it(media: Path) -> None:
-    voice = load(AnalyzerConfig().models.speech)
+    voice = load(AnalyzerConfig().models[Modality.SPEECH])
     assert isinstance(voice, OnnxRecogniser)
     entry = Entry("speech", media / "speech.ogg", {"neutral": 1.0}, Split.TEST)
     found = cached.compute(Manifest("one", taxonomy("ravdess"), (entry,)), voice)
