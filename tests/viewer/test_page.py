@@ -63,6 +63,10 @@ def test_it_draws_zooms_and_tells(open_page: Opened, report: Path) -> None:
     assert "whole length" in where.inner_text()
     page.get_by_role("button", name="Zoom in").click()
     assert "–" in where.inner_text()
+    before = where.inner_text()
+    assert page.get_by_role("button", name="Earlier").is_disabled()
+    page.get_by_role("button", name="Later").click()
+    assert where.inner_text() != before
     page.get_by_role("button", name="all", exact=True).click()
     assert "whole length" in where.inner_text()
     box = page.locator(".row canvas").first.bounding_box()

@@ -30,7 +30,7 @@ const ICONS = {
   moon: "M19 14.5A8 8 0 0 1 9.5 5a7.5 7.5 0 1 0 9.5 9.5z", auto: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
   full: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", record: "M12 6a6 6 0 1 0 0 12 6 6 0 0 0 0-12z",
   sound: "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.5 6.5a8 8 0 0 1 0 11", muted: "M4 9v6h4l5 4V5L8 9zM17 9.5l5 5M22 9.5l-5 5",
-  back: "M15 5l-7 7 7 7", boxes: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M9 12h6", face: "M12 3.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM3.5 21c.6-5 4-7 8.5-7s7.9 2 8.5 7",
+  back: "M15 5l-7 7 7 7", next: "M9 5l7 7-7 7", boxes: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M9 12h6", face: "M12 3.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM3.5 21c.6-5 4-7 8.5-7s7.9 2 8.5 7",
 };
 
 export function icon(name) {

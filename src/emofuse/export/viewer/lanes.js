@@ -136,7 +136,8 @@ export class Lanes {
     this.rows = el("div", { class: "rows" });
     this.crowd = button(null, "Show all", () => { this.all = true; this.arrange(); this.draw(); }, { class: "crowd", hidden: true });
     this.area = el("div", { class: "scrub" }, this.above, this.axis, this.rows, this.pointer, this.knob);
-    const tools = live ? null : el("div", { class: "tools" }, this.where,
+    this.pans = live ? [] : [button("back", "", () => this.pan(-0.5), { title: "Earlier" }), button("next", "", () => this.pan(0.5), { title: "Later" })];
+    const tools = live ? null : el("div", { class: "tools" }, this.where, ...this.pans,
       button("minus", "", () => this.zoom(2), { title: "Zoom out" }), button("plus", "", () => this.zoom(0.5), { title: "Zoom in" }),
       button(null, "all", () => this.show(0, this.duration), { title: "Show the whole length" }));
     this.legend = el("ul", { class: "legend", "aria-label": "colours" });
@@ -269,8 +270,15 @@ export class Lanes {
     const start = Math.min(Math.max((from + to - span) / 2, 0), this.duration - span);
     this.view = [start, start + span];
     const whole = span >= this.duration - 1e-6;
+    for (const [i, pan] of this.pans.entries()) pan.disabled = i ? start + span >= this.duration - 1e-6 : start <= 0;
     this.where.textContent = whole ? `whole length, ${clock(this.duration, this.duration < 60 ? 1 : 0)}` : `${clock(start, 1)} – ${clock(start + span, 1)}`;
     this.draw();
+  }
+
+  /** Move the view by a part of itself. */
+  pan(part) {
+    const [from, to] = this.view, by = part * (to - from);
+    this.show(from + by, to + by);
   }
 
   zoom(factor, around = this.time) {
@@ -334,9 +342,10 @@ export class Lanes {
     this.area.addEventListener("pointercancel", release);
     this.area.addEventListener("pointerleave", () => { this.tip.hidden = this.pointer.hidden = true; });
     this.area.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return;
+      const sideways = event.shiftKey ? event.deltaY : Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : 0;
+      if (!event.ctrlKey && !event.metaKey && !sideways) return;
       event.preventDefault();
-      this.zoom(event.deltaY > 0 ? 1.25 : 0.8, timeAt(event));
+      if (sideways) this.pan(sideways / this.area.clientWidth); else this.zoom(event.deltaY > 0 ? 1.25 : 0.8, timeAt(event));
     }, { passive: false });
   }
 

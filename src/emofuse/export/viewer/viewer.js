@@ -98,7 +98,7 @@ export class Viewer {
     this.lanes.show(0, this.duration);
     if (this.thumbnails.length > 1) this.strip();
     return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
-      el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom." }));
+      el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom; a sideways wheel pans." }));
   }
 
   /** Small pictures along the time. */
