@@ -18,8 +18,6 @@ from ..errors import InputError
 from .options import Overwrite, Quiet, panel, result
 
 if TYPE_CHECKING:
-    from click import Context
-
     from ..corpora.manifest import Manifest
     from ..evaluation.model.plan import Plan
     from ..evaluation.predict.inference import Progress
@@ -40,7 +38,7 @@ PREDICTIONS = "predictions.csv"
 class DefaultGroup(TyperGroup):
     """Commands of which `model` is meant where none is named: ``evaluate ID`` too."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default command in front of arguments that name none."""
         if args and args[0] not in {*self.commands, *ctx.help_option_names}:
             args = ["model", *args]

@@ -67,8 +67,9 @@ class Scored:
         s = self.samples
         entries = tuple(e for e, yes in zip(s.entries, keep, strict=True) if yes)
         samples = LabelledSamples(entries, s.actual[keep], s.present[keep])
-        arrays = (getattr(self, f.name) for f in fields(self)[1:])
-        return Scored(samples, *(None if a is None else a[keep] for a in arrays))
+        arrays = [getattr(self, f.name) for f in fields(self)[1:]]
+        some: list[Any] = [None if a is None else a[keep] for a in arrays]
+        return Scored(samples, *some)
 
     @classmethod
     def concatenated(cls, folds: Sequence[Scored]) -> Scored:

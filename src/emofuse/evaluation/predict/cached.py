@@ -114,7 +114,9 @@ class CachedPredictions:
     def where(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> CachedPredictions:
         """Return some rows: a mask, bool (n,), or their numbers in any order."""
         rows = np.flatnonzero(keep) if keep.dtype == bool else keep
-        texts = {name: tuple(getattr(self, name)[i] for i in rows) for name in _COLUMNS}
+        texts: dict[str, Any] = {
+            name: tuple(getattr(self, name)[i] for i in rows) for name in _COLUMNS
+        }
         arrays = ("folds", "quality", "probabilities", "logits")
         return replace(
             self,
@@ -197,11 +199,12 @@ def load(path: Path) -> CachedPredictions:
         table = parquet.read_table(path)
         about = json.loads(table.schema.metadata[_ABOUT])
         labels = about.pop("taxonomy")
+        texts: dict[str, Any] = {name: tuple(table[name].to_pylist()) for name in _COLUMNS}
         return CachedPredictions(
             **{name: about[name] for name in _ABOUT_FIELDS},
             modality=Modality(about["modality"]),
             taxonomy=Taxonomy(labels["name"], tuple(labels["labels"]), labels["multi_label"]),
-            **{name: tuple(table[name].to_pylist()) for name in _COLUMNS},
+            **texts,
             folds=table["folds"].to_numpy(),
             quality=table["quality"].to_numpy(),
             probabilities=_matrix(table, "probabilities"),

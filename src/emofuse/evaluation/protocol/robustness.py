@@ -92,7 +92,8 @@ def _drawn(kind: str, strength: str, change: Callable[..., Any], *args: Any) -> 
 
 
 def _speech(folder: Path | None) -> list[Corruption]:
-    noises, rooms = [], []
+    noises: list[Waveform] = []
+    rooms: list[Waveform] = []
     if folder is not None:
         noises, rooms = audio.read_recordings(folder, partial(read_audio, rate=RATE))
     ratios = (20, 10, 0)

@@ -102,8 +102,8 @@ def _folds(part: Part) -> Section:
 
 
 def _classes(part: Part) -> Iterator[Block]:
-    head = ("label", "precision", "recall", "F1", "samples")
-    rows = tuple(
+    head: tuple[str, ...] = ("label", "precision", "recall", "F1", "samples")
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (c.label, *(value("", x) for x in (c.precision, c.recall, c.f1)), str(c.support))
         for c in part.classes
     )
