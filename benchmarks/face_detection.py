@@ -4,8 +4,9 @@
 
 The reference is YuNet's own word: on photos the boxes of ``face-photos.csv`` (made on
 larger versions of the pictures), on clips its finds in the sampled pictures. Photos
-are those that no training saw (`emofuse.training.detector.photos.part_of`). What counts is told
-in `emofuse.training.detector.detection_metrics`: references with a score of at least 0.7, one to one at IoU
+are those that no training saw (`emofuse.training.detector.photos.split_of`). What counts is told
+in `emofuse.training.detector.detection_metrics`: references with a score of at least 0.7, one to
+one at IoU
 0.5; sizes are those in the picture as stored or sampled. Times are processor time
 of whole calls of `detect` on one thread, in pictures of a talking head.
 """
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import data_root, write_result
 from emofuse.core.media import Frame
+from emofuse.corpora.manifest import Split
 from emofuse.face.detect import (
     CompactConfig,
     CompactDetector,
@@ -36,7 +38,7 @@ from emofuse.face.detect import (
 from emofuse.models.store import WEIGHTS
 from emofuse.sources.file import open_source
 from emofuse.training.detector.detection_metrics import MetricState, compare, from_rows
-from emofuse.training.detector.photos import Part, part_of, read_photos
+from emofuse.training.detector.photos import read_photos, split_of
 
 Picture = NDArray[np.uint8]
 Find = Callable[[Picture], list[Detection]]
@@ -63,7 +65,7 @@ def main() -> None:
     yunet = YunetDetector(weights, min_score=0.5)
     corpora = arguments.corpora or root
     photos = read_photos(
-        corpora / "face-photos.csv", corpora / "images", lambda n: part_of(n) is Part.TEST
+        corpora / "face-photos.csv", corpora / "images", lambda n: split_of(n) is Split.TEST
     )
     sets = {"photos": ([p.pixels for p in photos], [from_rows(p.faces) for p in photos])}
     for path in sorted((root / "clips").iterdir()):

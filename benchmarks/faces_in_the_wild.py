@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
-from emofuse.evaluation.protocol.robustness import corruptions, generator
+from emofuse.corpora.manifest import Split
+from emofuse.evaluation.protocol.robustness import generator
 from emofuse.face.crop import crop_face, crop_side
 from emofuse.models.registry import load
 from emofuse.training.detector.detection_metrics import from_rows
-from emofuse.training.detector.photos import Part, part_of, read_photos
+from emofuse.training.detector.photos import read_photos, split_of
 
 Picture = NDArray[np.uint8]
 
@@ -76,7 +77,7 @@ def faces(corpora: Path, count: int) -> list[Picture]:
     """Cut the first face, large enough, out of each of some photos: (SIDE, SIDE, 3) RGB."""
     out = []
     table, folder = corpora / "face-photos.csv", corpora / "images"
-    for photo in read_photos(table, folder, lambda name: part_of(name) is Part.TEST):
+    for photo in read_photos(table, folder, lambda name: split_of(name) is Split.TEST):
         large = [d for d in from_rows(photo.faces) if crop_side(d) >= SMALLEST]
         if large:
             out.append(crop_face(photo.pixels, large[0], side=SIDE))

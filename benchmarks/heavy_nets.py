@@ -40,9 +40,9 @@ from emofuse.evaluation.metrics.multilabel import best_thresholds, multilabel_f1
 from emofuse.face.recognise import FacePreparation
 from emofuse.models.store import Store
 from emofuse.text.recognise import WordPieces, collate
-from emofuse.training.core.data import shuffled
 from emofuse.training.core.loop import soft_cross_entropy
 from emofuse.training.core.nets import kind
+from emofuse.training.core.samples import shuffled
 from emofuse.training.face.augment import FaceAugmentation
 
 SEED = 1

@@ -23,12 +23,12 @@ REPOSITORY = Path(__file__).parents[2]
         ("speech", "loop: {lr: -1}", "lr > 0"),
         ("face", "targets: {votes: 2}", "shares must lie in [0, 1]"),
         ("face", "corpora: [{name: nowhere}]", "no corpus 'nowhere'; there are"),
-        ("face", "corpora: [{name: csv, share: 0}]", "need 0 < share <= 100"),
+        ("face", "corpora: [{name: csv, sampling_weight: 0}]", "need 0 < sampling_weight <= 100"),
         ("text", "data: missing", "missing"),
         ("speech", "data: missing", "missing"),
         ("face", "data: missing", "missing"),
-        ("detector", "stpes: 3", "unknown key 'stpes': did you mean 'steps'?"),
-        ("detector", "steps: 0", "must be >= 1"),
+        ("detector", "stpes_per_epoch: 3", "did you mean 'steps_per_epoch'?"),
+        ("detector", "steps_per_epoch: 0", "must be >= 1"),
         ("detector", "faces: [{table: missing.csv, folder: missing}]", "missing"),
     ],
 )
@@ -50,7 +50,7 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(
 
 def test_the_detector_knows_neither_nets_nor_tuning(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "x.yaml"
-    config.write_text("steps: 1")
+    config.write_text("batch: 1")
     message = run("train", "detector", "--config", config, "--net", "compact").failed_cleanly()
     assert "--net has no use in `emofuse train detector`" in message
     message = run("tune", "detector", "--config", config).failed_cleanly()
@@ -59,13 +59,13 @@ def test_the_detector_knows_neither_nets_nor_tuning(run: Run, tmp_path: Path) ->
 
 def test_fusion_says_what_it_needs(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "x.yaml"
-    config.write_text(f"readings: {tmp_path}\nrun: {tmp_path / 'run'}\n")
+    config.write_text(f"predictions_cache: {tmp_path}\nrun: {tmp_path / 'run'}\n")
     train = ("train", "fusion", "--config", config)
     message = run(*train, "--net", "compact").failed_cleanly()
     assert "--net has no use in `emofuse train fusion`" in message
     assert "--strategy: got 'x', expected" in run(*train, "--strategy", "x").failed_cleanly()
     message = run(*train, "--strategy", "logpool").failed_cleanly()
-    assert "no validation readings of 'face-ferplus-v3'" in message
+    assert "no validation predictions of 'face-ferplus-v3'" in message
     assert not (tmp_path / "run").exists(), "nothing is begun"
     message = run("tune", "fusion", "--config", config).failed_cleanly()
     assert "no search for settings of fusion" in message
@@ -97,13 +97,13 @@ def test_any_setting_can_be_given_on_the_command_line(run: Run, tmp_path: Path) 
     says = {
         "loop.lr=quick": "--set loop.lr: got 'quick', expected",
         "loop.rl=3": "unknown key 'loop.rl'",
-        "net.widths=[1, 2": "--set net.widths: '[1, 2' is no YAML",
+        "net.widths=[1, 2": "--set net.widths: '[1, 2' is not valid YAML",
         "net.name=vgg99": "no net 'vgg99' for face",
-        "loop.lr": "expected KEY=VALUE such as loop.lr=1e-3",
+        "loop.lr": "expected KEY=VALUE, such as loop.lr=1e-3",
         "=3": "expected KEY=VALUE",
     }
     for given, message in says.items():
         assert message in run(*train, "--net", "vgg16", "--set", given).failed_cleanly()
     for which in ("fusion", "detector"):
-        message = run("train", which, *train[2:4], "--set", "seed=x").failed_cleanly()
-        assert "--set seed: got 'x', expected" in message
+        message = run("train", which, *train[2:4], "--set", "loop.seed=x").failed_cleanly()
+        assert "--set loop.seed: got 'x', expected" in message

@@ -18,7 +18,7 @@ from emofuse.models.runtime import Session
 from emofuse.training.core.export import write_onnx
 
 
-def ship(
+def export(
     net: nn.Module,
     example: tuple[torch.Tensor],
     folder: Path,

@@ -50,7 +50,7 @@ def _card(folder: Path, modality: Modality) -> Card:
     return write_card(fields, folder, {"weights": weights})
 
 
-def readings(card: Card, n: int, split: str = "validation") -> CachedPredictions:
+def predictions(card: Card, n: int, split: str = "validation") -> CachedPredictions:
     """What the model of a card would have said: it is as sure as it is right.
 
     The embedding holds the face's logits, turned: a net can find them there.
@@ -66,9 +66,9 @@ def readings(card: Card, n: int, split: str = "validation") -> CachedPredictions
     )
 
 
-def write_readings(folder: Path, cards: dict[Modality, Card], n: int = 240) -> None:
+def write_predictions(folder: Path, cards: dict[Modality, Card], n: int = 240) -> None:
     for card in cards.values():
-        found = readings(card, n)
+        found = predictions(card, n)
         found.save(folder / f"{found.name}.parquet")
 
 
@@ -76,12 +76,12 @@ def write_readings(folder: Path, cards: dict[Modality, Card], n: int = 240) -> N
 def _kept() -> tempfile.TemporaryDirectory[str]:
     """A folder that lives as long as the process: nets are trained once."""
     home = tempfile.TemporaryDirectory()
-    write_readings(Path(home.name) / "readings", write_cards(Path(home.name) / "models"))
+    write_predictions(Path(home.name) / "predictions", write_cards(Path(home.name) / "models"))
     return home
 
 
 def home() -> Path:
-    """The folder with ``models/`` and ``readings/``."""
+    """The folder with ``models/`` and ``predictions/``."""
     return Path(_kept().name)
 
 
@@ -89,29 +89,26 @@ def config(strategy: Strategy, run: Path, **more: object) -> FusionTraining:
     """A training that takes seconds."""
     return FusionTraining(
         strategy,
-        readings=home() / "readings",
+        predictions_cache=home() / "predictions",
         run=run,
         models={m: name(m) for m in PARTS},
-        epochs=12,
         batch=32,
-        lr=1e-2,
         width=16,
+        loop=replace(FusionTraining().loop, lr=1e-2),
         **more,  # type: ignore[arg-type]
     )
 
 
 @cache
-def trained(strategy: Strategy) -> tuple[Path, tuple[str, ...]]:
-    """Train a strategy; return its card's path and what was told."""
-    said: list[str] = []
+def trained(strategy: Strategy) -> Path:
+    """Train a strategy; return its card's path."""
     run = home() / f"run-{strategy.value}"
-    path = train(config(strategy, run), said.append, Store(folders=[home() / "models"]))
-    return path, tuple(said)
+    return train(config(strategy, run), Store(folders=[home() / "models"]))
 
 
 def store(*strategies: Strategy) -> Store:
     """A store with the three models and some trained fusers."""
-    return Store(folders=[home() / "models", *(trained(s)[0].parent for s in strategies)])
+    return Store(folders=[home() / "models", *(trained(s).parent for s in strategies)])
 
 
 def fuser(strategy: Strategy, **more: object) -> Fuser:

@@ -13,9 +13,8 @@ from PIL import Image
 
 from emofuse.config.loader import Flag, read, read_file, settings
 from emofuse.errors import InputError
-from emofuse.training.core.build import NetPlan
-from emofuse.training.core.loop import _optimiser
-from emofuse.training.core.nets import names
+from emofuse.training.core.loop import _optimizer
+from emofuse.training.core.nets import NetPlan, names
 from emofuse.training.core.tune import read_space
 from emofuse.training.detector import DetectorTraining
 from emofuse.training.face.task import FaceTrainer, FaceTraining
@@ -112,7 +111,7 @@ def test_the_net_can_be_trained(path: Path, line: str, tmp_path: Path) -> None:
         NetPlan.of(trainer.modality, config.net).config(trainer.facts())
         return
     net = trainer.new_net()
-    assert _optimiser(net, config.loop).param_groups, "lr_scale names parts that there are"
+    assert _optimizer(net, config.loop).param_groups, "lr_scale names parts that there are"
 
 
 @pytest.mark.parametrize("which", TRAINED)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emofuse.training.core.loop import Batch, LoopConfig, Optimiser, Schedule, Task, fit
+from emofuse.training.core.loop import Batch, LoopConfig, Optimizer, Schedule, Task, fit
 
 STEPS = 8
 
@@ -58,17 +58,17 @@ def make_task(pause: float = 0.0) -> Task:
 
 
 def config(
-    optimiser: Optimiser = Optimiser.SGD,
+    optimizer: Optimizer = Optimizer.SGD,
     epochs: int = 6,
     schedule: Schedule = Schedule.ONE_CYCLE,
 ) -> LoopConfig:
     return LoopConfig(
         epochs=epochs,
-        lr=0.2 if optimiser is Optimiser.SGD else 0.02,
+        lr=0.2 if optimizer is Optimizer.SGD else 0.02,
         schedule=schedule,
         every=1,
         factor=0.5,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema=0.9,
         bf16=False,
     )
@@ -77,6 +77,6 @@ def config(
 if __name__ == "__main__":
     fit(
         make_task(float(sys.argv[2])),
-        config(Optimiser(sys.argv[3]), schedule=Schedule(sys.argv[4])),
+        config(Optimizer(sys.argv[3]), schedule=Schedule(sys.argv[4])),
         Path(sys.argv[1]),
     )

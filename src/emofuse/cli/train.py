@@ -6,15 +6,18 @@ configuration has been found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from ..config.loader import Flag, read, read_file, settings
 from ..errors import InputError, MissingExtra
+
+Config = TypeVar("Config")
 
 
 class Modality(str, Enum):
@@ -27,26 +30,20 @@ class Modality(str, Enum):
     DETECTOR = "detector"
 
 
-_CLASSES = {
-    Modality.FACE: ("face", "FaceTraining", "FaceTrainer"),
-    Modality.SPEECH: ("speech", "SpeechTraining", "SpeechTrainer"),
-    Modality.TEXT: ("text", "TextTraining", "TextTrainer"),
-}
-
 Which = Annotated[
     Modality,
     typer.Argument(
-        help="What the model looks at or listens to; fusion of the three; the face detector."
+        help="What the model predicts from; `fusion` of the three; the face `detector`."
     ),
 ]
 File = Annotated[Path, typer.Option(metavar="FILE", help="Settings as YAML or TOML.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the corpora.")]
 Run = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Folder of the run; an interrupted run goes on there."),
+    typer.Option(metavar="DIR", help="Folder of the run; an interrupted run is resumed from it."),
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training data.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Set = Annotated[
     list[str] | None,
@@ -66,7 +63,7 @@ def train(
     out: Run = None,
     net: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Another net, in its usual sizes."),
+        typer.Option(metavar="NAME", help="Another net, in its default sizes."),
     ] = None,
     epochs: Epochs = None,
     seed: Seed = None,
@@ -81,52 +78,40 @@ def train(
             "transformer.",
         ),
     ] = None,
-    readings: Annotated[
+    predictions_cache: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Fusion: folder of what the recognisers said (Parquet)."),
+        typer.Option(
+            metavar="DIR", help="Fusion: folder of the recognizers' cached predictions (Parquet)."
+        ),
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Put the finished model into a package: src/emofuse/models."
+            metavar="DIR", help="Copy the finished model into a package: src/emofuse/models."
         ),
     ] = None,
 ) -> None:
-    """Train a model, or go on with a run that was interrupted (needs the extra `train`)."""
-    unused: dict[str, Any]
-    given: dict[str, Any]
-    if which is Modality.FUSION:
-        unused = {"--net": net, "--device": device}
-        given = {"data": data, "run": out, "epochs": epochs, "seed": seed, "threads": threads}
-        fusion = {"strategy": strategy, "readings": readings}
-        _train_fusion(config, {**given, **fusion}, settings(set_ or ()), unused, into)
-        return
-    if strategy is not None or readings is not None:
-        raise InputError("--strategy and --readings are for `emofuse train fusion`")
-    if which is Modality.DETECTOR:
-        unused = {"--data": data, "--net": net, "--epochs": epochs, "--device": device}
-        given = {"seed": seed, "threads": threads}
-        _train_detector(config, out, given, settings(set_ or ()), {**unused, "--into": into})
-        return
+    """Train a model, or resume a run that was interrupted (needs the extra `train`)."""
+    given = {
+        "net": Flag("--net", net and {"name": net}),
+        "strategy": Flag("--strategy", strategy),
+        "predictions_cache": Flag("--predictions-cache", _text(predictions_cache)),
+    }
     flags = _flags(data, out, epochs, seed, threads, device)
-    if net is not None:
-        flags["net"] = Flag("--net", {"name": net})
+    flags |= {key: flag for key, flag in given.items() if flag.value is not None}
     flags |= settings(set_ or ())  # after --net, so that they may size it
-    trainer_of = _trainers(which, config)
-    trainer = trainer_of(flags)
-    from ..training.core.export import embed
-    from ..training.core.trainer import train as run
-
+    for name, value in (("--net", net), ("--into", into)):
+        if value is not None and which is Modality.DETECTOR:
+            raise InputError(f"{name} has no use in `emofuse train detector`: omit it")
+    run = _runs(which, config, flags)
     try:
-        card = run(trainer)
+        card = run()
     except KeyboardInterrupt:
-        typer.echo(
-            f"emofuse: {trainer.config.run} keeps every finished epoch; the same command goes on "
-            "from there",
-            err=True,
-        )
+        typer.echo("emofuse: every finished epoch is kept; the same command resumes", err=True)
         raise
     if into is not None:
+        from ..training.core.export import embed
+
         card = embed(card, into)
     typer.echo(card)
 
@@ -134,9 +119,11 @@ def train(
 def tune(
     which: Which,
     config: File,
-    trials: Annotated[int, typer.Option(min=1, help="Most trials, earlier ones included.")] = 20,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Number of trials, earlier ones included.")
+    ] = 20,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Begin no further trial after so long.")
+        float | None, typer.Option(min=0.1, help="Start no further trial after so many minutes.")
     ] = None,
     data: Data = None,
     out: Run = None,
@@ -146,7 +133,7 @@ def tune(
     device: Device = None,
     set_: Set = None,
 ) -> None:
-    """Search for better settings, within the space that the file names under `tune`."""
+    """Search for better settings in the space that the file defines under `tune`."""
     flags = {**_flags(data, None, epochs, seed, threads, device), **settings(set_ or ())}
     trainer_of = _trainers(which, config)
     folder = out or Path("runs") / f"tune-{config.stem}"
@@ -164,7 +151,7 @@ def tune(
         best = search(make, folder, trials, minutes)
     except KeyboardInterrupt:
         typer.echo(
-            f"emofuse: {folder} keeps every finished trial; the same command goes on from there",
+            f"emofuse: every finished trial is kept in {folder}; the same command resumes",
             err=True,
         )
         raise
@@ -174,10 +161,10 @@ def tune(
 def embed(
     card: Annotated[Path, typer.Argument(metavar="CARD", help="RUN/model/ID.toml of a run.")],
     into: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where models of the package are.")
+        Path, typer.Option(metavar="DIR", help="Folder of the package's models.")
     ] = Path("src/emofuse/models"),
 ) -> None:
-    """Put a trained model into a checkout of emofuse: card, graph and golden pair."""
+    """Copy a trained model into a checkout of emofuse: card, graph and golden pair."""
     try:
         from ..training.core.export import embed as copy
     except ImportError as e:
@@ -185,72 +172,41 @@ def embed(
     typer.echo(copy(card, into))
 
 
-def _train_fusion(
-    config: Path,
-    given: Mapping[str, Any],
-    more: Mapping[str, Flag],
-    unused: Mapping[str, Any],
-    into: Path | None,
-) -> None:
-    """Train a fuser: see `training.fusion`.
+def _runs(which: Modality, config: Path, flags: Mapping[str, Flag]) -> Callable[[], Path]:
+    """Read the settings and return what trains by them.
 
     Raises:
         InputError: if the file is missing or wrong, or a flag has no use here.
         MissingExtra: if torch is not installed.
     """
-    _refuse(unused, Modality.FUSION)
     read_file(config)  # a misspelt path is told before torch is loaded
     try:
-        from ..training import fusion
-        from ..training.core import export
+        if which is Modality.FUSION:
+            from ..training import fusion
+
+            fuser = _read(fusion.FusionTraining, which, config, flags)
+            return lambda: fusion.train(fuser)
+        if which is Modality.DETECTOR:
+            from ..training import detector
+
+            finder = _read(detector.DetectorTraining, which, config, flags)
+            return lambda: detector.train(finder)
+        from ..training.core.train import train as run
     except ImportError as e:
         raise _missing(e) from e
-    names = {"run": "--out"}
-    flags = {
-        key: Flag(names.get(key, f"--{key}"), str(value) if isinstance(value, Path) else value)
-        for key, value in given.items()
-        if value is not None
-    }
-    card = fusion.train(
-        read(fusion.FusionTraining, config, {**flags, **more}),
-        lambda text: typer.echo(text, err=True),
-    )
-    typer.echo(export.embed(card, into) if into is not None else card)
+    trainer = _trainers(which, config)(flags)
+    return lambda: run(trainer)
 
 
-def _train_detector(
-    config: Path,
-    out: Path | None,
-    given: Mapping[str, Any],
-    more: Mapping[str, Flag],
-    unused: Mapping[str, Any],
-) -> None:
-    """Train the face detector: see `training.detector`.
-
-    Raises:
-        InputError: if the file is missing or wrong, or a flag has no use here.
-        MissingExtra: if torch is not installed.
-    """
-    _refuse(unused, Modality.DETECTOR)
-    read_file(config)
-    try:
-        from ..training import detector
-    except ImportError as e:
-        raise _missing(e) from e
-    flags = {
-        "run": Flag("--out", out and str(out)),
-        "out": Flag("--out", out and str(out / "model")),
-        **{key: Flag(f"--{key}", value) for key, value in given.items()},
-    }
-    flags = {key: flag for key, flag in flags.items() if flag.value is not None}
-    typer.echo(detector.train(read(detector.DetectorTraining, config, {**flags, **more})))
-
-
-def _refuse(unused: Mapping[str, Any], which: Modality) -> None:
-    """Raise an InputError if a flag is given that has no use."""
-    for name, value in unused.items():
-        if value is not None:
-            raise InputError(f"{name} has no use in `emofuse train {which.value}`: leave it out")
+def _read(kind: type[Config], which: Modality, config: Path, flags: Mapping[str, Flag]) -> Config:
+    """Read a configuration; refuse flags that set what it does not have."""
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if "run" in flags and "out" in known:  # the model goes into the run's folder
+        flags = {"out": Flag("--out", None), **flags}
+    for key, flag in flags.items():
+        if key not in known and "." not in key and not flag.name.startswith("--set"):
+            raise InputError(f"{flag.name} has no use in `emofuse train {which.value}`: omit it")
+    return read(kind, config, flags)
 
 
 def _flags(
@@ -263,39 +219,39 @@ def _flags(
 ) -> dict[str, Flag]:
     """Return what was given on the command line by its key."""
     flags = {
-        "data": Flag("--data", data and str(data)),
-        "run": Flag("--out", out and str(out)),
+        "data": Flag("--data", _text(data)),
+        "run": Flag("--out", _text(out)),
         "loop.epochs": Flag("--epochs", epochs),
         "loop.seed": Flag("--seed", seed),
         "loop.threads": Flag("--threads", threads),
         "loop.device": Flag("--device", device),
     }
-    given = {key: flag for key, flag in flags.items() if flag.value is not None}
-    if "run" in given:
-        given["out"] = Flag("--out", None)  # the model goes into the run's folder
-    return given
+    return {key: flag for key, flag in flags.items() if flag.value is not None}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _trainers(which: Modality, config: Path) -> Any:
-    """Return what makes a trainer from flags.
+    """Return what makes a recognizer's trainer from flags.
 
     Raises:
-        InputError: if the file is missing, or the model is no recogniser.
+        InputError: if the file is missing, or the model is no recognizer.
         MissingExtra: if torch is missing.
     """
     from importlib import import_module
 
     read_file(config)  # a misspelt path is told before torch is loaded
-    if which not in _CLASSES:
+    if which in (Modality.FUSION, Modality.DETECTOR):
         raise InputError(f"there is no search for settings of {which.value}: `emofuse train` it")
-    module, config_class, trainer = _CLASSES[which]
     try:
-        found = import_module(f"emofuse.training.{module}")
+        task = import_module(f"emofuse.training.{which.value}.task")
     except ImportError as e:
         raise _missing(e) from e
 
     def make(flags: Mapping[str, Flag]) -> Any:
-        return getattr(found, trainer)(read(getattr(found, config_class), config, flags))
+        return task.TRAINER(_read(task.CONFIG, which, config, flags))
 
     return make
 

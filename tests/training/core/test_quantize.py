@@ -12,7 +12,7 @@ import torch
 from emofuse.errors import ModelError
 from emofuse.models.runtime import Session
 from emofuse.training.core.export import write_onnx
-from emofuse.training.core.quantize import Products, quantise, quantise_static, quantize
+from emofuse.training.core.quantize import Products, quantize, quantize_static, round_to_int8
 
 
 class Net(torch.nn.Module):
@@ -69,7 +69,7 @@ def test_rounding_errs_by_half_a_step_at_most(axis: int) -> None:
         -3, 3, 40, dtype=np.float32
     )
     weights[:, 7] = weights[3] = 0.0
-    integers, scales = quantise(weights, axis)
+    integers, scales = round_to_int8(weights, axis)
     assert integers.dtype == np.int8
     assert np.isfinite(scales).all()
     assert (np.abs(integers * scales - weights) <= scales * 0.501).all()
@@ -96,7 +96,7 @@ def test_products_with_large_matrices_compute_in_int8(tmp_path: Path) -> None:
     rows = torch.randn(24, 7, 96)
     write_onnx(Attending(), (rows,), source, [{0: "batch", 1: "tokens"}])
     before = Session(source).logits(rows.numpy())
-    quantise_static(source, target, [(part.numpy(),) for part in rows.split(8)], Products.MATRICES)
+    quantize_static(source, target, [(part.numpy(),) for part in rows.split(8)], Products.MATRICES)
     session = Session(target)
     after = session.logits(rows.numpy())
     assert target.stat().st_size < 0.5 * source.stat().st_size
@@ -116,7 +116,7 @@ def test_what_has_nothing_to_quantise_is_refused(tmp_path: Path) -> None:
     write_onnx(torch.nn.Sequential(torch.nn.Linear(8, 4)), (rows,), path)
     for what in Products:
         with pytest.raises(ModelError, match=f"has no {what.value} to compute"):
-            quantise_static(path, tmp_path / "x.onnx", [(rows.numpy(),)], what)
+            quantize_static(path, tmp_path / "x.onnx", [(rows.numpy(),)], what)
 
 
 def test_a_narrowing_product_may_stay_in_floats(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_narrowing_product_may_stay_in_floats(tmp_path: Path) -> None:
     integers = []
     for what in (Products.MATRICES, Products.WIDENING):
         target = tmp_path / f"{what.name}.onnx"
-        quantise_static(source, target, [(rows.numpy(),)], what)
+        quantize_static(source, target, [(rows.numpy(),)], what)
         integers.append(
             sum(len(t.dims) == 2 and t.data_type == 3 for t in onnx.load(target).graph.initializer)
         )

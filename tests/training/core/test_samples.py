@@ -10,10 +10,11 @@ import pytest
 import torch
 from tests.training import made
 
+from emofuse.config.loader import construct
 from emofuse.corpora.manifest import Split
 from emofuse.errors import InputError
-from emofuse.training.core.build import construct
-from emofuse.training.core.samples import Samples, TargetConfig, drawn, label_weights, steps_of
+from emofuse.training.core.samples import Samples, drawn, label_weights, steps_of
+from emofuse.training.core.targets import TargetConfig
 from emofuse.training.core.teacher import softened
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
@@ -35,13 +36,13 @@ def two(tmp_path: Path, **second: Any) -> list[dict[str, Any]]:
 
 def test_what_a_corpus_does_not_know_is_masked(tmp_path: Path) -> None:
     made_trainer = trainer(tmp_path, Path(), corpora=two(tmp_path))
-    one, other = made_trainer.learn
-    assert made_trainer.learnt.labels == ("happy", "sad", "angry")
+    one, other = made_trainer.train_samples
+    assert made_trainer.learned.labels == ("happy", "sad", "angry")
     assert one.known.tolist() == [[True, True, False]] * 12
     assert other.known.tolist() == [[True, False, True]] * 8
     assert (one.target[:, 2] == 0).all()
     assert other.target[1].tolist() == [0, 0, 1]
-    (first, *_) = made_trainer.batches(made_trainer.learn)(0, np.random.default_rng(0))
+    (first, *_) = made_trainer.batches(made_trainer.train_samples)(0, np.random.default_rng(0))
     assert first.mask is not None
     assert (first.target[~first.mask] == 0).all()
     found = made_trainer.validate(made_trainer.new_net().eval())
@@ -52,7 +53,7 @@ def test_smoothing_stays_within_what_is_known(tmp_path: Path) -> None:
     made_trainer = trainer(
         tmp_path, Path(), corpora=two(tmp_path), targets={"votes": 0.0, "smoothing": 0.2}
     )
-    np.testing.assert_allclose(made_trainer.learn[0].target[0], [0.9, 0.1, 0.0], atol=1e-6)
+    np.testing.assert_allclose(made_trainer.train_samples[0].target[0], [0.9, 0.1, 0.0], atol=1e-6)
 
 
 def test_shares_say_how_often_samples_are_met() -> None:
@@ -94,23 +95,26 @@ def test_weights_favour_rare_labels_and_average_to_one(tmp_path: Path) -> None:
         )
         weights = made_trainer.task().weights
         assert weights is not None
-        share = made_trainer.learn[0].target.mean(axis=0)
+        share = made_trainer.train_samples[0].target.mean(axis=0)
         assert float(weights @ torch.from_numpy(share)) == pytest.approx(1)
         expected = 2.0 if weighting == "balanced" else (1 - 0.9**8) / (1 - 0.9**4)
         assert float(weights[1] / weights[0]) == pytest.approx(expected, rel=1e-5)
-    assert label_weights(made_trainer.learn, TargetConfig(), 2) is None
+    assert label_weights(made_trainer.train_samples, TargetConfig(), 2) is None
 
 
 def test_speakers_are_held_out_where_there_is_no_validation(tmp_path: Path) -> None:
     table = made.faces(tmp_path / "a", {"train": 60}, speakers=10)
     with pytest.warns(UserWarning, match="no validation split: the speakers s"):
         made_trainer = trainer(tmp_path, table)
-    learn, choose = made_trainer.learn[0].entries, made_trainer.choose[0].entries
+    learn, choose = (
+        made_trainer.train_samples[0].entries,
+        made_trainer.validation_samples[0].entries,
+    )
     assert {e.speaker for e in learn}.isdisjoint({e.speaker for e in choose})
     assert len(learn) + len(choose) == 60
     with pytest.warns(UserWarning, match="held out"):
         again = trainer(tmp_path, table, loop={"seed": 7})
-    assert again.choose[0].entries == choose, "the seed has no say in it"
+    assert again.validation_samples[0].entries == choose, "the seed has no say in it"
 
 
 def test_folds_may_be_held_out_and_must_exist(tmp_path: Path) -> None:
@@ -119,8 +123,8 @@ def test_folds_may_be_held_out_and_must_exist(tmp_path: Path) -> None:
     table.write_text("path,label,split,fold\n" + "\n".join(rows))
     corpus = {"name": "csv", "root": str(table), "validation_folds": [1], "test_folds": [0]}
     made_trainer = trainer(tmp_path, Path(), corpora=[corpus])
-    assert {e.fold for e in made_trainer.learn[0].entries} == {2}
-    assert {e.fold for e in made_trainer.choose[0].entries} == {1}
+    assert {e.fold for e in made_trainer.train_samples[0].entries} == {2}
+    assert {e.fold for e in made_trainer.validation_samples[0].entries} == {1}
     assert len(made_trainer.corpora[0].manifest.of(Split.TEST)) == 10
     with pytest.raises(InputError, match="has no fold 7; it has 0, 1, 2"):
         trainer(tmp_path, Path(), corpora=[{**corpus, "test_folds": [7]}])
@@ -133,7 +137,7 @@ def test_a_teacher_is_mixed_in_by_its_share(tmp_path: Path) -> None:
     teacher = {"table": str(answers), "prefix": "p_", "id_prefix": ["x-", "train-"]}
     corpus = {"name": "csv", "root": str(table), "teacher": teacher}
     targets = {"votes": 0.0, "teacher": 0.25, "temperature": 2.0}
-    (learn,) = trainer(tmp_path, Path(), corpora=[corpus], targets=targets).learn
+    (learn,) = trainer(tmp_path, Path(), corpora=[corpus], targets=targets).train_samples
     assert learn.target[1].tolist() == pytest.approx([0.25 * 0.75, 0.75 + 0.25 * 0.25])
     assert softened(np.array([[0.9, 0.1]], np.float32), 2.0)[0, 0] == pytest.approx(0.75)
     for changed, message in (
@@ -144,21 +148,21 @@ def test_a_teacher_is_mixed_in_by_its_share(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             assert trainer(
                 tmp_path, Path(), corpora=[{**corpus, "teacher": {**teacher, **changed}}]
-            ).learn
+            ).train_samples
 
 
 def test_a_damaged_picture_is_named_and_may_be_skipped(tmp_path: Path) -> None:
     table = made.faces(tmp_path / "a")
     (tmp_path / "a" / "train-5.png").write_bytes(b"\x89PNG no picture")
     with pytest.raises(InputError, match=r"sample 'train-5.png'.*skip_unreadable: true"):
-        assert trainer(tmp_path, table).learn
+        assert trainer(tmp_path, table).train_samples
     with pytest.warns(UserWarning, match=r"1 of 32 samples cannot be read .*train-5"):
-        (learn,) = trainer(tmp_path, table, skip_unreadable=True).learn
+        (learn,) = trainer(tmp_path, table, skip_unreadable=True).train_samples
     assert len(learn) == len(learn.media) == len(learn.target) == 31
     for i in (6, 7):
         (tmp_path / "a" / f"train-{i}.png").write_bytes(b"")
     with pytest.raises(InputError, match="3 of 32 samples cannot be read, more than the 5%"):
-        assert trainer(tmp_path, table, skip_unreadable=True).learn
+        assert trainer(tmp_path, table, skip_unreadable=True).train_samples
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,7 @@ def test_labels_without_a_place_and_empty_corpora_are_told(tmp_path: Path) -> No
     odd = made.faces(tmp_path / "odd", labels=("happy", "smug"))
     with pytest.raises(InputError, match="no place among the canonical labels for 'smug'"):
         trainer(tmp_path, odd)
-    assert trainer(tmp_path, odd, labels="native").learnt.labels == ("happy", "smug")
+    assert trainer(tmp_path, odd, labels="native").learned.labels == ("happy", "smug")
     none = made.faces(tmp_path / "none", {"test": 8})
     with pytest.raises(InputError, match="nothing to train on is left of 8 samples"):
         trainer(tmp_path, none)

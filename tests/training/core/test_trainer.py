@@ -20,14 +20,16 @@ from safetensors.torch import load_file
 from tests.training import made
 
 from emofuse.cli.main import main
+from emofuse.config.loader import construct
 from emofuse.errors import InputError, ModelError
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.registry import load
 from emofuse.models.store import Store, Whereabouts
-from emofuse.training.core.build import construct
 from emofuse.training.core.checkpoint import read_tensors
 from emofuse.training.core.export import embed
-from emofuse.training.core.trainer import fit_only, majority
+from emofuse.training.core.exporter import Exporter
+from emofuse.training.core.measure import majority
+from emofuse.training.core.train import fit_only
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
 
@@ -50,7 +52,7 @@ def test_the_folder_says_what_was_done(home: Path) -> None:
     run = home / "run"
     about = json.loads((run / "about.json").read_text())
     assert about["versions"]["torch"] == torch.__version__
-    assert about["learnt"] == ["happy", "sad"]
+    assert about["learned"] == ["happy", "sad"]
     assert set(about) >= {"commit", "device", "hours", "command"}
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [e["epoch"] for e in epochs] == [1, 2, 3]
@@ -61,7 +63,7 @@ def test_the_folder_says_what_was_done(home: Path) -> None:
             assert len(np.unique(np.asarray(image.convert("L")))) > 8, "not blank"
     _, told = read_tensors(run / "best.safetensors")
     assert told["net"]["name"] == "compact"
-    assert told["learnt"] == ["happy", "sad"]
+    assert told["learned"] == ["happy", "sad"]
 
 
 def test_the_logs_are_for_tensorboard(home: Path) -> None:
@@ -158,12 +160,12 @@ def test_a_model_may_be_the_teacher(home: Path, tmp_path: Path) -> None:
     corpus = {"name": "csv", "root": str(home / "faces" / "table.csv"), "teacher": teacher}
     targets = {"votes": 0.0, "teacher": 1.0}
     config = made.face_config(tmp_path / "run", Path(), corpora=[corpus], targets=targets)
-    (learn,) = FaceTrainer(construct(FaceTraining, config, "config")).learn
+    (learn,) = FaceTrainer(construct(FaceTraining, config, "config")).train_samples
     assert (learn.target.argmax(axis=1) == learn.label.argmax(axis=1)).mean() > 0.8
     assert 0 < learn.target.min() < 0.5 < learn.target.max() < 1
     kept = tmp_path / "run" / "teacher-csv.csv"
     asked = kept.read_text()
-    (again,) = FaceTrainer(construct(FaceTraining, config, "config")).learn
+    (again,) = FaceTrainer(construct(FaceTraining, config, "config")).train_samples
     np.testing.assert_array_equal(again.target, learn.target)
     assert kept.read_text() == asked
 
@@ -175,8 +177,8 @@ def test_convolutions_in_int8(home: Path, tmp_path: Path) -> None:
     config["loop"] = {**config["loop"], "epochs": 6, "lr": 0.02}
     trainer = FaceTrainer(construct(FaceTraining, config, "config"))
     fit_only(trainer)
-    card = trainer.ship()
-    assert any("In int8 compute convolutions" in note for note in card.notes)
+    card = Exporter(trainer).export()
+    assert any("Convolutions compute in int8" in note for note in card.notes)
     floats = sum(p.numel() for p in trainer.new_net().parameters()) * 4
     assert card.files["weights"].bytes < 0.5 * floats
     store = Store(folders=[tmp_path / "run" / "model"])
@@ -193,7 +195,7 @@ def test_colour_faces_of_any_size(tmp_path: Path) -> None:
     preparation = {"side": 32, "colour": "rgb", "standard": "imagenet"}
     config = made.face_config(tmp_path / "run", table, preparation=preparation)
     trainer = FaceTrainer(construct(FaceTraining, config, "config"))
-    (batch,) = trainer.batches(trainer.learn)(0, np.random.default_rng(0))
+    (batch,) = trainer.batches(trainer.train_samples)(0, np.random.default_rng(0))
     assert batch.inputs[0].shape == (8, 3, 32, 32)
     assert trainer.new_net()(batch.inputs[0]).shape == (8, 2)
 
@@ -234,7 +236,7 @@ def test_interrupted_says_how_to_go_on_and_goes_on(home: Path, tmp_path: Path) -
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"{tmp_path / 'run'} keeps every finished epoch; the same command goes on" in err
+    assert "every finished epoch is kept; the same command resumes" in err
     assert "Traceback" not in err
     done = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
     assert 0 < done < 400

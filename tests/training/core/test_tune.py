@@ -12,8 +12,8 @@ import yaml
 from tests.training import made
 
 from emofuse.cli.main import main
+from emofuse.config.loader import construct, merge
 from emofuse.errors import InputError
-from emofuse.training.core.build import construct, merged
 from emofuse.training.core.tune import Range, read_space, search
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
@@ -64,7 +64,7 @@ def test_a_killed_trial_comes_again_and_goes_on(tmp_path: Path) -> None:
         config = made.face_config(run, table, tune={"loop.lr": SPACE["loop.lr"]})
         for key, value in values.items():
             section, name = key.split(".")
-            config = merged(config, {section: {name: value}})
+            config = merge(config, {section: {name: value}})
         trainer = FaceTrainer(construct(FaceTraining, config, "config"))
         if values:
             seen.append((values, run))

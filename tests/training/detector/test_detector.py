@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,24 @@ import numpy as np
 import pytest
 import torch
 
+from emofuse.corpora.manifest import Split
 from emofuse.errors import InputError, ModelError
 from emofuse.face.detect import CompactConfig, CompactDetector
 from emofuse.models.runtime import Session
-from emofuse.training.detector import DetectorLossConfig, DetectorTraining, Faces, boxes, trainer
-from emofuse.training.detector import data as material
-from emofuse.training.detector import export as shipping
-from emofuse.training.detector import targets as lesson
+from emofuse.training.core.loop import BEST, METRICS, LoopConfig, Optimizer
+from emofuse.training.detector import (
+    DetectorLossConfig,
+    DetectorTraining,
+    Faces,
+    boxes,
+    targets,
+    trainer,
+)
+from emofuse.training.detector import data as data
+from emofuse.training.detector import export as exporting
 from emofuse.training.detector.data import SceneBatch
 from emofuse.training.detector.net import DetectorNet, DetectorNetConfig
-from emofuse.training.detector.photos import COLUMNS, Part, part_of
+from emofuse.training.detector.photos import COLUMNS, split_of
 from emofuse.training.detector.scenes import SceneConfig
 from emofuse.training.detector.teacher import Teacher
 
@@ -62,7 +71,7 @@ def maps_of(batch: SceneBatch, overlap: float = 1.0) -> list[torch.Tensor]:
 
 def test_cells_say_pixels() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = lesson.decode(maps_of(batch))
+    cells = targets.decode(maps_of(batch))
     assert cells.boxes.shape == (1, 16 * 16 + 8 * 8 + 4 * 4, 4)
     for box in cells.boxes[0]:
         assert box.tolist() == pytest.approx([40, 30, 72, 78], abs=1e-3)
@@ -71,8 +80,8 @@ def test_cells_say_pixels() -> None:
 
 def test_only_cells_on_the_face_answer_for_it() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = lesson.decode(maps_of(batch))
-    assigned = lesson.assign(cells, batch, DetectorLossConfig(cells=9))
+    cells = targets.decode(maps_of(batch))
+    assigned = targets.assign(cells, batch, DetectorLossConfig(cells=9))
     mine = (assigned.target[0] > 0).nonzero().flatten()
     assert 1 <= len(mine) <= 9
     centres = cells.centres[mine]
@@ -82,8 +91,8 @@ def test_only_cells_on_the_face_answer_for_it() -> None:
 
 def test_the_target_is_the_overlap() -> None:
     batch = batch_of((40, 30, 32, 48))
-    cells = lesson.decode(maps_of(batch, overlap=0.5))
-    assigned = lesson.assign(cells, batch, DetectorLossConfig())
+    cells = targets.decode(maps_of(batch, overlap=0.5))
+    assigned = targets.assign(cells, batch, DetectorLossConfig())
     assert assigned.target.max().item() == pytest.approx(0.5, abs=0.01)
 
 
@@ -94,24 +103,24 @@ def test_large_faces_are_left_to_coarse_grids_and_small_ones_to_fine_grids() -> 
         ((50.0, 50.0, 10.0, 12.0), {8.0}),
     ):
         batch = batch_of(face)
-        cells = lesson.decode(maps_of(batch))
-        assigned = lesson.assign(cells, batch, config)
+        cells = targets.decode(maps_of(batch))
+        assigned = targets.assign(cells, batch, config)
         assert set(cells.strides[assigned.target[0] > 0].tolist()) <= wanted
 
 
 def test_a_face_that_nothing_overlaps_yet_still_gets_a_cell() -> None:
     batch = batch_of((40, 30, 32, 48))
     far = maps_of(batch_of((-900, -900, 8, 8)))
-    assigned = lesson.assign(lesson.decode(far), batch, DetectorLossConfig())
+    assigned = targets.assign(targets.decode(far), batch, DetectorLossConfig())
     assert assigned.target.max() == 0  # no overlap is promised …
-    parts = lesson.losses(far, batch, DetectorLossConfig())
+    parts = targets.losses(far, batch, DetectorLossConfig())
     assert all(torch.isfinite(v) for v in parts.values())
 
 
 def test_unsure_faces_are_neither_taught_nor_denied() -> None:
     batch = batch_of((40, 30, 32, 48), taught=False)
     maps = maps_of(batch)
-    assigned = lesson.assign(lesson.decode(maps), batch, DetectorLossConfig())
+    assigned = targets.assign(targets.decode(maps), batch, DetectorLossConfig())
     assert assigned.target.max() == 0
     on_it = assigned.counts[0, : 16 * 16].reshape(16, 16)
     assert not on_it[6, 6]  # its middle
@@ -121,7 +130,7 @@ def test_unsure_faces_are_neither_taught_nor_denied() -> None:
 def test_right_answers_cost_less() -> None:
     batch, config = batch_of((40, 30, 32, 48)), DetectorLossConfig()
     right, narrow = maps_of(batch), maps_of(batch, overlap=0.6)
-    best, worse = (lesson.losses(m, batch, config) for m in (right, narrow))
+    best, worse = (targets.losses(m, batch, config) for m in (right, narrow))
     assert best["box"].item() == pytest.approx(0, abs=1e-3)
     assert best["landmarks"].item() == pytest.approx(0, abs=1e-4)
     assert worse["box"] > best["box"] + 0.1
@@ -135,14 +144,6 @@ def test_overlaps() -> None:
     assert boxes.giou(a, far).item() == pytest.approx(-0.5)
 
 
-def test_the_rate_rises_and_falls() -> None:
-    config = DetectorTraining(steps=100, lr=1.0, warmup=0.1)
-    rates = [trainer.learning_rate(step, config) for step in range(100)]
-    assert np.argmax(rates) in (9, 10)
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[-1] < 0.02
-
-
 @pytest.fixture(scope="module")
 def portrait(media: Path) -> np.ndarray:
     return cv2.imread(str(media / "portrait.jpg"))
@@ -150,71 +151,66 @@ def portrait(media: Path) -> np.ndarray:
 
 @pytest.fixture
 def config(tmp_path: Path, portrait: np.ndarray) -> DetectorTraining:
-    """Three photos of the same portrait to learn from, one to judge."""
+    """Three photos of the same portrait to learn from, one to measure on."""
     row = [45, 40, 110, 140, 75, 95, 125, 95, 100, 125, 80, 150, 120, 150, 0.9]
     names = [f"{i}.png" for i in range(40)]
-    learn = [n for n in names if part_of(n) is Part.LEARN][:3]
-    judge = [n for n in names if part_of(n) is Part.TEST][:1]
+    learn = [n for n in names if split_of(n) is Split.TRAIN][:3]
+    held_out = [n for n in names if split_of(n) is Split.VALIDATION][:1]
     lines = [",".join(COLUMNS)]
-    for name in (*learn, *judge):
-        picture = cv2.rotate(portrait, cv2.ROTATE_180) if name in judge else portrait
+    for name in (*learn, *held_out):
+        picture = cv2.rotate(portrait, cv2.ROTATE_180) if name in held_out else portrait
         cv2.imwrite(str(tmp_path / name), picture)
         lines.append(",".join(map(str, [name, 200, 200, *row])))
     (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
     faces = (Faces(tmp_path / "faces.csv", tmp_path),)
     run = tmp_path / "run"
     return DetectorTraining(
-        faces=faces, run=run, out=tmp_path / "model", steps=4, batch=2, save_every=2, bf16=False,
+        faces=faces, run=run, out=tmp_path / "model", steps_per_epoch=2, batch=2,
+        loop=LoopConfig(2, 3e-3, optimizer=Optimizer.ADAMW, bf16=False),
         scenes=SceneConfig(side=64), net=SMALL,
     )  # fmt: skip
 
 
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    config: DetectorTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = trainer.learn(config)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(config: DetectorTraining) -> None:
+    whole = trainer.train_net(config)
     broken = replace(config, run=config.run / "again")
-    step = trainer._step
 
-    def killed(*args: object) -> dict[str, float]:
-        if args[3] == 3:
-            raise KeyboardInterrupt
-        return step(*args)  # type: ignore[arg-type]
+    def stop(metrics: Mapping[str, float]) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        trainer.learn(broken)
-    monkeypatch.undo()
-    resumed = trainer.learn(broken)
+        trainer.train_net(broken, stop)
+    resumed = trainer.train_net(broken)
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-    lines = (broken.run / trainer.METRICS).read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [2, 4]
+        assert torch.equal(a, b)
+    lines = (broken.run / METRICS).read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert {"score", "box", "landmarks", "loss"} <= set(json.loads(lines[0]))
 
 
 def test_it_learns_one_scene(config: DetectorTraining) -> None:
     """A few dozen steps on the same scene bring the losses down."""
-    batch = material.Scenes(material.learning_photos(config.faces), config)[0]
+    batch = data.Scenes(data.training_photos(config.faces), config)[0]
     net = DetectorNet(SMALL)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     costs = []
     for _ in range(40):
-        parts = lesson.losses(net(batch.pixels), batch, config.loss)
+        parts = targets.losses(net(batch.pixels), batch, config.loss)
         loss = sum(parts.values())
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         costs.append(float(loss.detach()))
     assert costs[-1] < 0.6 * costs[0]
 
 
 def test_what_is_missing_is_told(config: DetectorTraining) -> None:
     with pytest.raises(InputError, match="no photos"):
-        material.learning_photos(())
+        data.training_photos(())
     other = replace(config, net=replace(SMALL, features=32))
-    trainer.learn(replace(config, steps=2))
-    with pytest.raises(InputError, match="another net"):
-        trainer.learn(other)
+    trainer.train_net(config)
+    with pytest.raises(InputError, match="other settings"):
+        trainer.train_net(other)
 
 
 def test_a_trained_net_becomes_a_detector(config: DetectorTraining, tmp_path: Path) -> None:
@@ -224,7 +220,7 @@ def test_a_trained_net_becomes_a_detector(config: DetectorTraining, tmp_path: Pa
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    card = shipping.ship(net, "tiny-detector", tmp_path / "m", [], CompactConfig(side=128))
+    card = exporting.export(net, "tiny-detector", tmp_path / "m", [], CompactConfig(side=128))
     assert card.id == "tiny-detector"
     path = tmp_path / "m" / "tiny-detector.onnx"
     picture = np.random.default_rng(0).integers(0, 256, (1, 64, 160, 3), dtype=np.uint8)
@@ -293,7 +289,7 @@ def test_the_teacher_answers_for_each_cell_of_each_scene(yunet: Path) -> None:
 
 def test_a_teacher_must_be_yunet(media: Path, tmp_path: Path) -> None:
     net = DetectorNet(SMALL).eval()
-    shipping.write_onnx(net, tmp_path / "own.onnx")
+    exporting.write_onnx(net, tmp_path / "own.onnx")
     with pytest.raises(ModelError, match="not YuNet"):
         Teacher(tmp_path / "own.onnx")
 
@@ -311,8 +307,8 @@ def test_the_teachers_word_goes_before_the_table() -> None:
     batch = batch_of(seen, missed)
     cell = 6 * 16 + 7
     batch = replace(batch, word=word_on(batch, cell, 0.9))
-    cells = lesson.decode(maps_of(batch_of(missed)))
-    taught = lesson.lesson(cells, batch, DetectorLossConfig())
+    cells = targets.decode(maps_of(batch_of(missed)))
+    taught = targets.lesson(cells, batch, DetectorLossConfig())
     assert taught.score[0, cell].item() == pytest.approx(0.9)
     assert taught.answers[0, cell, :4].tolist() == pytest.approx([40, 30, 72, 78])
     # only cells on the face that the teacher missed were given to the table's faces
@@ -326,32 +322,29 @@ def test_the_teachers_word_goes_before_the_table() -> None:
 
 def test_where_the_table_is_unsure_the_teacher_may_be_sure() -> None:
     batch = batch_of((40, 30, 32, 48), taught=False)
-    cells = lesson.decode(maps_of(batch))
+    cells = targets.decode(maps_of(batch))
     cell = 6 * 16 + 7
     told = replace(batch, word=word_on(batch, cell, 0.8))
-    assert lesson.lesson(cells, told, DetectorLossConfig()).counts.all()
+    assert targets.lesson(cells, told, DetectorLossConfig()).counts.all()
     silent = replace(batch, word=word_on(batch, cell, 0.2))
-    taught = lesson.lesson(cells, silent, DetectorLossConfig())
+    taught = targets.lesson(cells, silent, DetectorLossConfig())
     assert not taught.counts[0, cell]
     assert taught.drawn[0, cell] == 0  # a box said with so little conviction is not copied
 
 
 def test_a_teacher_is_asked_in_training(config: DetectorTraining, yunet: Path) -> None:
     taught = replace(config, teacher=yunet)
-    batch = material.Scenes(material.learning_photos(config.faces), taught)[0]
+    batch = data.Scenes(data.training_photos(config.faces), taught)[0]
     assert batch.word is not None
     assert batch.word.shape == (2, 8 * 8 + 4 * 4 + 2 * 2, 15)
-    parts = lesson.losses(DetectorNet(SMALL)(batch.pixels), batch, taught.loss)
+    parts = targets.losses(DetectorNet(SMALL)(batch.pixels), batch, taught.loss)
     assert all(torch.isfinite(v) for v in parts.values())
-    trainer.learn(replace(taught, workers=1))
+    trainer.train_net(replace(taught, workers=1))
 
 
-def test_another_runs_weights_begin(config: DetectorTraining, tmp_path: Path) -> None:
-    first = trainer.learn(config)
-    again = replace(config, init=config.run / trainer.STATE, run=tmp_path / "next", steps=2)
-    second = trainer.learn(replace(again, lr=1e-12))
+def test_it_starts_from_another_runs_weights(config: DetectorTraining, tmp_path: Path) -> None:
+    first = trainer.train_net(config)
+    again = replace(config, init=config.run / BEST, run=tmp_path / "next")
+    second = trainer.train_net(replace(again, loop=replace(config.loop, lr=1e-12)))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
-    other = replace(again, run=tmp_path / "other", net=replace(SMALL, features=32))
-    with pytest.raises(InputError, match="not a run of this net"):
-        trainer.learn(other)

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
+from emofuse.corpora.manifest import Split
 from emofuse.errors import InputError
 from emofuse.face.detect import Detection
 from emofuse.training.detector.photos import (
     COLUMNS,
-    Part,
     Photo,
     label,
     near_duplicates,
-    part_of,
     read_photos,
+    split_of,
 )
 
 
@@ -60,14 +60,14 @@ def test_what_a_teacher_labels_can_be_read_back(tmp_path: Path) -> None:
 
 
 def test_a_photo_never_changes_sides() -> None:
-    parts = [part_of(f"photo{i}.jpg") for i in range(2000)]
-    assert parts == [part_of(f"photo{i}.jpg") for i in range(2000)]
-    assert 0.08 < parts.count(Part.TEST) / 2000 < 0.16
-    assert 0.03 < parts.count(Part.CHOOSE) / 2000 < 0.07
+    parts = [split_of(f"photo{i}.jpg") for i in range(2000)]
+    assert parts == [split_of(f"photo{i}.jpg") for i in range(2000)]
+    assert 0.08 < parts.count(Split.TEST) / 2000 < 0.16
+    assert 0.03 < parts.count(Split.VALIDATION) / 2000 < 0.07
 
 
-def test_twins_are_noticed(portrait: np.ndarray) -> None:
-    none = np.zeros((0, 15), np.float32)
+def test_near_duplicates_are_noticed(media: Path) -> None:
+    portrait, none = cv2.imread(str(media / "portrait.jpg")), np.zeros((0, 15), np.float32)
     original = Photo("a", portrait, none)
     smaller = Photo("b", cv2.resize(portrait, (120, 120)), none)
     other = Photo("c", np.ascontiguousarray(portrait[::-1]), none)

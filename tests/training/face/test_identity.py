@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.training.exporting import ship
+from tests.training.exporting import export
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
@@ -81,7 +81,7 @@ def test_the_exported_net_answers_alike(weights: Path, tmp_path: Path) -> None:
     net = build(weights)
     preparation = FacePreparation()
     crop = np.random.default_rng(1).integers(0, 256, (60, 60, 3), np.uint8)
-    recogniser = ship(
+    recogniser = export(
         net, (torch.randn(2, 1, 48, 48),), tmp_path, "face", FaceRecogniser, preparation
     )
     row = recogniser.prepare(crop)

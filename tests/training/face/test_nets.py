@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tests.training.exporting import ship, two_outputs
+from tests.training.exporting import export, two_outputs
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
@@ -122,20 +122,20 @@ def test_a_net_learns_real_faces_and_ships(
     faces = torch.from_numpy(np.stack([preparation(crop) for crop in crops]))
     wanted = torch.arange(4)
     net = tiny(name)
-    optimiser = torch.optim.AdamW(net.parameters(), 3e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(60):
         loss = torch.nn.functional.cross_entropy(net(faces), wanted)
         losses.append(loss.item())
         if losses[-1] < 0.1:
             break
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert losses[0] > 1
     assert losses[-1] < 0.1
     calibrate_batchnorm(net, faces)
-    recogniser = ship(net, (faces,), tmp_path, "face", FaceRecogniser, preparation)
+    recogniser = export(net, (faces,), tmp_path, "face", FaceRecogniser, preparation)
     rows = [recogniser.prepare(crop) for crop in crops]
     with torch.inference_mode():
         embedding = net.embed(faces)

@@ -13,7 +13,8 @@ from emofuse.face.recognise import FaceRecogniser
 from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
 from emofuse.training.core.loop import LoopConfig
-from emofuse.training.face.task import FaceTrainer, FaceTraining, train
+from emofuse.training.core.train import train
+from emofuse.training.face.task import FaceTrainer, FaceTraining
 
 VOTES = taxonomy("ferplus").labels
 KINDS = {"happy": "happiness", "sad": "sadness"}
@@ -48,7 +49,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_targets_mix_both_labellings(corpus: Path) -> None:
-    (learn,) = FaceTrainer(FaceTraining(data=corpus)).learn
+    (learn,) = FaceTrainer(FaceTraining(data=corpus)).train_samples
     target, known = learn.target, learn.known
     happy, sad, contempt = (CANONICAL.index(x) for x in ("happy", "sad", "contempt"))
     np.testing.assert_allclose(target.sum(axis=1), 1, rtol=1e-6)
@@ -70,7 +71,7 @@ def test_from_pictures_to_a_model_with_its_card(corpus: Path, tmp_path: Path) ->
         net={"name": "compact", "stem": 16, "widths": [16, 32], "blocks": [1, 1]},
         loop=LoopConfig(epochs=6, lr=0.05, ema=0.5, bf16=False),
     )
-    card_path = train(config)
+    card_path = train(FaceTrainer(config))
     card = read_card(card_path)
     weights = tmp_path / "out"
     recogniser = FaceRecogniser(card, {"weights": weights / card.files["weights"].name})

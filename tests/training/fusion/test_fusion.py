@@ -1,4 +1,4 @@
-"""Training fusers, from readings to a folder that the store loads."""
+"""Training fusers, from cached predictions to a folder that the store loads."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from emofuse.training.fusion import FusionTraining, train
 
 @pytest.mark.parametrize("strategy", [*Strategy], ids=lambda s: s.value)
 def test_any_strategy_is_trained_and_loaded_again(strategy: Strategy) -> None:
-    path, said = fused.trained(strategy)
-    assert bool(said) == (strategy not in (Strategy.WEIGHTED, Strategy.CONFIDENCE))
+    path = fused.trained(strategy)
     card = read_card(path)
     assert card.fusion is not None
     assert card.fusion.strategy == strategy.value
@@ -32,7 +31,7 @@ def test_any_strategy_is_trained_and_loaded_again(strategy: Strategy) -> None:
     accuracy = {m.split.split(": ")[1]: m.value for m in card.metrics if m.name == "accuracy"}
     assert len(accuracy) == 7
     best = max(accuracy[m.value] for m in fused.PARTS)
-    assert accuracy["face + speech + words"] > best + 0.03, "three agree on what one misses"
+    assert accuracy["face + speech + text"] > best + 0.03, "three agree on what one misses"
     fused.store(strategy).verify(card)
     fuser = fused.fuser(strategy)
     assert fuser.needs_embeddings == strategy.learned
@@ -46,7 +45,7 @@ def test_any_strategy_is_trained_and_loaded_again(strategy: Strategy) -> None:
 @pytest.mark.parametrize("strategy", [Strategy.ATTENTION, Strategy.LOGPOOL], ids=lambda s: s.value)
 def test_in_use_it_is_as_good_as_its_card_says(strategy: Strategy) -> None:
     fuser = fused.fuser(strategy)
-    face = load(next((fused.home() / "readings").glob("fer2013*")))
+    face = load(next((fused.home() / "predictions").glob("fer2013*")))
     right = []
     for row in range(len(face)):
         e = face.estimate(row)
@@ -54,13 +53,13 @@ def test_in_use_it_is_as_good_as_its_card_says(strategy: Strategy) -> None:
         said = fuser.fuse(Slot(e.subject, MOMENT, {Modality.FACE: e}))
         assert said is not None
         right.append(said.label == face.labels[row])
-    metrics = read_card(fused.trained(strategy)[0]).metrics
+    metrics = read_card(fused.trained(strategy)).metrics
     (alone,) = (m.value for m in metrics if (m.name, m.split) == ("accuracy", "validation: face"))
     assert np.mean(right) == pytest.approx(alone, abs=0.1)
 
 
 def test_the_same_seed_gives_the_same_fuser(tmp_path: Path) -> None:
-    first, _ = fused.trained(Strategy.FEATURE)
+    first = fused.trained(Strategy.FEATURE)
     again = train(fused.config(Strategy.FEATURE, tmp_path), store=fused.store())
     assert first.with_suffix(".onnx").read_bytes() == again.with_suffix(".onnx").read_bytes()
 
@@ -92,9 +91,9 @@ def test_a_net_that_nobody_trained_is_asked_for_in_vain() -> None:
         make_fuser(FusionConfig(Strategy.HYBRID, model="mine"), store=fused.store())
 
 
-def test_without_readings_it_says_how_to_make_them(tmp_path: Path) -> None:
-    wanted = replace(fused.config(Strategy.LOGPOOL, tmp_path), readings=tmp_path / "none")
-    with pytest.raises(InputError, match=r"no validation readings of 'face-made'.*--data"):
+def test_without_predictions_it_says_how_to_make_them(tmp_path: Path) -> None:
+    wanted = replace(fused.config(Strategy.LOGPOOL, tmp_path), predictions_cache=tmp_path / "none")
+    with pytest.raises(InputError, match=r"no validation predictions of 'face-made'.*--data"):
         train(wanted, store=fused.store())
 
 

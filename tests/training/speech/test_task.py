@@ -20,12 +20,14 @@ from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
 from emofuse.speech.recognise import Preparation, SpeechRecogniser
 from emofuse.training.core.checkpoint import read_tensors
-from emofuse.training.core.loop import STATE, LoopConfig, Optimiser, fit
-from emofuse.training.core.samples import TargetConfig
+from emofuse.training.core.exporter import Exporter
+from emofuse.training.core.loop import STATE, LoopConfig, Optimizer, fit
+from emofuse.training.core.targets import TargetConfig
+from emofuse.training.core.train import train
 from emofuse.training.speech.augment import Augment, Clip, SoundAugmentation
 from emofuse.training.speech.nets.mel_cnn import SpeechNet
 from emofuse.training.speech.nets.whisper import WhisperProbe
-from emofuse.training.speech.task import SpeechTrainer, SpeechTraining, train
+from emofuse.training.speech.task import SpeechTrainer, SpeechTraining
 
 RATE = 16_000
 PITCH = {"ANG": 300.0, "SAD": 110.0, "angry": 300.0, "surprised": 500.0}
@@ -103,14 +105,14 @@ def config(corpus: Path) -> SpeechTraining:
         batch=4,
         net={"name": "mel-cnn", "widths": [8, 8, 8, 8], "embedding": 16, "dropout": 0.0},
         loop=LoopConfig(
-            epochs=2, lr=5e-3, optimiser=Optimiser.ADAMW, warmup=0.5, ema=0.5, bf16=False
+            epochs=2, lr=5e-3, optimizer=Optimizer.ADAMW, warmup=0.5, ema=0.5, bf16=False
         ),
     )
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_from_files_to_a_model(config: SpeechTraining) -> None:
-    card = read_card(train(config))
+    card = read_card(train(SpeechTrainer(config)))
     files = {r: config.model / f.name for r, f in card.files.items()}
     recogniser = SpeechRecogniser(card, files)
     assert recogniser.preparation == Preparation()
@@ -122,7 +124,7 @@ def test_from_files_to_a_model(config: SpeechTraining) -> None:
 
 def test_what_is_learnt_from(config: SpeechTraining) -> None:
     """Training speakers alone, no conflicting clip; votes, teacher and smoothing in the target."""
-    acted, played = SpeechTrainer(config).learn
+    acted, played = SpeechTrainer(config).train_samples
     assert (len(acted), len(played)) == (7, 6)
     at = CANONICAL.index  # contempt, which no corpus of speech knows, is the last
     np.testing.assert_allclose(acted.target.sum(axis=1), 1, rtol=1e-6)
@@ -138,7 +140,7 @@ def test_what_is_learnt_from(config: SpeechTraining) -> None:
 
 def test_batches_depend_on_the_generator_alone(config: SpeechTraining) -> None:
     trainer = SpeechTrainer(config)
-    batches = trainer.batches(trainer.learn)
+    batches = trainer.batches(trainer.train_samples)
 
     def epoch(seed: int) -> list[np.ndarray]:
         return [b.inputs[0].numpy() for b in batches(0, np.random.default_rng(seed))]
@@ -152,7 +154,7 @@ def test_batches_depend_on_the_generator_alone(config: SpeechTraining) -> None:
 
 def test_a_blend_of_two_corpora_teaches_no_absence(config: SpeechTraining) -> None:
     trainer = SpeechTrainer(config)
-    for batch in trainer.batches(trainer.learn)(0, np.random.default_rng(0)):
+    for batch in trainer.batches(trainer.train_samples)(0, np.random.default_rng(0)):
         assert batch.mask is not None
         assert (batch.target[~batch.mask] == 0).all()
         torch.testing.assert_close(batch.target.sum(dim=1), torch.ones(len(batch.target)))
@@ -206,22 +208,25 @@ def frozen(config: SpeechTraining, tmp_path: Path) -> SpeechTraining:
 def test_a_frozen_encoder_is_asked_once(
     frozen: SpeechTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four epochs only two are heard; the shipped model hears for itself again."""
+    """Of four epochs only two are heard; the exported model hears for itself again."""
     asked = []
-    listen = WhisperProbe.listen
+    encode = WhisperProbe.encode
 
     def counted(net: WhisperProbe, pictures: torch.Tensor) -> torch.Tensor:
         if not torch.compiler.is_exporting():
             asked.append(len(pictures))
-        return listen(net, pictures)
+        return encode(net, pictures)
 
-    monkeypatch.setattr(WhisperProbe, "listen", counted)
+    monkeypatch.setattr(WhisperProbe, "encode", counted)
     trainer = SpeechTrainer(frozen)
     fit(trainer.task(), frozen.loop, frozen.run)
-    learnt, chosen = sum(map(len, trainer.learn)), sum(len(rows) for rows, _ in trainer.rows)
-    assert sum(asked) == 2 * learnt + chosen
+    learned, chosen = (
+        sum(map(len, trainer.train_samples)),
+        sum(len(rows) for rows, _ in trainer.validation_rows),
+    )
+    assert sum(asked) == 2 * learned + chosen
     monkeypatch.undo()
-    card = trainer.ship()
+    card = Exporter(trainer).export()
     recogniser = SpeechRecogniser(card, {r: frozen.model / f.name for r, f in card.files.items()})
     rows = [recogniser.prepare(voice(PITCH[e], 99)) for e in ("ANG", "SAD")]
     angry, sad = recogniser.logits(rows)[:, CANONICAL.index("angry")]

@@ -12,10 +12,10 @@ import torch
 from onnx import helper, numpy_helper
 from tests.training.speech.voices import assert_ships, learn
 
+from emofuse.config.loader import construct
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
 from emofuse.speech.recognise import Preparation
-from emofuse.training.core.build import construct
 from emofuse.training.core.nets import kind
 from emofuse.training.core.quantize import quantize
 from emofuse.training.speech.nets.whisper import _statistics
@@ -127,7 +127,7 @@ def test_a_probe_leaves_the_ear_as_it_is() -> None:
         ear = [p for n, p in net.named_parameters() if n.startswith(("conv", "embed", "layers"))]
         assert all((p.grad is not None) == learns for p in ear)
         assert net.classify[1].weight.grad is not None
-        assert net.fixed != learns
+        assert net.frozen_encoder != learns
 
 
 def test_pauses_do_not_count() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from emofuse.sources.audio import read_audio
 from emofuse.speech.recognise import Preparation, SpeechRecogniser, prepare
-from emofuse.training.core.export import export
+from emofuse.training.core.export import export as export_net
 
 MEDIA = Path(__file__).parents[2] / "media"
 RATE = 16_000
@@ -40,13 +40,13 @@ def learn(net: nn.Module, preparation: Preparation, steps: int = 40, lr: float =
     )
     wanted = torch.arange(4)
     taught = [p for p in net.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(taught, lr)
+    optimizer = torch.optim.AdamW(taught, lr)
     net.train()
     for _ in range(steps):
         loss = nn.functional.cross_entropy(net(rows), wanted)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     net.eval()
     with torch.inference_mode():
         assert net(rows).argmax(dim=1).tolist() == [0, 1, 2, 3]
@@ -55,7 +55,7 @@ def learn(net: nn.Module, preparation: Preparation, steps: int = 40, lr: float =
         torch.testing.assert_close(net.classify(embedding), net(rows))
 
 
-def ship(net: nn.Module, preparation: Preparation, folder: Path) -> SpeechRecogniser:
+def export(net: nn.Module, preparation: Preparation, folder: Path) -> SpeechRecogniser:
     """Export a net of four labels and load it as any card's model is loaded."""
     fields = {
         "id": "made-by-a-test",
@@ -65,14 +65,14 @@ def ship(net: nn.Module, preparation: Preparation, folder: Path) -> SpeechRecogn
         "labels": ["a", "b", "c", "d"],
         "preparation": asdict(preparation),
     }
-    card = export(net, (torch.randn(2, *preparation.shape),), fields, folder)
+    card = export_net(net, (torch.randn(2, *preparation.shape),), fields, folder)
     assert card.embedding == net.width
     return SpeechRecogniser(card, {role: folder / f.name for role, f in card.files.items()})
 
 
 def assert_ships(net: nn.Module, preparation: Preparation, folder: Path) -> None:
     """Check that the recogniser of the exported net says what the net says, in any batch."""
-    recogniser = ship(net, preparation, folder)
+    recogniser = export(net, preparation, folder)
     assert recogniser.preparation == preparation
     rows = [recogniser.prepare(x) for x in voices(preparation.seconds)]
     with torch.inference_mode():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.training.exporting import ship, two_outputs
+from tests.training.exporting import export, two_outputs
 
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
@@ -97,20 +97,20 @@ def test_a_net_learns_sentences_and_ships(
     net = tiny(name, rows)
     ids, wanted = torch.from_numpy(collate(rows)), torch.arange(4)
     rate = 0.3 if name == "tfidf" else 5e-3
-    optimiser = torch.optim.Adam(net.parameters(), rate)
+    optimizer = torch.optim.Adam(net.parameters(), rate)
     losses = []
     for _ in range(60):
         loss = torch.nn.functional.cross_entropy(net(ids), wanted)
         losses.append(loss.item())
         if losses[-1] < 0.1:
             break
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert losses[0] > 1
     assert losses[-1] < 0.1
     files = Store(folders=[]).files(Store(folders=[]).card("text-minilm-v2"))
-    recogniser = ship(
+    recogniser = export(
         net,
         (ids,),
         tmp_path,

@@ -20,9 +20,11 @@ from emofuse.errors import InputError
 from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
 from emofuse.text.recognise import TextRecogniser, collate
-from emofuse.training.core.export import Answering
-from emofuse.training.core.loop import LoopConfig, Optimiser
-from emofuse.training.core.quantize import Shrinking
+from emofuse.training.core.export import Exportable
+from emofuse.training.core.exporter import Exporter
+from emofuse.training.core.loop import LoopConfig, Optimizer
+from emofuse.training.core.quantize import Quantization
+from emofuse.training.core.train import train
 from emofuse.training.text.nets.encoder import TextNet, TextNetConfig, load_encoder
 from emofuse.training.text.task import (
     AugmentConfig,
@@ -30,7 +32,6 @@ from emofuse.training.text.task import (
     TextTraining,
     augment,
     buckets,
-    train,
 )
 
 WORDS = "i am so glad sad mad scared sick amazed here it is this that a day . ! ?".split()  # noqa: SIM905
@@ -121,7 +122,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory, corpus: Path, encoder: Path) -> TextTraining:
     folder = tmp_path_factory.mktemp("run")
-    loop = LoopConfig(epochs=16, lr=5e-3, optimiser=Optimiser.ADAMW, ema=0.5, bf16=False)
+    loop = LoopConfig(epochs=16, lr=5e-3, optimizer=Optimizer.ADAMW, ema=0.5, bf16=False)
     augmentation = AugmentConfig(spoken=0.0)
     sizes = {k: v for k, v in asdict(SHAPE).items() if k not in ("labels", "vocabulary", "tokens")}
     return TextTraining(
@@ -141,7 +142,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, corpus: Path, encoder: Path
 
 @pytest.fixture(scope="module")
 def card_path(config: TextTraining) -> Path:
-    return train(config)
+    return train(TextTrainer(config))
 
 
 def test_training_ships_a_model_that_learned(config: TextTraining, card_path: Path) -> None:
@@ -168,9 +169,13 @@ def test_matrices_in_int8(config: TextTraining, card_path: Path, tmp_path: Path)
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(config.run / "best.safetensors", run)
-    quick = replace(config, run=run, quantize=Shrinking.MATRICES)
-    card = TextTrainer(quick).ship()
-    assert any("In int8 compute products with large" in note for note in card.notes)
+    quick = replace(config, run=run, quantize=Quantization.MATRICES)
+    card = Exporter(TextTrainer(quick)).export()
+    assert any(
+        "Products with large matrices compute in int8" in note
+        or "do not narrow compute in int8" in note
+        for note in card.notes
+    )
     assert card.files["weights"].bytes <= read_card(card_path).files["weights"].bytes * 1.1
     path = quick.model / "toy.toml"
     assert replay(recogniser_of(quick, path), read_golden(quick.model / "toy.golden.npz")) < 1e-5
@@ -221,10 +226,10 @@ def test_our_encoder_computes_what_transformers_computes(encoder: Path) -> None:
 
 def test_fine_labels_are_summed(config: TextTraining) -> None:
     trainer = TextTrainer(config)
-    assert trainer.fold is not None
+    assert trainer.aggregation is not None
     fine = taxonomy("goemotions").labels
     logits = torch.randn(3, len(fine), generator=torch.Generator().manual_seed(0))
-    coarse = Answering(torch.nn.Identity(), torch.from_numpy(trainer.fold))(logits)[0].exp()
+    coarse = Exportable(torch.nn.Identity(), torch.from_numpy(trainer.aggregation))(logits)[0].exp()
     p = logits.softmax(1)
     torch.testing.assert_close(coarse.sum(1), torch.ones(3))
     fear = p[:, fine.index("fear")] + p[:, fine.index("nervousness")]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...corpora import recipes
 from ...corpora.manifest import Entry, Split
 from ...corpora.recipe import Recipe
 from ...errors import InputError
+from .corpora import Corpus, Labels
 from .loop import Keep
-from .samples import Corpus, Labels, Samples
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .samples import Samples
+from .trainer import Trainer
 
 
 def fields(trainer: Trainer[Any]) -> dict[str, Any]:
@@ -25,8 +24,8 @@ def fields(trainer: Trainer[Any]) -> dict[str, Any]:
         "modality": trainer.modality.value,
         "recogniser": trainer.recogniser_name,
         "summary": config.summary or f"{trainer.plan.kind.title}; trained on {names}",
-        "taxonomy": trainer.answered.name,
-        "labels": list(trainer.answered.labels),
+        "taxonomy": trainer.output_labels.name,
+        "labels": list(trainer.output_labels.labels),
         "licence": config.licence or licence(trainer.corpora),
         "notes": [*config.notes, *_notes(trainer)],
         "preparation": trainer.card_preparation(),
@@ -90,22 +89,33 @@ def _notes(trainer: Trainer[Any]) -> list[str]:
     if config.loop.keep is Keep.LAST:
         chosen = f"the last of {config.loop.epochs} epochs was kept"
     out = [f"Trained once (seed {config.loop.seed}); {chosen}."]
-    if targets.votes and (second := [c for c in trainer.corpora if c.choice.opinion]):
-        named = ", ".join(f"{c.name}: {c.choice.opinion}" for c in second)
+    if targets.votes and (second := [c for c in trainer.corpora if c.choice.secondary_labels]):
+        named = ", ".join(f"{c.name}: {c.choice.secondary_labels}" for c in second)
         out.append(f"{targets.votes:.0%} of the targets are a second labelling ({named}).")
     if taught := [c.name for c in trainer.corpora if c.choice.teacher]:
         out.append(
             f"{targets.teacher:.0%} of the targets of {', '.join(taught)} are the posteriors of "
             "another model."
         )
-    if config.labels is Labels.FOLDED:
+    if config.labels is Labels.AGGREGATED:
         out.append(
-            f"It learned the {len(trainer.learnt)} labels of {trainer.learnt.name}; its answer "
-            "is their sums."
+            f"It learned the {len(trainer.learned)} labels of {trainer.learned.name} and answers "
+            f"with their sums: {_sums(trainer)}."
         )
     if config.init is not None:
         out.append(f"It started from the weights of another training ({config.init.name}).")
     return out
+
+
+def _sums(trainer: Trainer[Any]) -> str:
+    """Say which learned labels make each answer."""
+    assert trainer.aggregation is not None
+    parts = []
+    for label, column in zip(trainer.output_labels.labels, trainer.aggregation.T, strict=True):
+        names = [x for x, w in zip(trainer.learned.labels, column, strict=True) if w > 0]
+        if names != [label]:
+            parts.append(f"{label} = {' + '.join(names)}")
+    return "; ".join(parts) or "each its own"
 
 
 def _recipe(corpus: Corpus) -> Recipe | None:

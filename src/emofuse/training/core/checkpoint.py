@@ -25,7 +25,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """Turn errors of the disk into one line that says what is intact and what to do.
 
     Args:

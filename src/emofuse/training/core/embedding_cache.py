@@ -1,7 +1,7 @@
-"""What an encoder that does not learn hears: asked once, learnt from again and again.
+"""The output of a frozen encoder: computed once, learned from again and again.
 
 A pretrained encoder takes nearly all of an epoch's time. Where it is frozen, each clip
-is changed a few times (by other rooms, noises, cuts), what the encoder hears in these
+is augmented a few times (by other rooms, noises, cuts), the encoder's output for these
 copies is kept, and epochs draw from them: hundreds of epochs of the head then take no
 longer than a few of the whole.
 """
@@ -25,13 +25,13 @@ _AT_ONCE = 64
 
 
 class FrozenEncoderCache:
-    """What a fixed encoder hears in changed copies of training samples.
+    """What a frozen encoder gives for augmented copies of training samples.
 
     Copies are made when they are first wanted; which one a copy is decides all that is
     random in it, so that an interrupted training makes the same ones again.
 
     Args:
-        net: with a fixed `listen`.
+        net: with a frozen encoder.
         learn: the samples, a corpus each.
         change: changes a medium and prepares it for the net.
         seed: of the training.
@@ -56,18 +56,18 @@ class FrozenEncoderCache:
             rng = np.random.default_rng((self._seed, len(self._copies), 1))
             self._copies.append(
                 [
-                    self.listen(self._change(medium, rng) for medium in samples.media)
+                    self.encode(self._change(medium, rng) for medium in samples.media)
                     for samples in self._learn
                 ]
             )
 
     def draw(self, places: Sequence[tuple[int, int]], rng: np.random.Generator) -> Floats:
-        """Return what was heard in one copy each of (which corpus, which sample)."""
+        """Return the encoder's output for one copy each of (which corpus, which sample)."""
         which = rng.integers(len(self._copies), size=len(places))
         return np.stack([self._copies[c][k][i] for c, (k, i) in zip(which, places, strict=True)])
 
-    def listen(self, rows: Iterable[NDArray[np.float32]]) -> Floats:
-        """Ask the encoder about prepared sounds."""
+    def encode(self, rows: Iterable[NDArray[np.float32]]) -> Floats:
+        """Return the encoder's output for prepared sounds, (n, values)."""
         return np.concatenate(list(self._parts(iter(rows))))
 
     def _parts(self, rows: Iterator[NDArray[np.float32]]) -> Iterator[Floats]:
@@ -76,4 +76,4 @@ class FrozenEncoderCache:
         while some := list(islice(rows, _AT_ONCE)):
             sound = torch.from_numpy(np.stack(some)).to(device)
             with torch.inference_mode(), autocast:
-                yield self._net.listen(sound).float().cpu().numpy()
+                yield self._net.encode(sound).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""From a trained net to a model that can be shipped: ONNX graph, card, golden pair."""
+"""From a trained net to a model that can be exported: ONNX graph, card, golden pair."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ TOLERANCE = 1e-3
 _OUTPUT = "output:"  # begins the names of outputs until nothing can clash with them
 
 
-class Answering(nn.Module):
-    """A net as it is shipped: inputs → logits, and its embedding if it has one.
+class Exportable(nn.Module):
+    """A net as it is exported: inputs → logits, and its embedding if it has one.
 
     Args:
         net: with ``embed`` and ``classify``; without them, its `forward` gives logits.
-        fold: share of each label that is learnt in each label that is answered,
-            (learnt, answered); the answer is then the logarithm of their summed
-            probabilities. None: the answer is what is learnt.
+        aggregation: share of each label that is learned in each label that is answered,
+            (learned, answered); the answer is then the logarithm of their summed
+            probabilities. None: the answer is what is learned.
     """
 
-    def __init__(self, net: nn.Module, fold: Tensor | None = None) -> None:
+    def __init__(self, net: nn.Module, aggregation: Tensor | None = None) -> None:
         super().__init__()
         self.net = net
         self.has_embedding = hasattr(net, "embed") and hasattr(net, "classify")
-        self.register_buffer("fold", None if fold is None else fold.float())
+        self.register_buffer("aggregation", None if aggregation is None else aggregation.float())
 
     @property
     def outputs(self) -> list[str]:
@@ -62,11 +62,11 @@ class Answering(nn.Module):
         return self.answer(logits), embedding.float()
 
     def answer(self, logits: Tensor) -> Tensor:
-        """Fold what is learnt to what is answered."""
+        """Add up the learned labels to those that are answered."""
         logits = logits.float()
-        if self.fold is None:
+        if self.aggregation is None:
             return logits
-        return (logits.softmax(dim=1) @ self.fold).clamp_min(1e-9).log()
+        return (logits.softmax(dim=1) @ self.aggregation).clamp_min(1e-9).log()
 
 
 def export(
@@ -84,7 +84,7 @@ def export(
     the package.
 
     Args:
-        net: the trained net, or an `Answering` around it; put into evaluation mode.
+        net: the trained net, or an `Exportable` around it; put into evaluation mode.
         example_inputs: one batch of inputs, at least two rows.
         card_fields: the card's fields as in its TOML file, less ``files`` and
             ``embedding``.
@@ -120,18 +120,18 @@ def write_onnx(
         ModelError: if the outputs differ by more than `TOLERANCE`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    shipped = net if isinstance(net, Answering) else Answering(net)
-    shipped = shipped.to("cpu").eval()
+    exported = net if isinstance(net, Exportable) else Exportable(net)
+    exported = exported.to("cpu").eval()
     axes = dynamic_axes or [{0: "batch"}] * len(example_inputs)
     with _quiet():
         torch.onnx.export(
-            shipped,
+            exported,
             example_inputs,
             path,
             dynamo=True,
             external_data=False,
             dynamic_shapes=(tuple(dict(a) for a in axes),),
-            output_names=[_OUTPUT + name for name in shipped.outputs],
+            output_names=[_OUTPUT + name for name in exported.outputs],
             optimize=True,
             verbose=False,
         )
@@ -141,13 +141,13 @@ def write_onnx(
     # A single row as well: a batch size that was baked in would show here.
     for inputs in (example_inputs, tuple(x[:1] for x in example_inputs)):
         with torch.inference_mode():
-            expected = [x.numpy() for x in shipped(*inputs)]
+            expected = [x.numpy() for x in exported(*inputs)]
         feeds = zip(session.inputs, (x.numpy() for x in inputs), strict=True)
         for name, got, wanted in zip(
             session.outputs, session.run(dict(feeds)), expected, strict=True
         ):
             _compare(path, name, got, wanted)
-    return expected[1].shape[1] if shipped.has_embedding else None
+    return expected[1].shape[1] if exported.has_embedding else None
 
 
 def _name_outputs(path: Path) -> None:

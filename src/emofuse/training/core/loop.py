@@ -1,4 +1,4 @@
-"""The training loop that every trainer of emofuse shares.
+"""The training loop of every net: recognisers, fusers, the face detector.
 
 A run lives in a folder and survives being killed: it is saved after every epoch
 in one atomic step, and `fit` on the same folder goes on from there. Each epoch
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from rich.progress import (
 from torch import Tensor, nn
 
 from ...errors import InputError
-from .checkpoint import load_weights, read_tensors, save_tensors, save_text, told
+from .checkpoint import disk_errors, load_weights, read_tensors, save_tensors, save_text
 from .schedules import Schedule, cosine, epochs_since_best, one_cycle, plateau, schedule, steps_down
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
     "STATE",
     "Batch",
     "LoopConfig",
-    "Optimiser",
+    "Optimizer",
     "Schedule",
     "Task",
     "fit",
@@ -56,7 +56,7 @@ __all__ = [
 STATE, BEST, METRICS = "state.safetensors", "best.safetensors", "metrics.jsonl"
 
 
-class Optimiser(str, Enum):
+class Optimizer(str, Enum):
     """How weights follow gradients."""
 
     SGD = "sgd"
@@ -92,7 +92,7 @@ class LoopConfig:
             names, e.g. ``{features: 0.1}`` for a pretrained trunk; the longest
             beginning counts; 0 keeps them as they are.
         weight_decay: on weight matrices and kernels (not on biases and norms).
-        optimiser: SGD (Nesterov momentum) or AdamW.
+        optimizer: SGD (Nesterov momentum) or AdamW.
         momentum: of SGD; AdamW keeps its usual betas.
         ema: decay per step of the averaged weights, which are the ones that are
             validated and kept; 0 keeps the last weights.
@@ -118,7 +118,7 @@ class LoopConfig:
     warmup: float = 0.1
     lr_scale: Mapping[str, float] = field(default_factory=dict)
     weight_decay: float = 5e-4
-    optimiser: Optimiser = Optimiser.SGD
+    optimizer: Optimizer = Optimizer.SGD
     momentum: float = 0.9
     ema: float = 0.998
     patience: int = 0
@@ -130,7 +130,7 @@ class LoopConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "optimiser", Optimiser(self.optimiser))
+        object.__setattr__(self, "optimizer", Optimizer(self.optimizer))
         object.__setattr__(self, "schedule", Schedule(self.schedule))
         object.__setattr__(self, "keep", Keep(self.keep))
         object.__setattr__(self, "lr_scale", dict(self.lr_scale))
@@ -146,11 +146,22 @@ class LoopConfig:
             raise ValueError(f"need factor in (0, 1), patience and lr_scale >= 0, got {self}")
 
     @property
-    def place(self) -> str:
+    def torch_device(self) -> str:
         """The torch device that is meant."""
         if self.device != "auto":
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class AnyBatch(Protocol):
+    """What one step learns from."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The net's inputs, batch first."""
+
+    def to(self, device: str) -> AnyBatch:
+        """Return the batch on a device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,9 +180,16 @@ class Batch:
     mask: Tensor | None = None
 
     def to(self, device: str) -> Batch:
-        """Return the batch on a device."""
+        """See `AnyBatch`."""
         mask = None if self.mask is None else self.mask.to(device)
         return Batch(tuple(x.to(device) for x in self.inputs), self.target.to(device), mask)
+
+
+Loss = Callable[[Any, Any], Mapping[str, Tensor]]
+"""Returns the parts of the loss, by name, of a net's output and a batch; they are added up."""
+
+LAST_EPOCH = "epoch"
+"""As `Task.select`: the last epoch counts as the best."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,31 +197,33 @@ class Task:
     """What is trained on what.
 
     Args:
-        net: maps the inputs of a batch to logits (batch, labels).
+        net: takes the inputs of a batch.
         batches: yields the batches of an epoch (from 0); all randomness comes from
             the generator that it is given.
         steps_per_epoch: how many batches it yields.
-        validate: measures a net in evaluation mode; its figures are logged.
-        select: the figure whose largest value marks the best epoch.
+        validate: measures a net in evaluation mode; its metrics are logged.
+        select: the metric whose largest value marks the best epoch.
         weights: of the labels in the loss, float32 (labels,); None weighs all alike.
+        loss: None: `soft_cross_entropy` of logits (batch, labels) and a `Batch`.
         about: plain types that say what is trained on what. A run goes on only where
             they are the same; they are kept in the header of the weights.
     """
 
     net: nn.Module
-    batches: Callable[[int, np.random.Generator], Iterator[Batch]]
+    batches: Callable[[int, np.random.Generator], Iterator[AnyBatch]]
     steps_per_epoch: int
-    validate: Callable[[nn.Module], dict[str, float]]
-    select: str
+    validate: Callable[[nn.Module], Mapping[str, float]] = lambda _: {}
+    select: str = LAST_EPOCH
     weights: Tensor | None = None
+    loss: Loss | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-Watch = Callable[[Mapping[str, float]], object]
-"""ProgressCallback the figures of every epoch, the ones before an interruption included."""
+EpochCallback = Callable[[Mapping[str, float]], object]
+"""Is given the metrics of every epoch, those before an interruption included."""
 
 
-def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -> Path:
+def fit(task: Task, config: LoopConfig, run: Path, watch: EpochCallback | None = None) -> Path:
     """Train, or go on training, in the folder `run`.
 
     Args:
@@ -221,7 +241,7 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -
             loss is no number any more, or there is no room to save; what was saved
             before is then intact.
     """
-    with told(f"what is in {run}"):
+    with disk_errors(f"what is in {run}"):
         run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     trainer = _Trainer(task, config, run)
@@ -238,7 +258,7 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: Watch | None = None) -
     console = Console(stderr=True)
     # Where the log is a file on the disk that is full, not even a line can be printed.
     with (
-        told(f"every finished epoch in {run}"),
+        disk_errors(f"every finished epoch in {run}"),
         Progress(*columns, console=console, transient=True) as progress,
     ):
         bar = progress.add_task("", total=config.epochs * task.steps_per_epoch, epoch="")
@@ -273,15 +293,15 @@ def soft_cross_entropy(
 
 
 class _Trainer:
-    """The state of a run: weights, their average, the optimiser, and what was measured."""
+    """The state of a run: weights, their average, the optimizer, and what was measured."""
 
     def __init__(self, task: Task, config: LoopConfig, run: Path) -> None:
         self.task, self.config, self.run = task, config, run
-        self.place = config.place
-        self.net = task.net.to(self.place)
+        self.device = config.torch_device
+        self.net = task.net.to(self.device)
         self.averaged = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        self.weights = None if task.weights is None else task.weights.to(self.place)
-        self.optimiser = _optimiser(self.net, config)
+        self.weights = None if task.weights is None else task.weights.to(self.device)
+        self.optimizer = _optimizer(self.net, config)
         self.epoch = self.step = 0
         self.history: list[dict[str, float]] = []
 
@@ -300,22 +320,23 @@ class _Trainer:
         started = time.monotonic()
         # The nets' own randomness (dropout) is torch's; tied to the epoch as well.
         torch.manual_seed(self.config.seed * 100_003 + epoch)
-        losses = []
+        losses: dict[str, list[Tensor]] = {}
         self.net.train()
         for batch in self.task.batches(epoch, np.random.default_rng((self.config.seed, epoch))):
-            losses.append(self._learn(batch.to(self.place), epoch))
+            for name, value in self._learn(batch.to(self.device), epoch).items():
+                losses.setdefault(name, []).append(value)
             tick()
         self.epoch = epoch + 1
         figures = {
             "epoch": self.epoch,
-            "loss": float(torch.stack(losses).mean()),
+            **{name: float(torch.stack(values).mean()) for name, values in losses.items()},
             "lr": self.config.lr * self._share(self.step - 1, epoch),
             **self._validate(),
             "seconds": round(time.monotonic() - started, 1),
         }
         self.history.append(figures)
         kept = f"the run in {self.run} up to epoch {epoch}" if epoch else f"what {self.run} held"
-        with told(kept):
+        with disk_errors(kept):
             self._save()
         return figures
 
@@ -323,9 +344,10 @@ class _Trainer:
         """The last epoch in words."""
         last, select = self.history[-1], self.task.select
         best = " (best so far)" if not epochs_since_best(self.figures) else ""
+        selected = "" if select == LAST_EPOCH else f"{select} {last[select]:.4f}{best}, "
         line = (
-            f"epoch {self.epoch}/{self.config.epochs}: loss {last['loss']:.4f}, {select} "
-            f"{last[select]:.4f}{best}, {last['seconds']:.0f} s"
+            f"epoch {self.epoch}/{self.config.epochs}: loss {last['loss']:.4f}, {selected}"
+            f"{last['seconds']:.0f} s"
         )
         if self.exhausted and self.epoch < self.config.epochs:
             line += f"; nothing better for {self.config.patience} epochs: stopped"
@@ -344,24 +366,30 @@ class _Trainer:
             return plateau(self.figures[:epoch], c.every, c.factor)
         return 1.0
 
-    def _learn(self, batch: Batch, epoch: int) -> Tensor:
+    def _learn(self, batch: Any, epoch: int) -> dict[str, Tensor]:
+        """Make one step; return the loss, and its parts if it has several."""
         config = self.config
         lr = config.lr * self._share(self.step, epoch)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
-        with torch.autocast(torch.device(self.place).type, torch.bfloat16, enabled=config.bf16):
-            logits = self.net(*batch.inputs)
-        loss = soft_cross_entropy(logits, batch.target, batch.mask, self.weights)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=config.bf16):
+            output = self.net(*batch.inputs)
+        if self.task.loss is None:
+            parts = {}
+            loss = soft_cross_entropy(output, batch.target, batch.mask, self.weights)
+        else:
+            parts = dict(self.task.loss(output, batch))
+            loss = torch.stack(list(parts.values())).sum()
         self._check_number(loss, epoch, lr)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if config.grad_clip:
             norm = nn.utils.clip_grad_norm_(self.net.parameters(), config.grad_clip)
             self._check_number(norm, epoch, lr)
-        self.optimiser.step()
+        self.optimizer.step()
         self.step += 1
         self._average()
-        return loss.detach()
+        return {name: value.detach() for name, value in {"loss": loss, **parts}.items()}
 
     def _check_number(self, value: Tensor, epoch: int, lr: float) -> None:
         if torch.isfinite(value):
@@ -405,9 +433,9 @@ class _Trainer:
         save_text(lines, self.run / METRICS)
         state = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         state |= {f"average.{k}": v for k, v in self.averaged.items()}
-        for i, slots in self.optimiser.state_dict()["state"].items():
+        for i, slots in self.optimizer.state_dict()["state"].items():
             tensors = {k: v for k, v in slots.items() if isinstance(v, Tensor)}
-            state |= {f"optimiser.{i}.{k}": v for k, v in tensors.items()}
+            state |= {f"optimizer.{i}.{k}": v for k, v in tensors.items()}
         about = {
             "epoch": self.epoch,
             "step": self.step,
@@ -421,11 +449,9 @@ class _Trainer:
         path = self.run / STATE
         if not path.exists():
             return
-        tensors, about = read_tensors(path, self.place)
-        # A run of an older version knows fewer settings: it had their defaults.
-        self._compare(_identity(LoopConfig()) | about["config"], _identity(self.config))
-        if about.get("task"):
-            self._compare(about["task"], json.loads(json.dumps(dict(self.task.about))))
+        tensors, about = read_tensors(path, self.device)
+        self._compare(about["config"], _identity(self.config))
+        self._compare(about["task"], json.loads(json.dumps(dict(self.task.about))))
         try:
             self.net.load_state_dict(_under("net.", tensors))
         except RuntimeError as e:
@@ -434,11 +460,11 @@ class _Trainer:
             ) from e
         self.averaged = {k: v.clone() for k, v in _under("average.", tensors).items()}
         slots: dict[int, dict[str, Any]] = {}
-        for name, value in _under("optimiser.", tensors).items():
+        for name, value in _under("optimizer.", tensors).items():
             index, slot = name.split(".", 1)
             slots.setdefault(int(index), {})[slot] = value.clone()
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self.epoch, self.step, self.history = about["epoch"], about["step"], about["history"]
 
     def _compare(self, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -451,7 +477,7 @@ class _Trainer:
             )
 
 
-def _optimiser(net: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+def _optimizer(net: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
     """Group parameters by learning rate, and by whether they decay."""
     found: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     used = set()
@@ -472,7 +498,7 @@ def _optimiser(net: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
         for (scale, decays), parameters in found.items()
         if parameters
     ]
-    if config.optimiser is Optimiser.SGD:
+    if config.optimizer is Optimizer.SGD:
         nesterov = config.momentum > 0
         return torch.optim.SGD(groups, config.lr, momentum=config.momentum, nesterov=nesterov)
     return torch.optim.AdamW(groups, config.lr)

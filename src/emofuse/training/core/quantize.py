@@ -3,12 +3,12 @@
 `quantize` rounds large weights alone. Each row or column of a matrix, or kernel of a
 convolution, that makes one output gets a scale of its own. Activations stay float32,
 so answers depend neither on the other rows of a batch nor on a processor's int8
-instructions, as they do with dynamic quantisation. Only standard operators are used:
+instructions, as they do with dynamic quantization. Only standard operators are used:
 ``Cast`` and ``Mul`` of constants, which ONNX Runtime computes once when it loads the
 graph. Rows of an embedding are scaled when they are looked up, and their table stays
 small in memory as well.
 
-`quantise_static` makes convolutions, or products with large matrices, compute in int8,
+`quantize_static` makes convolutions, or products with large matrices, compute in int8,
 with scales found beforehand on calibration samples, so that answers don't depend on the
 batch either. It is for small nets on a CPU: a transformer answers in half the time.
 """
@@ -32,7 +32,7 @@ SMALLEST = 4096
 """Matrices with fewer weights than this stay as they are."""
 
 
-class Shrinking(str, Enum):
+class Quantization(str, Enum):
     """How a model is made smaller."""
 
     NONE = "none"
@@ -42,7 +42,7 @@ class Shrinking(str, Enum):
     """Large matrices are kept in int8 and computed in float32: see `quantize`."""
 
     STATIC = "static"
-    """Convolutions compute in int8, if that costs little: see `quantise_static`."""
+    """Convolutions compute in int8, if that costs little: see `quantize_static`."""
 
     MATRICES = "matrices"
     """Products with large matrices compute in int8, if that costs little; the other large
@@ -63,13 +63,13 @@ class Products(str, Enum):
 
 
 CHOICES = {
-    Shrinking.STATIC: (Products.CONVOLUTIONS,),
-    Shrinking.MATRICES: (Products.MATRICES, Products.WIDENING),
+    Quantization.STATIC: (Products.CONVOLUTIONS,),
+    Quantization.MATRICES: (Products.MATRICES, Products.WIDENING),
 }
 """What is tried in turn, until it costs little."""
 
 
-def quantise_static(
+def quantize_static(
     source: Path,
     target: Path,
     batches: Sequence[tuple[NDArray[Any], ...]],
@@ -89,7 +89,7 @@ def quantise_static(
         what: which products.
 
     Raises:
-        ModelError: if there is nothing to quantise.
+        ModelError: if there is nothing to round_to_int8.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -100,7 +100,7 @@ def quantise_static(
     )
 
     model = onnx.load(source)
-    chosen = _to_quantise(model.graph, what)
+    chosen = _to_quantize(model.graph, what)
     if not chosen:
         raise ModelError(f"{source.name} has no {what.value} to compute in int8")
     convolutions = what is Products.CONVOLUTIONS
@@ -136,7 +136,7 @@ def quantise_static(
         logger.setLevel(level)
 
 
-def _to_quantise(graph: onnx.GraphProto, what: Products) -> list[str]:
+def _to_quantize(graph: onnx.GraphProto, what: Products) -> list[str]:
     """Return the names of the nodes that give the most to gain."""
     if what is Products.CONVOLUTIONS:
         return [node.name for node in graph.node if node.op_type == "Conv"]
@@ -150,23 +150,23 @@ def _to_quantise(graph: onnx.GraphProto, what: Products) -> list[str]:
     return chosen
 
 
-def quantize(path: Path) -> None:
-    """Store the large matrices and kernels of an ONNX file as int8, in place."""
+def quantize(path: Path, smallest: int = SMALLEST) -> None:
+    """Store the matrices and kernels of at least `smallest` weights as int8, in place."""
     model = onnx.load(path)
     graph = model.graph
     for weight in list(graph.initializer):
         users = [node for node in graph.node if weight.name in node.input]
-        if _is_large(weight, users):
+        if _is_large(weight, users, smallest):
             graph.initializer.remove(weight)
             if all(node.op_type == "Gather" and node.input[0] == weight.name for node in users):
-                _shrink_table(graph, weight, users)
+                _quantize_table(graph, weight, users)
             else:
-                _shrink_matrix(graph, weight, _inner_axis(weight, users))
+                _quantize_matrix(graph, weight, _inner_axis(weight, users))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def quantise(
+def round_to_int8(
     weights: NDArray[np.float32], axis: int | tuple[int, ...]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round weights to int8 with one scale for all that lie along `axis` (or several).
@@ -179,9 +179,9 @@ def quantise(
     return np.round(weights / scales).astype(np.int8), scales
 
 
-def _is_large(weight: TensorProto, users: Sequence[onnx.NodeProto]) -> bool:
-    """Whether it is a float32 matrix, or the kernels of a convolution, worth shrinking."""
-    large = weight.data_type == TensorProto.FLOAT and int(np.prod(weight.dims)) >= SMALLEST
+def _is_large(weight: TensorProto, users: Sequence[onnx.NodeProto], smallest: int) -> bool:
+    """Whether it is a float32 matrix, or the kernels of a convolution, worth storing as int8."""
+    large = weight.data_type == TensorProto.FLOAT and int(np.prod(weight.dims)) >= smallest
     return large and bool(users) and (len(weight.dims) == 2 or _are_kernels(users, weight.name))
 
 
@@ -206,12 +206,12 @@ def _inner_axis(weight: TensorProto, users: Sequence[onnx.NodeProto]) -> int | t
     return 1 if all(transposed) else 0
 
 
-def _shrink_matrix(
+def _quantize_matrix(
     graph: onnx.GraphProto, weight: TensorProto, axis: int | tuple[int, ...]
 ) -> None:
     """Put ``Cast(int8) * scales`` where the matrix was."""
     name = weight.name
-    integers, scales = quantise(numpy_helper.to_array(weight), axis)
+    integers, scales = round_to_int8(numpy_helper.to_array(weight), axis)
     graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}.scales"))
     cast = helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], to=TensorProto.FLOAT)
@@ -220,10 +220,12 @@ def _shrink_matrix(
         graph.node.insert(position, node)
 
 
-def _shrink_table(graph: onnx.GraphProto, weight: TensorProto, users: list[onnx.NodeProto]) -> None:
+def _quantize_table(
+    graph: onnx.GraphProto, weight: TensorProto, users: list[onnx.NodeProto]
+) -> None:
     """Look up integers and scales, and multiply what was found."""
     name = weight.name
-    integers, scales = quantise(numpy_helper.to_array(weight), axis=1)
+    integers, scales = round_to_int8(numpy_helper.to_array(weight), axis=1)
     graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}.scales"))
     for user in users:

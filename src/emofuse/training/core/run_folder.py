@@ -29,8 +29,8 @@ from typing import Any
 import torch
 import yaml
 
-from .build import plain
-from .checkpoint import save_text, told
+from ...config.loader import to_mapping
+from .checkpoint import disk_errors, save_text
 
 CONFIG, ABOUT, BOARD = "config.yaml", "about.json", "tensorboard"
 
@@ -57,10 +57,10 @@ class RunFolder:
         self._logged = 0
 
     def __enter__(self) -> RunFolder:
-        with told(f"what is in {self._folder}"):
+        with disk_errors(f"what is in {self._folder}"):
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / "state.safetensors").exists():
-                text = yaml.safe_dump(plain(self._config), sort_keys=False, allow_unicode=True)
+                text = yaml.safe_dump(to_mapping(self._config), sort_keys=False, allow_unicode=True)
                 save_text(text, self._folder / CONFIG)
             self._save_about()
         return self
@@ -69,7 +69,7 @@ class RunFolder:
         """Log an epoch. Those before an interruption come again, and are logged once."""
         epoch = int(figures["epoch"])
         self._seconds += figures.get("seconds", 0.0)
-        with told(f"the run in {self._folder} up to epoch {epoch}"):
+        with disk_errors(f"the run in {self._folder} up to epoch {epoch}"):
             board = self._writer(epoch)
             if board is not None:
                 for name, value in figures.items():
@@ -103,7 +103,7 @@ class RunFolder:
         return self._board or None
 
     def _save_about(self) -> None:
-        place = self._config.loop.place
+        place = self._config.loop.torch_device
         device = torch.cuda.get_device_name() if place.startswith("cuda") else platform.machine()
         about = {
             "id": self._config.id,
@@ -113,7 +113,7 @@ class RunFolder:
             "device": f"{place}: {device}",
             "threads": self._config.loop.threads,
             "hours": round(self._seconds / 3600, 3),
-            "learnt": self._identity.get("learnt"),
+            "learned": self._identity.get("learned"),
         }
         save_text(json.dumps(about, indent=2) + "\n", self._folder / ABOUT)
 

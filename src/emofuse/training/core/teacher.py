@@ -2,7 +2,7 @@
 
 A teacher is a table (CSV or Parquet: an id a row, a column a label) or any model
 with a card. A table's columns may be the corpus' native labels or the labels that
-are learnt, with a common prefix.
+are learned, with a common prefix.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...corpora.labels import soft_target
 from ...errors import InputError, MissingExtra
 
 Posteriors = Mapping[str, NDArray[np.float32]]
-"""Sample id → probabilities of the labels that are learnt."""
+"""Sample id → probabilities of the labels that are learned."""
 
 _IDS = ("id", "clip", "path", "name")
 
@@ -55,7 +55,7 @@ def read_posteriors(choice: TeacherChoice, to: LabelMap) -> Posteriors:
 
     Args:
         choice: with a table.
-        to: map of the corpus' native labels to those that are learnt. The columns are
+        to: map of the corpus' native labels to those that are learned. The columns are
             named by either.
 
     Raises:
@@ -99,10 +99,10 @@ def ask(
         model: its card; its files lie beside it.
         samples: ids, each with what the model's `prepare` takes: one piece or several,
             whose answers are averaged.
-        to: its target is what is learnt.
+        to: its target is what is learned.
 
     Raises:
-        InputError: if the model shares no label with what is learnt.
+        InputError: if the model shares no label with what is learned.
         ModelError: if the model cannot be loaded.
     """
     from ...models.recogniser import OnnxRecogniser
@@ -117,7 +117,7 @@ def ask(
     if not shared:
         raise InputError(
             f"teacher {card.id!r} answers {', '.join(card.taxonomy.labels)}; none of them is "
-            f"learnt here ({', '.join(to.target.labels)})"
+            f"learned here ({', '.join(to.target.labels)})"
         )
     at, theirs = [to.target.index(x) for x in shared], [card.taxonomy.index(x) for x in shared]
     out = {}
@@ -143,7 +143,7 @@ def kept(path: Path, to: LabelMap, make: Callable[[], Posteriors]) -> Posteriors
     Raises:
         InputError: if they cannot be kept.
     """
-    from .checkpoint import save_text, told
+    from .checkpoint import disk_errors, save_text
 
     labels = to.target.labels
     if path.exists():
@@ -153,7 +153,7 @@ def kept(path: Path, to: LabelMap, make: Callable[[], Posteriors]) -> Posteriors
     for known, row in answers.items():
         quoted = '"' + known.replace('"', '""') + '"'
         lines.append(",".join((quoted, *(f"{p:.6f}" for p in row))))
-    with told("what is in the run folder"):
+    with disk_errors("what is in the run folder"):
         path.parent.mkdir(parents=True, exist_ok=True)
         save_text("\n".join(lines) + "\n", path)
     # Read back: rounded answers now and exact ones later would be two trainings.

@@ -28,11 +28,13 @@ from typing import Any
 import optuna
 import yaml
 
+from ...config.loader import construct, to_mapping
 from ...errors import EmofuseError, InputError
-from .build import construct, plain
-from .checkpoint import save_text, told
+from .checkpoint import disk_errors, save_text
+from .console import log
 from .schedules import epochs_since_best
-from .trainer import Trainer, fit_only, tell
+from .train import fit_only
+from .trainer import Trainer
 
 STUDY, BEST, TABLE, PICTURE = "study.sqlite3", "best.yaml", "trials.csv", "trials.png"
 
@@ -114,9 +116,9 @@ def search(make: Make, folder: Path, trials: int, minutes: float | None = None) 
         number = len(_finished(study)) + 1
         value = _run(trial, number, trials, space, make, folder, select, samples)
         if value is None:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            study.log(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            study.tell(trial, value)
+            study.log(trial, value)
         _report(study, folder, select)
     done = [t for t in study.trials if t.state is optuna.trial.TrialState.COMPLETE]
     if not done:
@@ -143,13 +145,13 @@ def read_space(space: Mapping[str, Any]) -> dict[str, Range]:
 
 def _open(folder: Path, first: Trainer[Any], space: Mapping[str, Range]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with told(f"what is in {folder}"):
+    with disk_errors(f"what is in {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     about = json.dumps(
         {
             "task": first.identity(),
-            "loop": plain(first.config.loop),
-            "space": {key: plain(r) for key, r in space.items()},
+            "loop": to_mapping(first.config.loop),
+            "space": {key: to_mapping(r) for key, r in space.items()},
         },
         sort_keys=True,
         default=str,
@@ -173,7 +175,7 @@ def _open(folder: Path, first: Trainer[Any], space: Mapping[str, Range]) -> optu
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         # It was killed: its settings come again, and its run goes on from its last epoch.
         study.enqueue_trial(trial.params)
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.log(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 
@@ -190,7 +192,7 @@ def _run(
     """Train one trial; return its best figure, or None if it was pruned."""
     values = {key: r.suggest(trial, key) for key, r in space.items()}
     told_as = ", ".join(f"{key} {_short(value)}" for key, value in values.items())
-    tell(f"trial {number}/{trials}: {told_as}")
+    log(f"trial {number}/{trials}: {told_as}")
     trainer = make(values, folder / _name(values))
     trainer.share_samples(samples[-1])
     samples[:] = [trainer]
@@ -205,12 +207,12 @@ def _run(
     try:
         fit_only(trainer, watch)
     except optuna.TrialPruned:
-        tell(f"pruned after {len(figures)} epochs: {select} {max(figures):.4f}")
+        log(f"pruned after {len(figures)} epochs: {select} {max(figures):.4f}")
         return None
     except EmofuseError as e:
         if not figures and not _diverged(e):
             raise
-        tell(f"failed: {e}")  # a learning rate too high, say: that is a result as well
+        log(f"failed: {e}")  # a learning rate too high, say: that is a result as well
         return None
     return figures[len(figures) - 1 - epochs_since_best(figures)]
 
@@ -255,7 +257,7 @@ def _report(study: optuna.Study, folder: Path, select: str) -> None:
     writer = csv.DictWriter(out, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    with told(f"what is in {folder}"):
+    with disk_errors(f"what is in {folder}"):
         save_text(out.getvalue(), folder / TABLE)
         _draw(study, folder, select)
 
@@ -309,7 +311,7 @@ def _draw(study: optuna.Study, folder: Path, select: str) -> None:
 def _write_best(study: optuna.Study, make: Make, folder: Path, select: str) -> Path:
     """Write the best trial's configuration, ready to be trained with."""
     values = _values(study.best_trial)
-    settings = plain(make(values, folder / "best").config)
+    settings = to_mapping(make(values, folder / "best").config)
     for key in ("tune", "out"):
         settings.pop(key)
     told_as = "\n".join(f"#   {key}: {_short(value)}" for key, value in values.items())
@@ -317,11 +319,11 @@ def _write_best(study: optuna.Study, make: Make, folder: Path, select: str) -> P
         f"# The best of {len(_finished(study))} trials: {select} {study.best_value:.4f} on "
         f"validation, with\n{told_as}\n"
     )
-    with told(f"what is in {folder}"):
+    with disk_errors(f"what is in {folder}"):
         save_text(
             head + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), folder / BEST
         )
-    tell(f"best: {select} {study.best_value:.4f} with {values}")
+    log(f"best: {select} {study.best_value:.4f} with {values}")
     return folder / BEST
 
 

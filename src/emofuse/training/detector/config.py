@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.loop import LoopConfig, Optimizer
 from .net import DetectorNetConfig
 from .scenes import SceneConfig
 
@@ -42,6 +43,18 @@ class DetectorLossConfig:
     landmarks: float = 2.5
 
 
+def _default_loop() -> LoopConfig:
+    return LoopConfig(
+        epochs=40,
+        lr=3e-3,
+        warmup=0.08,
+        optimizer=Optimizer.ADAMW,
+        weight_decay=0.02,
+        ema=0.999,
+        grad_clip=10.0,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorTraining:
     """Everything a training of the face detector depends on.
@@ -49,26 +62,18 @@ class DetectorTraining:
     Args:
         id: of the model that is made.
         faces: the photos.
-        teacher: the published file of YuNet, whose word on every cell is taught beside
+        teacher: the published file of YuNet, whose answer for every cell is a target beside
             the faces of the photos' tables; None: these alone.
-        init: ``state.safetensors`` of a finished run, whose averaged weights this one
-            begins with.
+        init: ``best.safetensors`` of another run, whose weights this one starts from.
         run: folder of the training, to go on from when it was interrupted.
-        out: where the finished model is put.
-        steps: of the whole training.
+        out: where the finished model is put; by default ``model/`` in the run's folder.
+        steps_per_epoch: an epoch is so many batches; after each, the run is saved.
         batch: scenes per step.
-        lr: peak learning rate of AdamW under a one-cycle schedule.
-        warmup: share of the steps in which the learning rate rises.
-        weight_decay: on kernels.
-        ema: decay per step of the averaged weights, which are those that are kept.
-        save_every: steps between saves.
-        seed: of everything random.
-        threads: CPU threads of torch.
         workers: processes that make scenes.
-        bf16: compute in bfloat16 where torch thinks it safe.
         scenes: how scenes vary.
         net: shape of the net.
         loss: weights of the losses.
+        loop: how it is trained; the last epoch is kept.
 
     Raises:
         ValueError: if a number is out of range.
@@ -79,24 +84,25 @@ class DetectorTraining:
     teacher: Path | None = None
     init: Path | None = None
     run: Path = Path("runs/detector")
-    out: Path = Path("runs/detector/model")
-    steps: int = 10_000
+    out: Path | None = None
+    steps_per_epoch: int = 250
     batch: int = 32
-    lr: float = 3e-3
-    warmup: float = 0.08
-    weight_decay: float = 0.02
-    ema: float = 0.999
-    save_every: int = 250
-    seed: int = 1
-    threads: int = 1
     workers: int = 1
-    bf16: bool = True
     scenes: SceneConfig = field(default_factory=SceneConfig)
     net: DetectorNetConfig = field(default_factory=DetectorNetConfig)
     loss: DetectorLossConfig = field(default_factory=DetectorLossConfig)
+    loop: LoopConfig = field(default_factory=_default_loop)
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.save_every, self.threads, self.workers) < 1:
-            raise ValueError(f"steps, batch, save_every, threads, workers must be >= 1: {self}")
-        if not (self.lr > 0 and 0 < self.warmup < 1 and 0 <= self.ema < 1):
-            raise ValueError(f"need lr > 0, warmup in (0, 1), ema in [0, 1), got {self}")
+        if min(self.steps_per_epoch, self.batch, self.workers) < 1:
+            raise ValueError(f"steps_per_epoch, batch, workers must be >= 1: {self}")
+
+    @property
+    def model(self) -> Path:
+        """Folder of the finished model."""
+        return self.out or self.run / "model"
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.loop.epochs * self.steps_per_epoch

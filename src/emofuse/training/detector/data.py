@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ...corpora.manifest import Split
 from ...errors import InputError
 from .config import DetectorTraining, Faces
-from .photos import Part, Photo, near_duplicates, part_of, read_photos
+from .photos import Photo, near_duplicates, read_photos, split_of
 from .scenes import make_scene
 from .teacher import Teacher
 
@@ -37,6 +38,17 @@ class SceneBatch:
     taught: Tensor
     word: Tensor | None = None
 
+    @property
+    def inputs(self) -> tuple[Tensor]:
+        """The net's input."""
+        return (self.pixels,)
+
+    def to(self, device: str) -> SceneBatch:
+        """Return the batch on a device."""
+        parts = (self.pixels, self.faces, self.there, self.taught)
+        word = None if self.word is None else self.word.to(device)
+        return SceneBatch(*(part.to(device) for part in parts), word)
+
 
 class Scenes(Dataset[SceneBatch]):
     """Batches of scenes by number; a number and the seed decide everything in it."""
@@ -50,7 +62,7 @@ class Scenes(Dataset[SceneBatch]):
 
     def __getitem__(self, step: int) -> SceneBatch:
         """Make the batch of a step."""
-        rng = np.random.default_rng((self.config.seed, step))
+        rng = np.random.default_rng((self.config.loop.seed, step))
         scenes = [
             make_scene(self.photos, self.config.scenes, rng) for _ in range(self.config.batch)
         ]
@@ -73,8 +85,8 @@ class Scenes(Dataset[SceneBatch]):
         return torch.from_numpy(self._teacher.answer(scenes))
 
 
-def learning_photos(sources: Sequence[Faces]) -> list[Photo]:
-    """Read the photos to learn from: none that judges or looks like one, none without a face.
+def training_photos(sources: Sequence[Faces]) -> list[Photo]:
+    """Read the photos to learn from: no near-duplicate of a held-out one, none without a face.
 
     A photo in which the teacher found no face may show one that it missed.
 
@@ -84,9 +96,9 @@ def learning_photos(sources: Sequence[Faces]) -> list[Photo]:
     found: list[Photo] = []
     for source in sources:
         photos = read_photos(source.table, source.folder)
-        learn = [p for p in photos if part_of(p.name) is Part.LEARN and len(p.faces)]
-        alike = near_duplicates(learn, [p for p in photos if part_of(p.name) is not Part.LEARN])
-        found += [p for p in learn if p.name not in alike] * source.times
+        train = [p for p in photos if split_of(p.name) is Split.TRAIN and len(p.faces)]
+        alike = near_duplicates(train, [p for p in photos if split_of(p.name) is not Split.TRAIN])
+        found += [p for p in train if p.name not in alike] * source.times
     if not found:
         raise InputError("there are no photos with faces to learn from; name some under 'faces'")
     return found

@@ -1,4 +1,4 @@
-"""Ships the face detector: a small ONNX graph, its figures and its card."""
+"""Exports the face detector: a small ONNX graph, its figures and its card."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
+from ...corpora.manifest import Split
 from ...errors import ModelError
 from ...face.detect import CompactConfig, CompactDetector, Detector
 from ...models.card import Card
 from ...models.runtime import Session
 from ..core.export import forget_origin, write_card
-from ..core.quantize import quantise
+from ..core.quantize import quantize
 from .detection_metrics import MetricState, compare, from_rows
 from .net import MEAN, SPREAD, STRIDES, DetectorNet
 from .photos import Photo
@@ -32,11 +33,12 @@ SMALLEST = 1024
 """Kernels with fewer weights than this stay float32."""
 
 
-def ship(
+def export(
     net: DetectorNet,
     model_id: str,
     out: Path,
     photos: Sequence[Photo],
+    split: Split = Split.TEST,
     config: CompactConfig | None = None,
 ) -> Card:
     """Write ``ID.onnx``, ``ID.toml`` and ``ID.golden.npz`` into a folder.
@@ -45,7 +47,8 @@ def ship(
         net: trained.
         model_id: id of the model that is made.
         out: the model's folder.
-        photos: to measure on; none that was learnt from.
+        photos: to measure on; none that was learned from.
+        split: of these photos.
         config: how the detector will look.
 
     Raises:
@@ -55,7 +58,7 @@ def ship(
     config = config or CompactConfig()
     write_onnx(net, path)
     figures = measure(CompactDetector(path, config), photos)
-    card = write_card(_card_fields(model_id, config, figures), out, {"weights": path})
+    card = write_card(_card_fields(model_id, config, figures, split), out, {"weights": path})
     np.savez_compressed(out / f"{model_id}.golden.npz", **golden(path))
     return card
 
@@ -67,13 +70,13 @@ def write_onnx(net: DetectorNet, path: Path) -> None:
         ModelError: if ONNX Runtime answers otherwise than torch did before the
             kernels were rounded.
     """
-    shipped = Shipped(net)
+    exported = Shipped(net)
     path.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros((1, 96, 128, 3), dtype=torch.uint8)
     names = [f"stride_{stride}" for stride in STRIDES]
     rows, columns = (torch.export.Dim(n, min=1, max=1024) for n in ("rows", "columns"))
     torch.onnx.export(
-        shipped.eval(),
+        exported.eval(),
         (example,),
         path,
         input_names=["pictures"],
@@ -86,8 +89,8 @@ def write_onnx(net: DetectorNet, path: Path) -> None:
     )
     forget_origin(path)
     for shape in ((1, 96, 128, 3), (1, 256, 64, 3)):
-        _check(shipped, path, shape)
-    _round_kernels(path)
+        _check(exported, path, shape)
+    quantize(path, SMALLEST)
 
 
 class Shipped(nn.Module):
@@ -165,12 +168,12 @@ def _without_norms(net: DetectorNet) -> DetectorNet:
     return net
 
 
-def _check(shipped: Shipped, path: Path, shape: tuple[int, ...]) -> None:
+def _check(exported: Shipped, path: Path, shape: tuple[int, ...]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     session = Session(path, gpu=False)
     got = session.run({session.inputs[0]: picture})
     with torch.inference_mode():
-        wanted = [m.numpy() for m in shipped(torch.from_numpy(picture))]
+        wanted = [m.numpy() for m in exported(torch.from_numpy(picture))]
     for name, g, w in zip(session.outputs, got, wanted, strict=True):
         apart = float(np.abs(g - w).max()) if g.shape == w.shape else float("inf")
         if not apart <= TOLERANCE:
@@ -180,43 +183,13 @@ def _check(shipped: Shipped, path: Path, shape: tuple[int, ...]) -> None:
             )
 
 
-def _round_kernels(path: Path) -> None:
-    """Store large kernels as int8 with a scale for each output; arithmetic stays float32.
-
-    ONNX Runtime multiplies them out once, when it loads the graph.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load(path)
-    graph = model.graph
-    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"}
-    for weight in [w for w in graph.initializer if w.name in kernels]:
-        values = numpy_helper.to_array(weight)
-        if values.size < SMALLEST:
-            continue
-        integers, scales = quantise(values.reshape(len(values), -1), axis=1)
-        graph.initializer.remove(weight)
-        name = weight.name
-        stored = integers.reshape(values.shape)
-        graph.initializer.append(numpy_helper.from_array(stored, f"{name}.int8"))
-        scale = scales.reshape(-1, 1, 1, 1)
-        graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scales"))
-        cast = helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], to=TensorProto.FLOAT)
-        product = helper.make_node("Mul", [f"{name}.float", f"{name}.scales"], [name])
-        graph.node.insert(0, product)
-        graph.node.insert(0, cast)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-
-
 def _card_fields(
-    model_id: str, config: CompactConfig, figures: Mapping[float, MetricState]
+    model_id: str, config: CompactConfig, figures: Mapping[float, MetricState], split: Split
 ) -> dict[str, Any]:
     metrics = [
         {
             "corpus": "natural photos",
-            "split": "judge (12 % by hash of the name)",
+            "split": f"{split.value} (by hash of the name)",
             "name": f"{name}, faces of at least {smallest:g} pixels",
             "value": round(getattr(tally, name), 4),
             "protocol": "against YuNet 2023mar's finds with a score of at least 0.7, one to one "
@@ -231,7 +204,7 @@ def _card_fields(
         "id": model_id,
         "modality": "face",
         "recogniser": "detector",
-        "summary": "Embedded face detector with five landmarks; learnt from YuNet's finds",
+        "summary": "Embedded face detector with five landmarks; learned from YuNet's finds",
         "taxonomy": "face",
         "labels": ["face"],
         "multi_label": True,
@@ -242,7 +215,7 @@ def _card_fields(
             "and what it found on larger versions of the photos. It repeats YuNet's mistakes, and "
             "the figures measure agreement with it.",
             "Trained once (one seed) on scenes made of a few thousand photos from the web, many of "
-            "them of masked or dark-skinned people; no film was learnt from. In old film and in "
+            "them of masked or dark-skinned people; no film was learned from. In old film and in "
             "crowds it misses faces and now and then takes other things, a clock say, for some.",
             "The score from which on a find counts was chosen on photos kept for that.",
         ],
@@ -257,8 +230,8 @@ def _card_fields(
             {
                 "name": "natural photos from the web",
                 "licence": "mixed and unknown; for experiments only",
-                "used": "photos with faces, less those that judge or choose and what looks "
-                "like them",
+                "used": "photos with faces, less those of the validation and test splits and "
+                "their near-duplicates",
                 "citation": "boxes and landmarks: YuNet 2023mar (Wu, Peng & Yu 2023), MIT",
             }
         ],

@@ -1,4 +1,4 @@
-"""Photos with the faces in them, as training and judging of a detector need them.
+"""Photos with the faces in them, as training and evaluating a detector need them.
 
 A table (CSV, one row a face) names a picture's file, its width and height, a
 face's box (``x, y, w, h``), its five landmarks and the ``score`` of the detector
@@ -13,13 +13,13 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...corpora.manifest import Split
 from ...errors import InputError
 from ...face.detect import Detector
 from ...io.images import read_image
@@ -31,14 +31,6 @@ POINTS = tuple(
 )
 COLUMNS = ("image", "width", "height", "x", "y", "w", "h", *POINTS, "score")
 """Columns of a table of faces."""
-
-
-class Part(str, Enum):
-    """What a photo is for. A photo's name decides, so it never changes sides."""
-
-    LEARN = "learn"
-    CHOOSE = "choose"
-    TEST = "judge"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +53,13 @@ class Photo:
             raise ValueError(f"faces need the shape (n, 15), got {self.faces.shape}")
 
 
-def part_of(name: str) -> Part:
-    """Say what a photo is for, by the hash of its name: 12 % to judge, 5 % to choose."""
+def split_of(name: str) -> Split:
+    """Return a photo's split by the hash of its name: 12 % test, 5 % validation.
+
+    A name decides, so that a photo never changes sides.
+    """
     bucket = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 100
-    return Part.TEST if bucket < 12 else Part.CHOOSE if bucket < 17 else Part.LEARN
+    return Split.TEST if bucket < 12 else Split.VALIDATION if bucket < 17 else Split.TRAIN
 
 
 def read_photos(

@@ -20,7 +20,7 @@ from .config import DetectorLossConfig
 from .data import SceneBatch
 from .net import STRIDES
 
-_SURE = 0.3  # of the teacher's cells with a lower score, boxes are throttle
+_SURE = 0.3  # of the teacher's cells with a lower score, boxes are guesses
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,11 +22,13 @@ from ...corpora.manifest import Entry
 from ...errors import InputError
 from ...face.recognise import FacePreparation, FaceRecogniser
 from ...io.images import read_image
-from ..core import trainer
+from ..core.config import Training
+from ..core.corpora import CorpusChoice
 from ..core.loop import Batch
 from ..core.mixup import mixup
-from ..core.samples import CorpusChoice, Samples, TargetConfig, drawn
-from ..core.trainer import Batches, Trainer, Training
+from ..core.samples import Samples, drawn
+from ..core.targets import TargetConfig
+from ..core.trainer import Batches, Trainer
 from .augment import FaceAugmentation
 
 CROP = "fer2013"
@@ -82,9 +84,9 @@ class FaceTrainer(Trainer[Face]):
     select = "accuracy"
     validate_bf16 = True
 
-    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+    def default_corpora(self) -> tuple[CorpusChoice, ...]:
         """Return FER2013 with FER+'s votes."""
-        return (CorpusChoice("fer2013", opinion="ferplus"),)
+        return (CorpusChoice("fer2013", secondary_labels="ferplus"),)
 
     def read(self, entry: Entry) -> Face:
         """Read a face: (side', side') grey or (side', side', 3) RGB, not larger than needed."""
@@ -103,7 +105,7 @@ class FaceTrainer(Trainer[Face]):
     def facts(self) -> dict[str, Any]:
         """Return labels, channels and side of the prepared faces."""
         channels, side, _ = self.preparation.shape
-        return {"labels": len(self.learnt), "channels": channels, "side": side}
+        return {"labels": len(self.learned), "channels": channels, "side": side}
 
     def batches(self, learn: Sequence[Samples[Face]]) -> Batches:
         """Change, prepare and mix faces."""
@@ -129,7 +131,9 @@ class FaceTrainer(Trainer[Face]):
         """Show a fresh net some faces, if it has to see them before it can be trained."""
         initialize_from_data = getattr(net, "initialize_from_data", None)
         if initialize_from_data is not None:
-            initialize_from_data(self.tensor(self.preparation.normalise(self.learn[0].media[:512])))
+            initialize_from_data(
+                self.tensor(self.preparation.normalise(self.train_samples[0].media[:512]))
+            )
 
     def pieces(self, medium: Face) -> list[Any]:
         """Return the face as a crop, RGB."""
@@ -144,16 +148,7 @@ class FaceTrainer(Trainer[Face]):
         return {**super().card_preparation(), "crop": self.config.crop}
 
 
-def train(config: FaceTraining) -> Path:
-    """Train a face model, or go on where an interrupted training stopped; then ship it.
-
-    Returns:
-        Path of the finished model's card.
-
-    Raises:
-        InputError: see `trainer.train`.
-    """
-    return trainer.train(FaceTrainer(config))
+CONFIG, TRAINER = FaceTraining, FaceTrainer
 
 
 def drawn_faces() -> list[Face]:

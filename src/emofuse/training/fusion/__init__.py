@@ -1,8 +1,8 @@
-"""Trains fusers on what recognisers said of samples that they have not learnt from.
+"""Trains fusers on what recognisers said of samples that they have not learned from.
 
 Probabilities on training samples are too sure to learn fusing from, so everything here is made
-of the *validation* readings of each corpus (`evaluation.readings`), paired by label
-(`evaluation.pairs`). Of these one part is learnt from; the other, of other people, chooses
+of the *validation* predictions of each corpus (`evaluation.predict.cached`), paired by label
+(`evaluation.fusion.pairs`). Of these one part is learned from; the other, of other people, chooses
 the epoch and the temperature and gives the card's figures.
 
 What a pairing cannot say is not taught: a label that one of its corpora lacks (CREMA-D

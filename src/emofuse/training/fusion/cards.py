@@ -15,22 +15,22 @@ from ...evaluation.metrics import calibration as calibration_metrics
 from ...fusion.config import Strategy
 from ..core.checkpoint import save_text
 from .config import FusionTraining
-from .data import Material
+from .data import FusionData
 from .moments import Floats, Moments, only, subsets
 
 
 def card_fields(
-    config: FusionTraining, material: Material, probabilities: Callable[[Moments], Floats]
+    config: FusionTraining, data: FusionData, probabilities: Callable[[Moments], Floats]
 ) -> dict[str, Any]:
     """Return the card's fields, less calibration, fusion and files.
 
     The figures are written to the run's ``metrics.json``, too.
     """
-    names = [card.id for card in material.cards.values()]
-    found = sorted({r.corpus for rs in material.readings.values() for r in rs})
-    data = [_data(corpus, material) for corpus in found]
-    measured = list(_metrics(config.strategy, material, probabilities))
-    report = {"metrics": measured, "learnt": len(material.learn), "chosen": len(material.choose)}
+    names = [card.id for card in data.cards.values()]
+    found = sorted({r.corpus for rs in data.predictions.values() for r in rs})
+    sources = [_source(corpus, data) for corpus in found]
+    measured = list(_metrics(config.strategy, data, probabilities))
+    report = {"metrics": measured, "learned": len(data.learn), "chosen": len(data.choose)}
     save_text(json.dumps(report, indent=1) + "\n", config.run / "metrics.json")
     return {
         "id": config.name,
@@ -39,21 +39,21 @@ def card_fields(
         "taxonomy": CANONICAL.name,
         "labels": list(CANONICAL.labels),
         "licence": "as the data that its pairs are made of, "
-        + "; ".join(f"{d['name']}: {d['licence']}" for d in data),
+        + "; ".join(f"{d['name']}: {d['licence']}" for d in sources),
         "notes": [
             *config.notes,
-            f"Trained once (seed {config.seed}) on {len(material.learn)} pairs of samples by "
+            f"Trained once (seed {config.loop.seed}) on {len(data.learn)} pairs of samples by "
             "label, all of validation splits: given the label, their modalities are independent, "
             "which those of one person are not. Its gain on people will be smaller.",
         ],
-        "data": data,
+        "data": sources,
         "metrics": measured,
     }
 
 
-def _data(corpus: str, material: Material) -> dict[str, Any]:
+def _source(corpus: str, data: FusionData) -> dict[str, Any]:
     recipe = recipes.recipe(corpus)
-    samples = sum(len(r) for rs in material.readings.values() for r in rs if r.corpus == corpus)
+    samples = sum(len(r) for rs in data.predictions.values() for r in rs if r.corpus == corpus)
     return {
         "name": corpus,
         "licence": recipe.licence,
@@ -65,10 +65,10 @@ def _data(corpus: str, material: Material) -> dict[str, Any]:
 
 
 def _metrics(
-    strategy: Strategy, material: Material, probabilities: Callable[[Moments], Floats]
+    strategy: Strategy, data: FusionData, probabilities: Callable[[Moments], Floats]
 ) -> Iterator[dict[str, Any]]:
-    for some in subsets(material.layout.modalities):
-        moments = only(material.choose, material.layout, some)
+    for some in subsets(data.layout.modalities):
+        moments = only(data.choose, data.layout, some)
         complete = moments.inputs["mask"].sum(axis=1) == len(some)
         moments = moments.where(complete)
         p = probabilities(moments)
@@ -84,8 +84,8 @@ def _metrics(
                 "split": "validation: " + " + ".join(m.value for m in some),
                 "name": name,
                 "value": round(value, 4),
-                "protocol": f"{len(moments)} pairs by label of people that were not learnt from; "
+                "protocol": f"{len(moments)} pairs by label of people that were not learned from; "
                 "the epoch and the temperature were chosen on the same, so it is a little too good",
                 "command": "emofuse train fusion --config configs/fusion.yaml --strategy "
-                f"{strategy.value} --data ROOT --readings DIR --out RUN",
+                f"{strategy.value} --data ROOT --predictions-cache DIR --out RUN",
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,9 +10,20 @@ from ...analyzer import default_models
 from ...core.estimates import Modality
 from ...errors import InputError
 from ...fusion.config import PARTS, Strategy
+from ..core.loop import LoopConfig, Optimizer
 
-Tell = Callable[[str], object]
-"""Is given a line of progress."""
+
+def _default_loop() -> LoopConfig:
+    return LoopConfig(
+        epochs=12,
+        lr=2e-3,
+        warmup=0.2,
+        optimizer=Optimizer.ADAMW,
+        weight_decay=0.02,
+        ema=0.0,
+        bf16=False,
+        grad_clip=1.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +33,21 @@ class FusionTraining:
     Args:
         strategy: what is trained; the pools (weighted, confidence, logpool) are fitted.
         id: of the card; "" for ``fusion-STRATEGY-v1``.
-        readings: folder of readings (Parquet), made by the same pipeline as analyses.
-        data: folder of the corpora, for readings that are not there yet; None: none are
+        predictions_cache: folder of cached predictions (Parquet), made by the same pipeline
+            as analyses.
+        data: folder of the corpora, for predictions that are not cached yet; None: none are
             made.
         run: folder of the run; the finished model is in ``RUN/model``.
         modalities: what is fused.
         models: modality → id of its recogniser; those left out keep their default.
-        seed: of everything random.
-        epochs: passes over the pairs; the best one by log loss is kept.
         batch: pairs a step.
-        lr: highest learning rate.
-        weight_decay: of AdamW.
         width: of a modality's token in the net.
         dropout: of tokens.
-        drop: share of pairs of which modalities are dropped.
-        spoil: share of modalities that are replaced by a stranger's of poor quality.
-        held_out: share of people, or samples, that choose instead of being learnt from.
-        threads: CPU threads.
+        drop: fraction of pairs of which modalities are dropped.
+        corrupt: fraction of modalities that are replaced by a stranger's of poor quality.
+        held_out: fraction of people, or samples, held out for validation.
         notes: for the card.
+        loop: how a net is trained; of the pools, its seed alone counts.
 
     Raises:
         InputError: if a value makes no sense.
@@ -47,32 +55,28 @@ class FusionTraining:
 
     strategy: Strategy = Strategy.ATTENTION
     id: str = ""
-    readings: Path = Path("data/readings")
+    predictions_cache: Path = Path("data/predictions")
     data: Path | None = None
     run: Path = Path("runs/fusion")
     modalities: tuple[Modality, ...] = PARTS
     models: Mapping[Modality, str] = field(default_factory=dict)
-    seed: int = 1
-    epochs: int = 12
     batch: int = 256
-    lr: float = 2e-3
-    weight_decay: float = 0.02
     width: int = 32
     dropout: float = 0.2
     drop: float = 0.5
-    spoil: float = 0.1
+    corrupt: float = 0.1
     held_out: float = 0.3
-    threads: int = 1
     notes: tuple[str, ...] = ()
+    loop: LoopConfig = field(default_factory=_default_loop)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", default_models() | dict(self.models))
         if len(set(self.modalities) & set(PARTS)) < 2 or Modality.FUSED in self.modalities:
-            raise InputError("modalities: fusing takes two or three of face, speech and words")
-        for name in ("epochs", "batch", "lr", "threads", "held_out"):
+            raise InputError("modalities: fusing takes two or three of face, speech and text")
+        for name in ("batch", "held_out"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be > 0, got {getattr(self, name)}")
-        for name in ("dropout", "drop", "spoil", "held_out"):
+        for name in ("dropout", "drop", "corrupt", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
 

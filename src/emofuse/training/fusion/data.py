@@ -1,4 +1,4 @@
-"""What a fuser is taught: validation readings, split by people and paired by label."""
+"""What a fuser learns from: validation predictions, split by people and paired by label."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ from .moments import Moments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """What is learnt from: readings by modality, and pairs of them.
+class FusionData:
+    """What is learned from: predictions by modality, and pairs of them.
 
     Args:
         cards: of the recognisers.
-        readings: what they said.
+        predictions: what they said.
         layout: of the pairs as a net's inputs.
         learn: pairs to learn from.
         choose: pairs of other people, which choose the epoch and give the figures.
     """
 
     cards: Mapping[Modality, Card]
-    readings: Mapping[Modality, Sequence[CachedPredictions]]
+    predictions: Mapping[Modality, Sequence[CachedPredictions]]
     layout: Layout
     learn: Moments
     choose: Moments
 
     @classmethod
-    def of(cls, config: FusionTraining, cards: Mapping[Modality, Card], store: Store) -> Material:
+    def of(cls, config: FusionTraining, cards: Mapping[Modality, Card], store: Store) -> FusionData:
         """Read, or make, what the recognisers said; split and pair it.
 
         Raises:
-            InputError: if readings are missing.
+            InputError: if predictions are missing.
         """
-        readings = _readings(config, cards, store)
+        predictions = _predictions(config, cards, store)
         modalities = tuple(m for m in PARTS if m in cards)
         taken = [cards[m].embedding if config.strategy.learned else None for m in modalities]
         layout = Layout(modalities, tuple(width or 0 for width in taken))
         priors = {c.id: c.prior for c in cards.values() if c.prior is not None}
-        rng = np.random.default_rng(config.seed)
+        rng = np.random.default_rng(config.loop.seed)
         learn, choose = {}, {}
-        for modality, found in readings.items():
+        for modality, found in predictions.items():
             kept = [_split(r, config.held_out, rng) for r in found]
             learn[modality] = [a for a, _ in kept]
             choose[modality] = [b for _, b in kept]
         first, second = (
-            Moments.joined([_moments(p, layout, priors) for p in _pairings(x, config.seed)])
+            Moments.joined([_moments(p, layout, priors) for p in _pairings(x, config.loop.seed)])
             for x in (learn, choose)
         )
-        return cls(cards, readings, layout, first, second)
+        return cls(cards, predictions, layout, first, second)
 
     def fusion(self, config: FusionTraining, **more: Any) -> dict[str, Any]:
         """Return the card's table ``[fusion]``."""
@@ -81,16 +81,16 @@ class Material:
         return {"strategy": config.strategy.value, **more, "parts": parts}
 
 
-def _readings(
+def _predictions(
     config: FusionTraining, cards: Mapping[Modality, Card], store: Store
 ) -> dict[Modality, list[CachedPredictions]]:
-    """Return the validation readings of the configured models, making what `data` allows."""
+    """Return the validation predictions of the configured models, making what `data` allows."""
     if config.data is not None:
-        loaded = {m: load_recogniser(c.id, store, config.threads) for m, c in cards.items()}
+        loaded = {m: load_recogniser(c.id, store, config.loop.threads) for m, c in cards.items()}
         models = {m: r for m, r in loaded.items() if isinstance(r, OnnxRecogniser)}
-        everything = list(collect(config.data, models, config.readings)[0].values())
+        everything = list(collect(config.data, models, config.predictions_cache)[0].values())
     else:
-        everything = [load(path) for path in sorted(config.readings.glob("*.parquet"))]
+        everything = [load(path) for path in sorted(config.predictions_cache.glob("*.parquet"))]
     out: dict[Modality, list[CachedPredictions]] = {}
     for modality, card in cards.items():
         sha256 = card.files["weights"].sha256
@@ -101,22 +101,23 @@ def _readings(
             corpora = ", ".join(c for c in CORPORA if recipes.recipe(c).modalities[0] is modality)
             there = ", ".join(sorted({r.model_id for r in everything if r.modality is modality}))
             raise InputError(
-                f"{config.readings} has no validation readings of {card.id!r} ({sha256[:12]}…); "
-                f"readings for {modality.value} there are of: {there or 'none'}. Give --data, the "
+                f"{config.predictions_cache} has no validation predictions of {card.id!r} "
+                f"({sha256[:12]}…); "
+                f"those for {modality.value} are of: {there or 'none'}. Give --data, the "
                 f"folder of {corpora}, to make them"
             )
     return out
 
 
 def _split(
-    readings: CachedPredictions, held_out: float, rng: np.random.Generator
+    predictions: CachedPredictions, held_out: float, rng: np.random.Generator
 ) -> tuple[CachedPredictions, CachedPredictions]:
     """Split by people, or by sample where the corpus does not name them."""
-    who = [s or i for s, i in zip(readings.speakers, readings.ids, strict=True)]
+    who = [s or i for s, i in zip(predictions.speakers, predictions.ids, strict=True)]
     names = sorted(set(who))
     away = set(rng.permutation(names)[: max(1, round(held_out * len(names)))].tolist())
     out = np.array([w in away for w in who])
-    return readings.where(~out), readings.where(out)
+    return predictions.where(~out), predictions.where(out)
 
 
 def _pairings(parts: Mapping[Modality, Sequence[CachedPredictions]], seed: int) -> Iterator[Pairs]:

@@ -13,26 +13,27 @@ from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...fusion.config import QUALITY_EXPONENT
 from ...fusion.fit import ModalityPosteriors, OpinionPool, fit
+from ..core.console import log
 from ..core.export import write_card
 from .cards import card_fields
-from .config import FusionTraining, Tell
-from .data import Material
+from .config import FusionTraining
+from .data import FusionData
 from .moments import Floats, Moments, only, subsets
 
 
-def ship_pool(config: FusionTraining, material: Material, folder: Path, tell: Tell) -> Path:
+def export_pool(config: FusionTraining, data: FusionData, folder: Path) -> Path:
     """Fit a pool and write its card into `folder`; return the card's path."""
-    pool = _fitted(config, material)
+    pool = _fitted(config, data)
     for form, loss in pool.losses:
-        tell(f"{form}: log loss {loss:.4f} on pairs that it was not fitted to")
+        log(f"{form}: log loss {loss:.4f} on pairs that it was not fitted to")
 
     def probabilities(moments: Moments) -> Floats:
-        return pool(_experts(moments, material)).astype(np.float32)
+        return pool(_experts(moments, data)).astype(np.float32)
 
     fields = {
-        **card_fields(config, material, probabilities),
+        **card_fields(config, data, probabilities),
         "calibration": {"temperature": round(pool.calibration.temperature, 4)},
-        "fusion": material.fusion(config, **_weights(pool, material.layout.modalities)),
+        "fusion": data.fusion(config, **_weights(pool, data.layout.modalities)),
     }
     if pool.log_prior is not None:
         prior = np.exp(pool.log_prior - np.logaddexp.reduce(pool.log_prior))
@@ -41,17 +42,17 @@ def ship_pool(config: FusionTraining, material: Material, folder: Path, tell: Te
     return folder / f"{config.name}.toml"
 
 
-def _fitted(config: FusionTraining, material: Material) -> OpinionPool:
+def _fitted(config: FusionTraining, data: FusionData) -> OpinionPool:
     """Fit the pool on all subsets that leave something to pool."""
-    several = [s for s in subsets(material.layout.modalities) if len(s) > 1]
-    parts = [only(material.learn, material.layout, some) for some in several]
+    several = [s for s in subsets(data.layout.modalities) if len(s) > 1]
+    parts = [only(data.learn, data.layout, some) for some in several]
     experts = ModalityPosteriors(
-        np.concatenate([_experts(part, material).p for part in parts]),
-        np.concatenate([_reliability(part, material) for part in parts]),
-        _priors(material),
+        np.concatenate([_experts(part, data).p for part in parts]),
+        np.concatenate([_reliability(part, data) for part in parts]),
+        _priors(data),
     )
     actual = np.concatenate([part.actual for part in parts])
-    return fit(config.strategy, experts, actual, seed=config.seed)
+    return fit(config.strategy, experts, actual, seed=config.loop.seed)
 
 
 def _weights(pool: OpinionPool, modalities: Sequence[Modality]) -> dict[str, Any]:
@@ -70,28 +71,28 @@ def _weights(pool: OpinionPool, modalities: Sequence[Modality]) -> dict[str, Any
     return out
 
 
-def _experts(moments: Moments, material: Material) -> ModalityPosteriors:
+def _experts(moments: Moments, data: FusionData) -> ModalityPosteriors:
     """Undo what a net's inputs do: probabilities over the asked labels, nan elsewhere."""
     evidence, here = moments.inputs["evidence"].astype(np.float64), moments.inputs["mask"] > 0
-    priors = _priors(material)
+    priors = _priors(data)
     p = np.exp(evidence) * priors
     known = (moments.asked[:, None] > 0) & here[:, :, None] & ~np.isnan(priors)
     p = np.where(known, p, np.nan)
     p /= np.where(here, np.nansum(p, axis=2), 1.0)[:, :, None]
-    return ModalityPosteriors(p, _reliability(moments, material), priors)
+    return ModalityPosteriors(p, _reliability(moments, data), priors)
 
 
-def _reliability(moments: Moments, material: Material) -> Floats:
+def _reliability(moments: Moments, data: FusionData) -> Floats:
     """What each part's evidence is worth: (samples, modalities)."""
-    power = np.array([QUALITY_EXPONENT[m] for m in material.layout.modalities], np.float32)
+    power = np.array([QUALITY_EXPONENT[m] for m in data.layout.modalities], np.float32)
     worth: Floats = moments.inputs["quality"] ** power
     return worth
 
 
-def _priors(material: Material) -> NDArray[np.float64]:
+def _priors(data: FusionData) -> NDArray[np.float64]:
     rows = []
-    for m in material.layout.modalities:
-        card, row = material.cards[m], np.full(len(CANONICAL), np.nan)
+    for m in data.layout.modalities:
+        card, row = data.cards[m], np.full(len(CANONICAL), np.nan)
         at = [CANONICAL.index(label) for label in card.taxonomy.labels]
         row[at] = card.prior or np.full(len(at), 1 / len(at))
         rows.append(row)

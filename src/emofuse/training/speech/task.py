@@ -25,18 +25,20 @@ from ...errors import InputError
 from ...evaluation.predict.segmentation import voiced_range
 from ...sources.audio import read_audio
 from ...speech.recognise import Preparation, SpeechRecogniser, prepare
-from ..core import trainer
+from ..core.config import Training
+from ..core.corpora import CorpusChoice
 from ..core.embedding_cache import FrozenEncoderCache
-from ..core.export import Answering
-from ..core.loop import Batch, LoopConfig, Optimiser, Task
-from ..core.samples import CorpusChoice, Samples, TargetConfig, drawn
+from ..core.loop import Batch, LoopConfig, Optimizer, Task
+from ..core.measure import predict_in_batches
+from ..core.samples import Samples, drawn
+from ..core.targets import TargetConfig
 from ..core.teacher import TeacherChoice
-from ..core.trainer import Batches, Trainer, Training, averaged
+from ..core.trainer import Batches, Rows, Trainer
 from .augment import Augment, Clip, SoundAugmentation, Waveform
 
 
 def _default_loop() -> LoopConfig:
-    return LoopConfig(epochs=32, lr=2e-3, weight_decay=0.05, optimiser=Optimiser.ADAMW, ema=0.998)
+    return LoopConfig(epochs=32, lr=2e-3, weight_decay=0.05, optimizer=Optimizer.ADAMW, ema=0.998)
 
 
 def _default_targets() -> TargetConfig:
@@ -63,9 +65,9 @@ class SpeechTraining(Training):
         targets: what it is taught; `votes` is the share of the crowd's vote on the
             voice in CREMA-D's targets, `teacher` the teacher's share in RAVDESS'.
         augment: how sound is changed.
-        copies: how many changed copies of each clip an encoder that is frozen hears;
-            epochs draw from them, see `heard.FrozenEncoderCache`. 0: it hears every clip anew in
-            each epoch, as an encoder that learns must.
+        copies: how many augmented copies of each clip a frozen encoder is given; epochs
+            draw from them, see `FrozenEncoderCache`. 0: it is given every clip anew in each
+            epoch, as an encoder that is trained must be.
         loop: how it is trained.
 
     See `Training` for the rest.
@@ -100,14 +102,14 @@ class SpeechTrainer(Trainer[Clip]):
     preparation_class = Preparation
     select = "uar"
 
-    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+    def default_corpora(self) -> tuple[CorpusChoice, ...]:
         """Return CREMA-D with the crowd's vote on the voice, and RAVDESS with its teacher."""
         teacher = None
         if self.config.teacher is not None:
             # 01-… is the recording with picture, 03-… its sound alone.
             teacher = TeacherChoice(self.config.teacher, "voiceW2V_", ("01-", "03-"))
         return (
-            CorpusChoice("crema-d", opinion="voice", medium="audio"),
+            CorpusChoice("crema-d", secondary_labels="voice", medium="audio"),
             CorpusChoice("ravdess", teacher=teacher, medium="audio"),
         )
 
@@ -130,18 +132,19 @@ class SpeechTrainer(Trainer[Clip]):
         names = ("samples",) if len(shape) == 1 else ("rows", "frames")
         sizes = dict(zip(names, shape, strict=True))
         rate, mels = self.preparation.rate, self.preparation.mel.mels
-        return {"labels": len(self.learnt), **sizes, "mels": mels, "rate": rate}
+        return {"labels": len(self.learned), **sizes, "mels": mels, "rate": rate}
 
     def batches(self, learn: Sequence[Samples[Clip]]) -> Batches:
         """Cut, change, prepare and mix clips."""
         config, augment = self.config, self.augment
 
         def batches(epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
-            if self.heard is not None:
-                self.heard.grow(min(config.copies, epoch + 1))
+            cache = self.cache
+            if cache is not None:
+                cache.grow(min(config.copies, epoch + 1))
             for places in drawn(learn, config.batch, rng):
-                if self.heard is not None:
-                    rows = self.heard.draw(places, rng)
+                if cache is not None:
+                    rows = cache.draw(places, rng)
                 else:
                     rows = np.stack([augment(learn[k].media[i], rng) for k, i in places])
                 target = np.stack([learn[k].target[i] for k, i in places])
@@ -158,45 +161,49 @@ class SpeechTrainer(Trainer[Clip]):
         return Augment(self.config.augment, self.preparation, self.config.noise)
 
     @cached_property
-    def heard(self) -> FrozenEncoderCache | None:
-        """What a frozen encoder hears, if it is to be asked only once."""
+    def cache(self) -> FrozenEncoderCache | None:
+        """What a frozen encoder gives for the training samples, if it is to be asked only once."""
         if not self.config.copies:
             return None
-        net = self.new_net().to(self.config.loop.place)
-        if not getattr(net, "fixed", False):
-            raise InputError(
-                f"copies: got {self.config.copies}, but what {self.plan.kind.name} hears changes "
-                "while it learns; freeze its encoder (net.frozen or net.freeze) or leave it out"
-            )
         loop = self.config.loop
-        return FrozenEncoderCache(net, self.learn, self.augment, loop.seed, loop.bf16)
+        net = self.new_net().to(loop.torch_device)
+        if not getattr(net, "frozen_encoder", False):
+            raise InputError(
+                f"copies: got {self.config.copies}, but the encoder of {self.plan.kind.name} "
+                "changes while it is trained; freeze it (net.frozen or net.freeze) or leave "
+                "`copies` out"
+            )
+        return FrozenEncoderCache(net, self.train_samples, self.augment, loop.seed, loop.bf16)
 
     @cached_property
-    def _chosen(self) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """What the frozen encoder hears in the validation samples."""
-        assert self.heard is not None
-        return [(self.heard.listen(rows), owner) for rows, owner in self.rows]
+    def _encoded_validation(self) -> list[Rows]:
+        """What the frozen encoder gives for the validation samples."""
+        assert self.cache is not None
+        return [(list(self.cache.encode(rows)), owner) for rows, owner in self.validation_rows]
 
     def task(self) -> Task:
         """Put together what `fit` needs."""
         task = super().task()
-        if self.heard is not None:
-            task.net.reminded = True  # type: ignore[assignment]
+        if self.cache is not None:
+            task.net.takes_encoded = True  # type: ignore[assignment]
         return task
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Measure a net on the validation samples."""
-        if self.heard is None:
+        if self.cache is None:
             return super().validate(net)
-        place = self.config.loop.place
-        fold = None if self.fold is None else torch.from_numpy(self.fold)
-        shipped = Answering(net, fold).to(place)
-        found = []
+        device = self.config.loop.torch_device
+        exportable = self.exportable(net).to(device)
+
+        def ask(rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+            logits = net(torch.from_numpy(np.stack(rows)).to(device))
+            answers: NDArray[np.float32] = exportable.answer(logits).cpu().numpy()
+            return answers
+
         with torch.inference_mode():
-            for heard, owner in self._chosen:
-                logits = net(torch.from_numpy(heard).to(place))
-                found.append(averaged(shipped.answer(logits).cpu().numpy(), owner))
-        return self.measure(found)
+            return self.measure(
+                [predict_in_batches(*rows, ask) for rows in self._encoded_validation]
+            )
 
     def pieces(self, medium: Clip) -> list[Any]:
         """Return the voiced part of the clip; its middle, if that is too long."""
@@ -217,16 +224,7 @@ class SpeechTrainer(Trainer[Clip]):
         return {"window": {"seconds": self.preparation.seconds, "hop": 1.0, "lookahead": 1.0}}
 
 
-def train(config: SpeechTraining) -> Path:
-    """Train a speech model, or go on where an interrupted training stopped; then ship it.
-
-    Returns:
-        Path of the finished model's card.
-
-    Raises:
-        InputError: see `trainer.train`.
-    """
-    return trainer.train(SpeechTrainer(config))
+CONFIG, TRAINER = SpeechTraining, SpeechTrainer
 
 
 def drawn_voices(rate: int = 16_000) -> list[Waveform]:
@@ -261,7 +259,7 @@ def _mix(
     alpha: float,
     rng: np.random.Generator,
 ) -> None:
-    """FusionDetails pairs in place, within a corpus: a blend of two knows what both know."""
+    """Blend pairs in place, within a corpus: a blend of two knows what both know."""
     share = np.float32(rng.beta(alpha, alpha))
     for mask in np.unique(known, axis=0):
         index = np.flatnonzero((known == mask).all(axis=1))

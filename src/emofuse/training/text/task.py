@@ -28,12 +28,15 @@ from ...evaluation.metrics.multilabel import best_thresholds, multilabel_f1
 from ...io.atomic import atomic_path
 from ...models.card import Calibration
 from ...text.recognise import Preparation, TextRecogniser, WordPieces, collate, plain
-from ..core import trainer
-from ..core.checkpoint import told
-from ..core.loop import Batch, LoopConfig, Optimiser
-from ..core.quantize import Shrinking
-from ..core.samples import CorpusChoice, Labels, Samples
-from ..core.trainer import Batches, Trainer, Training, tell
+from ..core.checkpoint import disk_errors
+from ..core.config import Training
+from ..core.console import log
+from ..core.corpora import CorpusChoice, Labels
+from ..core.loop import Batch, LoopConfig, Optimizer
+from ..core.measure import classified
+from ..core.quantize import Quantization
+from ..core.samples import Samples
+from ..core.trainer import Batches, Trainer
 from .nets.encoder import load_encoder
 
 TOKENIZER, ENCODER = "tokenizer.json", "model.safetensors"
@@ -82,7 +85,7 @@ def _default_loop() -> LoopConfig:
         epochs=3,
         lr=1.5e-4,
         weight_decay=0.01,
-        optimiser=Optimiser.ADAMW,
+        optimizer=Optimizer.ADAMW,
         warmup=0.1,
         ema=0.998,
         grad_clip=1.0,
@@ -97,12 +100,12 @@ class TextTraining(Training):
         id: of the model that is made.
         data: folder of the corpora; without `corpora`, of GoEmotions.
         run: folder of the training, to go on from when it was interrupted.
-        labels: what is learnt and answered.
+        labels: what is learned and answered.
         batch: sentences per step.
         encoder: folder with a pretrained encoder, ``model.safetensors`` in the layout
             of Hugging Face's BERT and DistilBERT, and ``tokenizer.json``. None, for
-            nets that need none: word pieces are then learnt from the training texts.
-        pieces: how many word pieces are learnt, without an encoder.
+            nets that need none: word pieces are then learned from the training texts.
+        pieces: how many word pieces are learned, without an encoder.
         frozen_words: keep the pretrained vectors of the word pieces. Most of them
             occur too rarely here to be improved.
         net: name of the net and its sizes.
@@ -115,9 +118,9 @@ class TextTraining(Training):
     id: str = "text-minilm-v2"
     data: Path = Path("data/goemotions")
     run: Path = Path("runs/text")
-    labels: Labels = Labels.FOLDED
+    labels: Labels = Labels.AGGREGATED
     net: Mapping[str, Any] = field(default_factory=lambda: {"name": "minilm"})
-    quantize: Shrinking = Shrinking.WEIGHTS
+    quantize: Quantization = Quantization.WEIGHTS
     loop: LoopConfig = field(default_factory=_default_loop)
     encoder: Path | None = None
     pieces: int = 8000
@@ -144,7 +147,7 @@ class TextTrainer(Trainer[str]):
         super().__init__(config)
         needs = self.plan.kind.name in _PRETRAINED
         if needs and config.encoder is None and config.init is None:
-            tell(f"{self.plan.kind.name} starts from random weights: no `encoder` is named")
+            log(f"{self.plan.kind.name} starts from random weights: no `encoder` is named")
         if config.encoder is not None:
             for name in (TOKENIZER, ENCODER) if needs else (TOKENIZER,):
                 if not (config.encoder / name).is_file():
@@ -153,7 +156,7 @@ class TextTrainer(Trainer[str]):
                         "sentence-transformers/all-MiniLM-L6-v2 or the like"
                     )
 
-    def own_corpora(self) -> tuple[CorpusChoice, ...]:
+    def default_corpora(self) -> tuple[CorpusChoice, ...]:
         """Return GoEmotions with its fine labels."""
         return (CorpusChoice("goemotions", labelling="original"),)
 
@@ -165,16 +168,16 @@ class TextTrainer(Trainer[str]):
 
     @property
     def tokenizer(self) -> Path:
-        """The tokenizer's file: the encoder's, or one learnt from the training texts."""
+        """The tokenizer's file: the encoder's, or one learned from the training texts."""
         return Path((self.config.encoder or self.config.run) / TOKENIZER)
 
     @cached_property
     def word_pieces(self) -> WordPieces:
-        """What turns texts into token ids; learnt now, if need be."""
+        """What turns texts into token ids; learned now, if need be."""
         path = self.tokenizer
         if self.config.encoder is None and not path.exists():
             texts = [e.text or "" for c in self.corpora for e in c.manifest.of(Split.TRAIN)]
-            with told(f"what is in {self.config.run}"):
+            with disk_errors(f"what is in {self.config.run}"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 learn_pieces(texts, self.config.pieces, path)
         return WordPieces(path, self.preparation)
@@ -187,18 +190,18 @@ class TextTrainer(Trainer[str]):
         if self.tokenizer.exists():
             size = Tokenizer.from_file(str(self.tokenizer)).get_vocab_size()
         tokens = self.preparation.max_tokens
-        return {"labels": len(self.learnt), "tokens": tokens, "vocabulary": size}
+        return {"labels": len(self.learned), "tokens": tokens, "vocabulary": size}
 
     def initialize_from_data(self, net: nn.Module) -> None:
         """Load the pretrained encoder, or count how rare words are."""
         if self.config.encoder is not None and self.plan.kind.name in _PRETRAINED:
             load_encoder(net, self.config.encoder / ENCODER)  # type: ignore[arg-type]
         if hasattr(net, "fit_idf"):
-            net.fit_idf(self.row(text) for s in self.learn for text in s.media)
+            net.fit_idf(self.row(text) for s in self.train_samples for text in s.media)
 
     def new_net(self, fresh: bool = True) -> nn.Module:
         """Make the net; its pretrained word vectors may be kept."""
-        assert self.word_pieces  # how many there are is known only when they are learnt
+        assert self.word_pieces  # how many there are is known only when they are learned
         net = super().new_net(fresh)
         pretrained = self.config.encoder is not None and self.plan.kind.name in _PRETRAINED
         if pretrained and self.config.frozen_words:
@@ -207,8 +210,8 @@ class TextTrainer(Trainer[str]):
 
     def steps(self) -> int:
         """Return the number of batches: every sentence is met."""
-        n = sum(len(s) for s in self.learn)
-        if any(s.share != 1 for s in self.learn):
+        n = sum(len(s) for s in self.train_samples)
+        if any(s.sampling_weight != 1 for s in self.train_samples):
             return super().steps()
         return -(-n // self.config.batch)
 
@@ -218,7 +221,7 @@ class TextTrainer(Trainer[str]):
         target = np.concatenate([s.target for s in learn])
         known = np.concatenate([s.known for s in learn])
         texts = [text for s in learn for text in s.media]
-        shares = np.concatenate([np.full(len(s), s.share) for s in learn])
+        shares = np.concatenate([np.full(len(s), s.sampling_weight) for s in learn])
 
         def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
             met = _met(shares, config.batch, self.steps(), rng)
@@ -247,18 +250,20 @@ class TextTrainer(Trainer[str]):
         """Return made-up sentences."""
         return GOLDEN
 
-    def figures(self, logits: NDArray[np.float32], samples: Samples[str]) -> dict[str, float]:
+    def measure_samples(
+        self, logits: NDArray[np.float32], samples: Samples[str]
+    ) -> dict[str, float]:
         """Measure answers: multi-label with chosen thresholds, and the most probable label."""
-        present = self.answer_of(samples) > 0
+        present = self.output_of(samples.label) > 0
         p = Calibration().probabilities(logits)
         f1 = multilabel_f1(present, p >= best_thresholds(present, p))
         covered = self.covered_of(samples)
         single = present.sum(axis=1) == 1
         out = {"macro_f1": float(f1[covered].mean())}
         if single.any():
-            found = trainer.classified(logits[single], present[single].astype(np.float32), covered)
+            found = classified(logits[single], present[single].astype(np.float32), covered)
             out |= {f"{name}_top": found[name] for name in ("macro_f1", "accuracy")}
-        target = self.answer_of(samples)
+        target = self.output_of(samples.label)
         closed = np.where(covered, logits, -1e4)
         return {**out, "log_loss": calibration_metrics.log_loss(target, closed)}
 
@@ -269,19 +274,10 @@ class TextTrainer(Trainer[str]):
         return {"tokenizer": path}
 
 
+CONFIG, TRAINER = TextTraining, TextTrainer
+
+
 _PRETRAINED = ("minilm", "distilbert")
-
-
-def train(config: TextTraining) -> Path:
-    """Train a text model, or go on where an interrupted training stopped; then ship it.
-
-    Returns:
-        Path of the finished model's card.
-
-    Raises:
-        InputError: see `trainer.train`; also if the encoder is missing.
-    """
-    return trainer.train(TextTrainer(config))
 
 
 def learn_pieces(texts: Sequence[str], size: int, path: Path) -> None:

@@ -1,12 +1,8 @@
-"""Nets for face: each name with the module and attribute of its `NetKind`."""
+"""Nets for faces.
 
-KINDS: dict[str, str] = {
-    "cnn4": "cnn4:CNN4",
-    "compact": "residual:COMPACT",
-    "identity": "identity:IDENTITY",
-    "mobilenet-v1": "mobilenet_v1:MOBILENET_V1",
-    "mobilenet-v2": "mobilenet:MOBILENET_V2",
-    "mobilenet-v3": "mobilenet:MOBILENET_V3",
-    "resnet50": "resnet:RESNET50",
-    "vgg16": "vgg:VGG16",
-}
+VGG16, ResNet-50 and the MobileNets are written out here, as the encoders for speech and
+text are in their folders, although torchvision, timm and transformers have them: torchvision
+and timm are compiled for certain versions of torch and cannot be installed beside every one
+that we support, CPU-only builds among them, and our nets need two halves (`embed`, `classify`)
+that torch.export can trace. Weights published for those libraries still load (`pretrained`).
+"""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ....errors import InputError
 from ...core.nets import NetKind
-from .calibrate_norms import LEVELS_PER_DEVIATION, become_affine, settle_norms
+from .borrowed_norms import LEVELS_PER_DEVIATION, become_affine, calibrate_batchnorm
 
 _STEM = 32
 _WIDTHS, _BLOCKS = (32, 64, 128, 256), (3, 4, 3, 3)
@@ -85,7 +85,7 @@ class IdentityNet(nn.Module):
 
     def initialize_from_data(self, faces: Tensor) -> None:
         """Make a net with dlib's weights trainable, from some prepared training faces."""
-        settle_norms(self, _layers(self), faces)
+        calibrate_batchnorm(self, _layers(self), faces)
 
 
 class _Block(nn.Module):

@@ -1,20 +1,20 @@
-"""Nets that fuse: one file a strategy. All take and give what `fusion.learned` says."""
+"""Nets that fuse: one file a strategy. All take and give what `fusion.learned` says.
+
+A file that holds a `FusionNet` with a `strategy` is found by itself.
+"""
 
 from __future__ import annotations
 
 from ....fusion.config import Strategy
-from .attention import AttentionNet
+from ...core.nets import modules_of
 from .base import FusionNet, Sizes
-from .feature import FeatureNet
-from .hybrid import HybridNet
-from .transformer import TransformerNet
 
 __all__ = ["NETS", "FusionNet", "Sizes"]
 
 NETS: dict[Strategy, type[FusionNet]] = {
-    Strategy.FEATURE: FeatureNet,
-    Strategy.ATTENTION: AttentionNet,
-    Strategy.HYBRID: HybridNet,
-    Strategy.TRANSFORMER: TransformerNet,
+    net.strategy: net
+    for module in modules_of(__name__)
+    for net in vars(module).values()
+    if isinstance(net, type) and issubclass(net, FusionNet) and net is not FusionNet
 }
 """The net of each strategy that has one."""

@@ -12,11 +12,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ....fusion.config import Strategy
 from .base import Attention, FusionNet, Sizes, Tokens, masked_softmax
 
 
 class AttentionNet(FusionNet):
     """One layer of attention between modalities, then attention pooling of evidence."""
+
+    strategy = Strategy.ATTENTION
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)

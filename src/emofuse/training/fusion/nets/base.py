@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from ....fusion.config import Strategy
 
 FAR = -1e4
 """Added to what is masked: nothing after a softmax, and still a number in any precision."""
@@ -49,6 +52,11 @@ class FusionNet(nn.Module):
     to 1. What is masked must be 0.
     """
 
+    strategy: ClassVar[Strategy]
+
+    slots: int = 1
+    """How many slots it looks at, the last one being the one that is answered for."""
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
@@ -59,7 +67,7 @@ class FusionNet(nn.Module):
         # Labels that were never right in training must not be learned to be wrong.
         self.register_buffer("taught", torch.ones(sizes.labels))
 
-    def calibrate_batchnorm(self, embeddings: Tensor, seen: Tensor, counts: Tensor) -> None:
+    def initialize_from_data(self, embeddings: Tensor, seen: Tensor, counts: Tensor) -> None:
         """Take mean and deviation of embeddings, and the frequencies of labels, from data.
 
         Args:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ....fusion.config import Strategy
 from .base import FAR, FusionNet, Sizes, Tokens, masked_softmax
 
 
 class FeatureNet(FusionNet):
     """Gated embeddings, one hidden layer, logits."""
+
+    strategy = Strategy.FEATURE
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)

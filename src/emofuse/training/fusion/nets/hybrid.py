@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ....fusion.config import Strategy
 from .base import FusionNet, Sizes
 from .feature import FeatureNet
 
@@ -17,16 +18,18 @@ from .feature import FeatureNet
 class HybridNet(FusionNet):
     """A feature net and a log-linear pool with learned weights, side by side."""
 
+    strategy = Strategy.HYBRID
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
         self.inner = FeatureNet(sizes)
         self.trust = nn.Parameter(torch.zeros(sizes.modalities))
         self.mix = nn.Parameter(torch.tensor(-1.0))
 
-    def calibrate_batchnorm(self, embeddings: Tensor, seen: Tensor, counts: Tensor) -> None:
-        """See `FusionNet.calibrate_batchnorm`."""
-        super().calibrate_batchnorm(embeddings, seen, counts)
-        self.inner.calibrate_batchnorm(embeddings, seen, counts)
+    def initialize_from_data(self, embeddings: Tensor, seen: Tensor, counts: Tensor) -> None:
+        """See `FusionNet.initialize_from_data`."""
+        super().initialize_from_data(embeddings, seen, counts)
+        self.inner.initialize_from_data(embeddings, seen, counts)
 
     def forward(
         self, evidence: Tensor, embeddings: Tensor, quality: Tensor, mask: Tensor

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ....fusion.config import Strategy
 from .base import Attention, FusionNet, Sizes, Tokens, masked_softmax
 
 LAYERS, BOTTLENECKS = 2, 4
@@ -18,6 +19,8 @@ LAYERS, BOTTLENECKS = 2, 4
 
 class TransformerNet(FusionNet):
     """Two layers of a transformer a modality, joined by four bottleneck tokens."""
+
+    strategy = Strategy.TRANSFORMER
 
     slots = 6
     """Over how many slots it looks: three seconds of half a second each."""

@@ -7,21 +7,21 @@ from torch import Tensor, nn
 
 
 class SpeechNetBase(nn.Module):
-    """A net of two halves: prepared sound → embedding → logits.
+    """A net of two halves: prepared audio → embedding → logits.
 
     Subclasses write `embed` and set `classify` (a module) and `width`. Those with an
-    encoder that does not learn say so (`fixed`): what it hears in a sound, which is
-    most of the work, may then be kept and learnt from again and again.
+    encoder that is not trained say so (`frozen_encoder`): its output, which is most of the
+    work, may then be cached and learned from again and again.
     """
 
     width: int
     """Size of the embedding."""
 
-    fixed: bool = False
-    """Whether `listen` stays the same however long the net is trained."""
+    frozen_encoder: bool = False
+    """Whether `encode` stays the same however long the net is trained."""
 
-    reminded: bool = False
-    """Whether `forward` is given what `listen` gave, instead of sound."""
+    takes_encoded: bool = False
+    """Whether `forward` is given the output of `encode` instead of audio."""
 
     classify: nn.Module
     """Turns embeddings (batch, width) into logits (batch, labels)."""
@@ -30,17 +30,17 @@ class SpeechNetBase(nn.Module):
         """Return embeddings (batch, width) of what `speech.recognise.prepare` makes."""
         raise NotImplementedError
 
-    def listen(self, sound: Tensor) -> Tensor:
-        """Return what the encoder hears, (batch, values), before anything is learnt from it."""
+    def encode(self, sound: Tensor) -> Tensor:
+        """Return the encoder's output, (batch, values), before anything that is trained."""
         return self.embed(sound)
 
-    def calibrate_batchnorm(self, heard: Tensor) -> Tensor:
-        """Turn what `listen` gives into the embedding."""
-        return heard
+    def pool(self, encoded: Tensor) -> Tensor:
+        """Turn the output of `encode` into the embedding."""
+        return encoded
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return logits (batch, labels) of what `speech.recognise.prepare` makes."""
-        embedding = self.calibrate_batchnorm(sound) if self.reminded else self.embed(sound)
+        embedding = self.pool(sound) if self.takes_encoded else self.embed(sound)
         logits: Tensor = self.classify(embedding)
         return logits
 

@@ -52,7 +52,7 @@ class CnnAttention(SpeechNetBase):
     def __init__(self, config: CnnAttentionConfig) -> None:
         super().__init__()
         channels = config.width
-        self.rows = config.rows
+        self.validation_rows = config.rows
         self.norm = nn.BatchNorm1d(config.rows)
         self.stem = nn.Sequential(
             nn.Conv1d(config.rows, channels, 5, stride=2, padding=2, bias=False),
@@ -69,7 +69,7 @@ class CnnAttention(SpeechNetBase):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of pictures (batch, rows, frames)."""
-        moments = self.blocks(self.stem(self.norm(check_rows(pictures, self.rows))))
+        moments = self.blocks(self.stem(self.norm(check_rows(pictures, self.validation_rows))))
         moments = self.attention(moments.transpose(1, 2)).transpose(1, 2)
         pooled: Tensor = self.pool(moments)
         return pooled

@@ -48,7 +48,7 @@ class MfccBiLstm(SpeechNetBase):
 
     def __init__(self, config: MfccBiLstmConfig) -> None:
         super().__init__()
-        self.rows, self.every = config.rows, config.every
+        self.validation_rows, self.every = config.rows, config.every
         self.norm = nn.BatchNorm1d(config.rows)
         self.lstm = nn.LSTM(
             config.rows,
@@ -64,7 +64,7 @@ class MfccBiLstm(SpeechNetBase):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of cepstra (batch, rows, frames)."""
-        rows = self.norm(check_rows(pictures, self.rows))
+        rows = self.norm(check_rows(pictures, self.validation_rows))
         steps, _ = self.lstm(F.avg_pool1d(rows, self.every).transpose(1, 2))
         pooled: Tensor = self.pool(steps)
         return pooled

@@ -51,7 +51,7 @@ class MfccCnn(SpeechNetBase):
 
     def __init__(self, config: MfccCnnConfig) -> None:
         super().__init__()
-        self.rows = config.rows
+        self.validation_rows = config.rows
         self.norm = nn.BatchNorm1d(config.rows)
         sizes = (config.rows, *config.widths)
         self.stages = nn.Sequential(
@@ -62,7 +62,7 @@ class MfccCnn(SpeechNetBase):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of cepstra (batch, rows, frames)."""
-        moments = self.stages(self.norm(check_rows(pictures, self.rows))).float()
+        moments = self.stages(self.norm(check_rows(pictures, self.validation_rows))).float()
         mean = moments.mean(dim=2, keepdim=True)
         variance = ((moments - mean) ** 2).mean(dim=2)
         return torch.cat([mean.squeeze(2), (variance + 1e-5).sqrt()], dim=1)

@@ -105,7 +105,7 @@ class Wav2Vec2Classifier(SpeechNetBase):
             self.encoder.feature_extractor.requires_grad_(False)
         elif config.freeze is Freeze.ENCODER:
             self.encoder.requires_grad_(False)
-            self.fixed = config.pooling is Pooling.MEAN and not config.blend
+            self.frozen_encoder = config.pooling is Pooling.MEAN and not config.blend
 
     def embed(self, waveforms: Tensor) -> Tensor:
         """Return embeddings (batch, width) of standardised waveforms (batch, samples)."""

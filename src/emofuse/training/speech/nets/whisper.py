@@ -4,7 +4,7 @@ Whisper (Radford et al. 2022, arXiv:2212.04356, MIT) has heard 680,000 hours in 
 kinds of rooms. Its lower layers still hold how something was said; the upper ones
 keep what was said. Taught further on a few actors (`WhisperNet`), they know these
 actors' studios better, and forget the rooms and voices that these do not have: what
-only a small head learnt from one corpus (`WhisperProbe`) served far better on another.
+only a small head learned from one corpus (`WhisperProbe`) served far better on another.
 Halving the tokens behind the stem halves the cost and loses little.
 """
 
@@ -131,7 +131,7 @@ class WhisperNet(_WhisperEar):
         self.width = 2 * width
         self.mix = nn.Parameter(torch.zeros(config.layers + 1))
         # A few of Whisper's channels are hundreds of times larger than the others, and the
-        # same for every sound: each channel is brought to one scale, or nothing is learnt.
+        # same for every sound: each channel is brought to one scale, or nothing is learned.
         self.scales = nn.ModuleList(
             nn.BatchNorm1d(width, affine=False) for _ in range(config.layers + 1)
         )
@@ -167,24 +167,24 @@ class WhisperProbe(_WhisperEar):
         super().__init__(config, dropout=0.0)
         self.width = 2 * config.layers * config.width
         self.softest = -config.voiced_db * math.log(10) / 10
-        self.fixed = True
+        self.frozen_encoder = True
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         # A few of Whisper's channels are hundreds of times larger than the others, and the
-        # same for every sound: each is brought to one scale, or nothing is learnt.
+        # same for every sound: each is brought to one scale, or nothing is learned.
         self.norm = nn.BatchNorm1d(self.width, affine=False)
         self.classify = _head(self.width, config)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, each value at one scale, (batch, 2 * layers * width)."""
-        return self.calibrate_batchnorm(self.listen(pictures))
+        return self.pool(self.encode(pictures))
 
-    def calibrate_batchnorm(self, heard: Tensor) -> Tensor:
+    def pool(self, encoded: Tensor) -> Tensor:
         """Bring each value to one scale."""
-        normalised: Tensor = self.norm(heard)
+        normalised: Tensor = self.norm(encoded)
         return normalised
 
-    def listen(self, pictures: Tensor) -> Tensor:
+    def encode(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, (batch, 2 * layers * width)."""
         with torch.no_grad() if self.training else nullcontext():
             x = self._tokens(pictures)

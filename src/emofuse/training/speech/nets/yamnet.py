@@ -151,7 +151,7 @@ class YamnetClassifier(SpeechNetBase):
         super().__init__()
         self.yamnet = Yamnet(read_yamnet(config.weights or fetch_yamnet()))
         self.yamnet.requires_grad_(not config.frozen)
-        self.width, self.fixed = WIDTH, config.frozen
+        self.width, self.frozen_encoder = WIDTH, config.frozen
         self.classify = nn.Sequential(
             nn.BatchNorm1d(WIDTH),
             nn.Dropout(config.dropout),

@@ -22,7 +22,7 @@ def become_affine(norm: nn.BatchNorm2d, scale: Tensor, shift: Tensor) -> None:
 
 
 @torch.no_grad()
-def settle_norms(net: nn.Module, layers: Layers, faces: Tensor) -> None:
+def calibrate_batchnorm(net: nn.Module, layers: Layers, faces: Tensor) -> None:
     """Give the batch norms the statistics of these faces, without changing what the net answers.
 
     A net published for use has scales and shifts in place of norms, and kernels of any
@@ -39,7 +39,7 @@ def settle_norms(net: nn.Module, layers: Layers, faces: Tensor) -> None:
     for convolution, norm in layers:
         _enlarge(convolution, norm)
 
-    def calibrate_batchnorm(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def take_statistics(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         mean = inputs[0].mean(dim=(0, 2, 3))
         deviation = (inputs[0].var(dim=(0, 2, 3)) + norm.eps).sqrt()
@@ -50,7 +50,7 @@ def settle_norms(net: nn.Module, layers: Layers, faces: Tensor) -> None:
         norm.weight.copy_(scale * deviation)
         norm.bias.copy_(shift + scale * mean)
 
-    hooks = [norm.register_forward_pre_hook(calibrate_batchnorm) for _, norm in layers]
+    hooks = [norm.register_forward_pre_hook(take_statistics) for _, norm in layers]
     net.eval()(faces)
     for hook in hooks:
         hook.remove()
