@@ -34,13 +34,13 @@ class SpeechNetBase(nn.Module):
         """Return the encoder's output, (batch, values), before anything that is trained."""
         return self.embed(sound)
 
-    def pool(self, encoded: Tensor) -> Tensor:
+    def embed_encoded(self, encoded: Tensor) -> Tensor:
         """Turn the output of `encode` into the embedding."""
         return encoded
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return logits (batch, labels) of what `speech.recognise.prepare` makes."""
-        embedding = self.pool(sound) if self.takes_encoded else self.embed(sound)
+        embedding = self.embed_encoded(sound) if self.takes_encoded else self.embed(sound)
         logits: Tensor = self.classify(embedding)
         return logits
 

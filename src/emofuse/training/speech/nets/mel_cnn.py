@@ -77,7 +77,7 @@ class SpeechNet(SpeechNetBase):
             convolution(c, d, stride=(2, 1)),
             _Residual(d),
         )
-        self.aggregation = nn.Sequential(
+        self.fold = nn.Sequential(
             nn.Conv1d(d * (mels // 16), embedding, 1, bias=False),
             nn.BatchNorm1d(embedding),
             nn.ReLU(inplace=True),
@@ -89,7 +89,7 @@ class SpeechNet(SpeechNetBase):
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of pictures (batch, mels, frames)."""
         maps = self.trunk(check_rows(pictures, self.mels).unsqueeze(1))
-        pooled: Tensor = self.pool(self.aggregation(maps.flatten(1, 2)))
+        pooled: Tensor = self.pool(self.fold(maps.flatten(1, 2)))
         return pooled
 
 

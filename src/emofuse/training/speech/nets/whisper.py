@@ -177,9 +177,9 @@ class WhisperProbe(_WhisperEar):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return the pooled tokens, each value at one scale, (batch, 2 * layers * width)."""
-        return self.pool(self.encode(pictures))
+        return self.embed_encoded(self.encode(pictures))
 
-    def pool(self, encoded: Tensor) -> Tensor:
+    def embed_encoded(self, encoded: Tensor) -> Tensor:
         """Bring each value to one scale."""
         normalised: Tensor = self.norm(encoded)
         return normalised
