@@ -23,7 +23,7 @@ from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.errors import ModelError
-from emofuse.fusion.config import PARTS, FusionConfig, Strategy
+from emofuse.fusion.config import FusionConfig, Strategy
 from emofuse.fusion.factory import make_fuser
 from emofuse.models.store import Store
 
@@ -41,7 +41,7 @@ def slots(widths: dict[Modality, int]) -> list[Slot]:
 def _slot(rng: np.random.Generator, i: int, widths: dict[Modality, int]) -> Slot:
     span = Span(i * NS // 2, (i + 1) * NS // 2)
     evidence = {}
-    for modality in PARTS:
+    for modality in modalities():
         taxonomy = CANONICAL if modality is Modality.FACE else SEVEN
         scores = Probabilities(taxonomy, rng.dirichlet(np.ones(len(taxonomy))))
         width = widths.get(modality, 0)

@@ -211,7 +211,7 @@ class Analyzer:
         from .text.transcripts import read_transcript
 
         path = Path(path)
-        sampling = {"fps": self.config.fps, "max_side": self.config.max_side}
+        sampling: dict[str, Any] = {"fps": self.config.fps, "max_side": self.config.max_side}
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:
                 raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
@@ -338,7 +338,7 @@ class Analyzer:
             components |= self._front_end(modality).components(context)
         return Provenance(
             version=__version__,
-            models={**models, Modality.FUSED: fusion.card or fusion.strategy.value},
+            models={**models, Modality.FUSED: fusion.card or fusion.strategy},
             components=components,
             settings=_plain(asdict(self.config)),
         )
@@ -373,7 +373,7 @@ class Analyzer:
             modality,
             config.batch,
             to_ns(config.max_wait_seconds),
-            embeddings=config.fusion.strategy.learned,  # the pools have no use for them
+            embeddings=config.fusion.learned,  # the pools have no use for them
         )
 
     def _recogniser(self, modality: Modality) -> Recogniser:

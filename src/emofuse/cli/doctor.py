@@ -148,6 +148,8 @@ def _models(store: Store) -> Iterator[Check]:
     except EmofuseError as e:
         yield Check("models", "cards", Status.FAILS, str(e))
         return
+    for name, problem in store.damaged.items():
+        yield Check("models", name, Status.ABSENT, problem)
     for card in cards:
         where = store.whereabouts(card)
         if where is Whereabouts.REMOTE and card.downloads:
@@ -169,11 +171,10 @@ def _answer(card: Card, store: Store) -> str:
     store.verify(card)
     what = f"{store.whereabouts(card).value}, {megabytes(card.bytes)}, checksum right"
     if card.fusion is not None:
-        from ..fusion.config import FusionConfig, Strategy
+        from ..fusion.config import FusionConfig
         from ..fusion.factory import make_fuser
 
-        strategy = Strategy(card.fusion.strategy)
-        recogniser: Any = make_fuser(FusionConfig(strategy, model=card.id), store=store)
+        recogniser: Any = make_fuser(FusionConfig(card.fusion.strategy, model=card.id), store=store)
         if not card.files:
             return "all in its card, loads"
     elif card.recogniser not in recognisers():

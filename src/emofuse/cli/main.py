@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ from ..errors import EmofuseError, InputError
 from . import corpus, live, serve
 from . import evaluate as evaluation
 from . import train as training
-from .options import AsJson, Overwrite, Quiet, panel, result
+from .options import AsJson, Overwrite, Quiet, names, panel, result
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -54,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A file name or sign that the terminal cannot show must not end in an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app(args=args, prog_name="emofuse", obj=debug)
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", RuntimeWarning)
+            warnings.showwarning = _warn
+            app(args=args, prog_name="emofuse", obj=debug)
         return 0
     except SystemExit as e:
         return _exit_code(e)
@@ -123,7 +127,7 @@ def analyze(
     ],
     out: Annotated[Path | None, result(metavar="DIR", help="Folder for the results.")] = None,
     formats: Annotated[
-        str, result("--format", metavar="LIST", help="Formats to write: json, csv, html.")
+        str, result("--format", metavar="LIST", help=f"Formats to write: {names('exporters')}.")
     ] = "json,csv,html",
     overwrite: Overwrite = False,
     as_json: Annotated[bool, result("--json", help="Print the summary as JSON.")] = False,
@@ -140,7 +144,7 @@ def analyze(
         _part(
             metavar="ENGINE",
             help="Speech recognizer, used if there is no transcript and no subtitles: "
-            "auto, whisper, moonshine, pocketsphinx or none.",
+            f"auto, none, {names('transcribers')}.",
         ),
     ] = None,
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
@@ -158,14 +162,13 @@ def analyze(
         _setting(metavar="SECONDS", help="Length of a slot of the fused timeline (0.5)."),
     ] = None,
     detector: Annotated[
-        str | None, _setting(metavar="NAME", help="Face detector: compact, haar or yunet.")
+        str | None, _setting(metavar="NAME", help=f"Face detector: {names('detectors')}.")
     ] = None,
     fusion: Annotated[
         str | None,
         _setting(
             metavar="NAME",
-            help="Fusion: logpool, confidence, weighted, feature, attention, hybrid or "
-            "transformer.",
+            help=f"Fusion: {names('fusers')}.",
         ),
     ] = None,
     fuser: Annotated[
@@ -367,7 +370,6 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-
 app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("serve")(serve.serve)
@@ -386,6 +388,10 @@ def _complain(message: str) -> None:
     with contextlib.suppress(OSError):
         for line in message.splitlines():
             typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
+
+
+def _warn(message: Warning | str, *where: object) -> None:
+    _complain(f"warning: {message}")
 
 
 def _print_causes(failures: Sequence[Failure]) -> None:

@@ -8,6 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.registry import Registry
+
+
+def names(kind: str) -> str:
+    """Return the names registered for a kind, e.g. ``"detectors"``, as help lists them."""
+    return ", ".join(Registry(f"emofuse.{kind}", kind).names)
+
 
 def panel(title: str) -> Callable[..., Any]:
     """Return `typer.Option` for options that the help shows under a title."""

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .estimates import Details, Modality, Subject
+from .details import Details
+from .estimates import Modality, Subject
 from .modality import Track as Track
 from .time import NS, Span, samples_to_ns
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from ..core.estimates import Modality
+from ..core.modality import specs
+from ..core.protocols import Fuser
+from ..core.registry import Registry, check_names, named
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..models.card import Card
 
 
 class Strategy(str, Enum):
-    """The fusion strategies: three opinion pools, and four that are learned nets."""
+    """The strategies that emofuse itself can fit: three opinion pools and four nets."""
 
     WEIGHTED = "weighted"
     CONFIDENCE = "confidence"
@@ -28,17 +35,6 @@ class Strategy(str, Enum):
         return self not in (Strategy.WEIGHTED, Strategy.CONFIDENCE, Strategy.LOGPOOL)
 
 
-PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
-"""The modalities that can be fused, in the order of all arrays."""
-
-_LINEAR = MappingProxyType({Modality.FACE: 0.45, Modality.SPEECH: 0.30, Modality.TEXT: 0.25})
-_LOG = MappingProxyType({Modality.FACE: 1.0, Modality.SPEECH: 1.0, Modality.TEXT: 1.0})
-
-
-QUALITY_EXPONENT = MappingProxyType({Modality.FACE: 0.1, Modality.SPEECH: 0.1, Modality.TEXT: 1.0})
-"""How much a modality's quality tells of what its evidence is worth: γ in `reliability`."""
-
-
 def reliability(modality: Modality, quality: float) -> float:
     """Say what evidence of a quality in [0, 1] is worth, in [0, 1]: quality ** γ.
 
@@ -47,7 +43,42 @@ def reliability(modality: Modality, quality: float) -> float:
     noisy, any γ above 0.1 is worse. A transcript's quality is the recogniser's confidence
     in its words, of which the words model knows nothing.
     """
-    return float(quality ** QUALITY_EXPONENT[modality])
+    return float(quality**modality.spec.quality_exponent)
+
+
+@dataclass(frozen=True, slots=True)
+class FuserRequest:
+    """What a fuser is made of.
+
+    Args:
+        config: the settings.
+        priors: model id → that model's mean probability of each of its labels; uniform
+            where absent.
+        card: of the trained fuser; None if none is wanted.
+        files: its files by role.
+    """
+
+    config: FusionConfig
+    priors: Mapping[str, Sequence[float]]
+    card: Card | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+class FuserKind(Protocol):
+    """What is registered for a fuser: its class, as a rule."""
+
+    learned: bool
+    """Whether it has to be trained, and so needs a card."""
+    linear: bool
+    """Whether its default weights are those of linear pooling; otherwise all are 1."""
+
+    def make(self, request: FuserRequest) -> Fuser:
+        """Make the fuser."""
+        ...
+
+
+FUSERS: Registry[FuserKind] = Registry("emofuse.fusers", "fuser")
+"""The fusers by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +86,9 @@ class FusionConfig:
     """Which strategy fuses, and how much each modality counts.
 
     Args:
-        strategy: weighted, confidence or logpool (opinion pools), or feature, attention,
-            hybrid or transformer (nets, which have to be trained).
+        strategy: name of a fuser: weighted, confidence or logpool (opinion pools), feature,
+            attention, hybrid or transformer (nets, which have to be trained), or one that
+            another package adds.
         weights: modality → weight (≥ 0), of the pools only; those left out keep their
             default: what `model` has learned, else face : speech : words = 0.45 : 0.30 :
             0.25 in the linear pools (face to voice 0.6 : 0.4) and 1 each in the
@@ -70,34 +102,40 @@ class FusionConfig:
             weights, or if there is no history.
     """
 
-    strategy: Strategy = Strategy.LOGPOOL
+    strategy: str = named(FUSERS, "logpool")
     weights: Mapping[Modality, float] = field(default_factory=dict)
     model: str | None = None
     history: int = 5
 
     def __post_init__(self) -> None:
+        check_names(self, "fusion")
         wrong = Modality.FUSED in self.weights or any(not w >= 0 for w in self.weights.values())
         if wrong or not any(self.all_weights.values()):
             raise InputError(
                 "fusion weights must be >= 0, not all 0, and of face, speech and words, "
                 f"got { {getattr(m, 'value', m): w for m, w in self.weights.items()} }"
             )
-        if self.weights and self.strategy.learned:
+        if self.weights and self.learned:
             raise InputError(
-                f"fusion weights are of the pools; {self.strategy.value!r} learns its own: leave "
+                f"fusion weights are of the pools; {self.strategy!r} learns its own: leave "
                 "fusion.weights out, or choose weighted, confidence or logpool"
             )
         if self.history < 1:
             raise InputError(f"fusion.history must be >= 1 slot, got {self.history}")
 
     @property
+    def learned(self) -> bool:
+        """Whether the fuser has to be trained."""
+        return FUSERS.load(self.strategy).learned
+
+    @property
     def all_weights(self) -> dict[Modality, float]:
         """Every modality's weight, defaults filled in."""
-        linear = self.strategy in (Strategy.WEIGHTED, Strategy.CONFIDENCE)
-        return {**(_LINEAR if linear else _LOG), **self.weights}
+        linear = FUSERS.load(self.strategy).linear
+        rows = specs().items()
+        return {m: row.linear_weight if linear else 1.0 for m, row in rows} | dict(self.weights)
 
     @property
     def card(self) -> str | None:
         """Id of the trained fuser that is wanted; None if none is."""
-        default = f"fusion-{self.strategy.value}-v1" if self.strategy.learned else None
-        return self.model or default
+        return self.model or (f"fusion-{self.strategy}-v1" if self.learned else None)

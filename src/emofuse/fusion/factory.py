@@ -10,8 +10,7 @@ from ..core.protocols import Fuser
 from ..errors import InputError, ModelError
 from ..models.card import Card, Fusion
 from ..models.store import Store
-from .config import FusionConfig, Strategy
-from .rules import POOLS
+from .config import FUSERS, FuserRequest, FusionConfig
 
 
 def make_fuser(
@@ -39,7 +38,7 @@ def make_fuser(
         priors = {c.id: c.prior for c in (models or {}).values() if c.prior is not None}
     if config.card is not None:
         return _trained(config, config.card, priors, models, store or Store())
-    return POOLS[config.strategy](config, priors)
+    return FUSERS.load(config.strategy).make(FuserRequest(config, priors))
 
 
 def _trained(
@@ -56,10 +55,10 @@ def _trained(
             f"model {card.id!r} is for {card.modality.value}, not a fuser: fusion.model needs what "
             "`emofuse train fusion` makes"
         )
-    if fusion.strategy != config.strategy.value:
+    if fusion.strategy != config.strategy:
         raise InputError(
             f"the fuser {card.id!r} was trained for the strategy {fusion.strategy!r}, but "
-            f"fusion.strategy is {config.strategy.value!r}: give both the same"
+            f"fusion.strategy is {config.strategy!r}: give both the same"
         )
     if card.taxonomy.labels != CANONICAL.labels:
         raise ModelError(
@@ -68,12 +67,8 @@ def _trained(
         )
     for modality, model in (models or {}).items():
         check_part(card.id, fusion, modality, model)
-    if not config.strategy.learned:
-        return POOLS[config.strategy](config, priors, card)
-    from .learned import GraphFuser, HybridFuser
-
-    kind = HybridFuser if config.strategy is Strategy.HYBRID else GraphFuser
-    return kind(card, store.files(card), priors, config.history)
+    files = store.files(card) if config.learned else {}
+    return FUSERS.load(config.strategy).make(FuserRequest(config, priors, card, files))
 
 
 def check_part(fuser: str, fusion: Fusion, modality: Modality, model: Card) -> None:
@@ -99,13 +94,14 @@ def check_part(fuser: str, fusion: Fusion, modality: Modality, model: Card) -> N
 
 
 def _card(store: Store, config: FusionConfig, card_id: str) -> Card:
+    untrained = [name for name, kind in FUSERS.load_all().items() if not kind.learned]
     known = [c.id for c in store.cards() if c.modality is Modality.FUSED]
     if config.model is None and card_id not in known:
         raise ModelError(
-            f"the strategy {config.strategy.value!r} needs a trained fuser and there is no "
+            f"the strategy {config.strategy!r} needs a trained fuser and there is no "
             f"{card_id!r}: train one with `emofuse train fusion --strategy "
-            f"{config.strategy.value}` and name its card under fusion.model (there are "
-            f"{', '.join(known) or 'none'}), or choose {', '.join(s.value for s in POOLS)}"
+            f"{config.strategy}` and name its card under fusion.model (there are "
+            f"{', '.join(known) or 'none'}), or choose {', '.join(untrained)}"
         )
     if config.model is not None and card_id not in {c.id for c in store.cards()}:
         raise ModelError(

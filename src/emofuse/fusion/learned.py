@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from ..core.estimates import Estimate, Modality, Subject
 from ..core.labels import CANONICAL, Taxonomy
+from ..core.modality import modalities
 from ..core.protocols import Slot
 from ..core.time import NS
 from ..errors import ModelError
 from ..models.card import Card, Fusion
 from ..models.runtime import Session
-from .config import PARTS
+from .config import FuserRequest
 from .evidence import fused_estimate, prior_of, spread
 from .pools import FLOOR, Array, log_evidence
 
@@ -56,8 +57,8 @@ class Layout:
     @classmethod
     def of(cls, fusion: Fusion) -> Layout:
         """Return the layout that a card declares."""
-        modalities = tuple(m for m in PARTS if m in fusion.parts)
-        return cls(modalities, tuple(fusion.parts[m].embedding or 0 for m in modalities))
+        present = tuple(m for m in modalities() if m in fusion.parts)
+        return cls(present, tuple(fusion.parts[m].embedding or 0 for m in present))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -114,6 +115,8 @@ class GraphFuser:
     """
 
     taxonomy: Taxonomy = CANONICAL
+    learned = True
+    linear = False
 
     def __init__(
         self,
@@ -139,6 +142,12 @@ class GraphFuser:
                 "logits, shares: train the fuser again"
             )
         self.reset()
+
+    @classmethod
+    def make(cls, request: FuserRequest) -> GraphFuser:
+        """Make the fuser; see `config.FuserKind`."""
+        assert request.card is not None
+        return cls(request.card, request.files, request.priors, request.config.history)
 
     def reset(self) -> None:
         """Forget all subjects."""

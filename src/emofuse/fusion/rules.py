@@ -20,7 +20,7 @@ import numpy as np
 from ..core.estimates import Estimate
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.protocols import Slot
-from .config import FusionConfig, Strategy, reliability
+from .config import FuserRequest, FusionConfig, Strategy, reliability
 from .evidence import fused_estimate, prior_of, spread
 from .pools import Array, linear_pool, log_pool
 
@@ -41,6 +41,8 @@ class PoolingFuser(ABC):
     """
 
     taxonomy: Taxonomy = CANONICAL
+    learned = False
+    linear = True
 
     def __init__(
         self,
@@ -48,12 +50,17 @@ class PoolingFuser(ABC):
         priors: Mapping[str, Sequence[float]],
         card: Card | None = None,
     ) -> None:
-        self.model_id = card.id if card else config.strategy.value
+        self.model_id = card.id if card else config.strategy
         self.card = card
         self._fusion = card.fusion if card else None
         learned = self._fusion.weights if self._fusion else {}
         self._weights = {**config.all_weights, **learned, **config.weights}
         self._priors = priors
+
+    @classmethod
+    def make(cls, request: FuserRequest) -> PoolingFuser:
+        """Make the fuser; see `config.FuserKind`."""
+        return cls(request.config, request.priors, request.card)
 
     def reset(self) -> None:  # noqa: B027 (a pool keeps no state)
         """A pool keeps no state."""
@@ -118,6 +125,8 @@ class LogPoolFuser(PoolingFuser):
     its own posterior; independent modalities that agree strengthen each other, and
     evidence of poor quality is flattened towards its prior.
     """
+
+    linear = False
 
     def _strength(self, e: Estimate) -> float:
         return self._weights[e.modality] * reliability(e.modality, e.quality)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
@@ -102,12 +103,14 @@ class Store:
         self._allow = allow or _licences()
         self._meter = meter or download_bar
         self._found: dict[str, tuple[Card, Path]] | None = None
+        self._damaged: dict[str, str] = {}
 
     def cards(self) -> tuple[Card, ...]:
         """Return all known cards by modality and id. Imports no runtime.
 
         Raises:
-            ModelError: if a card cannot be read, two share an id, or a folder is missing.
+            ModelError: if a folder is missing. A card that cannot be read, or that has the id
+                of another, is left out with a warning; see `damaged`.
         """
         cards = (card for card, _ in self._index().values())
         return tuple(sorted(cards, key=lambda card: (card.modality.value, card.id)))
@@ -119,6 +122,8 @@ class Store:
             ModelError: if there is no such card; the message names those there are.
         """
         index = self._index()
+        if model_id in self._damaged:
+            raise ModelError(self._damaged[model_id])
         if model_id not in index:
             known = ", ".join(sorted(index)) or "none"
             raise ModelError(
@@ -169,9 +174,20 @@ class Store:
     def _index(self) -> dict[str, tuple[Card, Path]]:
         """Cards by id, each with the folder its files are in."""
         if self._found is None:
-            embedded = _read_cards([(ZOO, WEIGHTS)])
-            self._found = embedded | _read_cards((f, f) for f in self.folders)
+            embedded, damaged = _read_cards([(ZOO, WEIGHTS)])
+            own, more = _read_cards((f, f) for f in self.folders)
+            self._found, self._damaged = embedded | own, damaged | more
+            for name, problem in self._damaged.items():
+                warnings.warn(
+                    f"the model {name!r} is left out: {problem}", RuntimeWarning, stacklevel=4
+                )
         return self._found
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Cards that cannot be used, by the name of their file, and why."""
+        self._index()
+        return dict(self._damaged)
 
     def _path(self, card: Card, file: ModelFile) -> Path:
         """Where a file is or will be: beside its card, else in the cache."""
@@ -246,21 +262,30 @@ def _user_folders() -> tuple[Path, ...]:
     return tuple(Path(folder).expanduser() for folder in named if folder.strip())
 
 
-def _read_cards(homes: Iterable[tuple[Path, Path]]) -> dict[str, tuple[Card, Path]]:
+def _read_cards(
+    homes: Iterable[tuple[Path, Path]],
+) -> tuple[dict[str, tuple[Card, Path]], dict[str, str]]:
+    """Read the cards of folders: by id, and what is wrong with the others, by file name."""
+    damaged: dict[str, str] = {}
     found: dict[str, tuple[Card, Path]] = {}
     origin: dict[str, Path] = {}
     for folder, weights in homes:
         if not folder.is_dir():
             raise ModelError(f"no folder of model cards at {folder}; check EMOFUSE_MODELS")
         for path in sorted(folder.glob("*.toml")):
-            card = read_card(path)
+            try:
+                card = read_card(path)
+            except ModelError as e:
+                damaged[path.stem] = str(e)
+                continue
             if card.id in found:
-                raise ModelError(
+                damaged[path.stem] = (
                     f"two model cards have the id {card.id!r}: {origin[card.id]} and {path}; "
                     "give one of them another id"
                 )
+                continue
             found[card.id], origin[card.id] = (card, weights), path
-    return found
+    return found, damaged
 
 
 def _has(path: Path, file: ModelFile) -> bool:

@@ -296,8 +296,8 @@ class Painter:
         else:
             self._centre(target, "no microphone", 14, FAINT, area.center)
         if snap.words is not None:
-            said = snap.words.find_details(TextDetails) or TextDetails()
-            text = f"“{said.text or ''}”"
+            details = snap.words.find_details(TextDetails) or TextDetails()
+            text = f"“{details.text or ''}”"
             lines = self._wrapped(text, 13, area.w, INK)[-2:]
             y = card.bottom - self._px(8) - sum(line.get_height() for line in lines)
             for line in lines:

@@ -105,7 +105,7 @@ class Study:
     @property
     def default(self) -> NamedFuser:
         """The strategy that analyses use."""
-        name = FusionConfig().strategy.value
+        name = FusionConfig().strategy
         return next((f for f in self.fusers if f.name == name), self.fusers[0])
 
     @property

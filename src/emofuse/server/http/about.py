@@ -123,7 +123,7 @@ def _models(state: ServerState) -> dict[str, Any]:
         "pipeline": {
             "detector": config.face.detector,
             "asr": state.transcriber,
-            "fusion": config.fusion.strategy.value,
+            "fusion": config.fusion.strategy,
         },
         "limits": list(LIMITATIONS),
     }

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.labels import LabelMap
+from ...core.protocols import LogitRecogniser
 from ...corpora.labels import soft_target
 from ...errors import InputError, MissingExtra
 
@@ -105,13 +106,12 @@ def ask(
         InputError: if the model shares no label with what is learned.
         ModelError: if the model cannot be loaded.
     """
-    from ...models.recogniser import OnnxRecogniser
     from ...models.registry import load
     from ...models.store import Store, read_card
 
     card = read_card(model)
     recogniser = load(card.id, Store(folders=[model.parent]))
-    if not isinstance(recogniser, OnnxRecogniser):
+    if not isinstance(recogniser, LogitRecogniser):
         raise InputError(f"teacher {card.id!r} gives no logits to learn from")
     shared = [x for x in to.target.labels if x in card.taxonomy.labels]
     if not shared:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ...analyzer import default_models
 from ...core.estimates import Modality
+from ...core.modality import modalities
 from ...errors import InputError
-from ...fusion.config import PARTS, Strategy
+from ...fusion.config import Strategy
 from ..core.loop import LoopConfig, Optimizer
 
 
@@ -58,7 +59,7 @@ class FusionTraining:
     predictions_cache: Path = Path("data/predictions")
     data: Path | None = None
     run: Path = Path("runs/fusion")
-    modalities: tuple[Modality, ...] = PARTS
+    modalities: tuple[Modality, ...] = field(default_factory=modalities)
     models: Mapping[Modality, str] = field(default_factory=dict)
     batch: int = 256
     width: int = 32
@@ -71,8 +72,8 @@ class FusionTraining:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", default_models() | dict(self.models))
-        if len(set(self.modalities) & set(PARTS)) < 2 or Modality.FUSED in self.modalities:
-            raise InputError("modalities: fusing takes two or three of face, speech and text")
+        if len(set(self.modalities) & set(modalities())) < 2 or Modality.FUSED in self.modalities:
+            raise InputError("modalities: fusing takes two or more of " + ", ".join(modalities()))
         for name in ("batch", "held_out"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be > 0, got {getattr(self, name)}")

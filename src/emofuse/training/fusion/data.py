@@ -11,14 +11,14 @@ import numpy as np
 
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
+from ...core.modality import modalities
+from ...core.protocols import LogitRecogniser
 from ...corpora import recipes
 from ...errors import InputError
 from ...evaluation.fusion.pairs import Pairs, by_label, shared_labels
 from ...evaluation.predict.cached import CORPORA, CachedPredictions, collect, load
-from ...fusion.config import PARTS
 from ...fusion.learned import Layout
 from ...models.card import Card
-from ...models.recogniser import OnnxRecogniser
 from ...models.registry import load as load_recogniser
 from ...models.store import Store
 from .config import FusionTraining
@@ -51,9 +51,9 @@ class FusionData:
             InputError: if predictions are missing.
         """
         predictions = _predictions(config, cards, store)
-        modalities = tuple(m for m in PARTS if m in cards)
-        taken = [cards[m].embedding if config.strategy.learned else None for m in modalities]
-        layout = Layout(modalities, tuple(width or 0 for width in taken))
+        present = tuple(m for m in modalities() if m in cards)
+        taken = [cards[m].embedding if config.strategy.learned else None for m in present]
+        layout = Layout(present, tuple(width or 0 for width in taken))
         priors = {c.id: c.prior for c in cards.values() if c.prior is not None}
         rng = np.random.default_rng(config.loop.seed)
         learn, choose = {}, {}
@@ -87,7 +87,7 @@ def _predictions(
     """Return the validation predictions of the configured models, making what `data` allows."""
     if config.data is not None:
         loaded = {m: load_recogniser(c.id, store, config.loop.threads) for m, c in cards.items()}
-        models = {m: r for m, r in loaded.items() if isinstance(r, OnnxRecogniser)}
+        models = {m: r for m, r in loaded.items() if isinstance(r, LogitRecogniser)}
         everything = list(collect(config.data, models, config.predictions_cache)[0].values())
     else:
         everything = [load(path) for path in sorted(config.predictions_cache.glob("*.parquet"))]

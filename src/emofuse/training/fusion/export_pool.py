@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
-from ...fusion.config import QUALITY_EXPONENT
 from ...fusion.fit import ModalityPosteriors, OpinionPool, fit
 from ..core.console import log
 from ..core.export import write_card
@@ -84,7 +83,7 @@ def _experts(moments: Moments, data: FusionData) -> ModalityPosteriors:
 
 def _reliability(moments: Moments, data: FusionData) -> Floats:
     """What each part's evidence is worth: (samples, modalities)."""
-    power = np.array([QUALITY_EXPONENT[m] for m in data.layout.modalities], np.float32)
+    power = np.array([m.spec.quality_exponent for m in data.layout.modalities], np.float32)
     worth: Floats = moments.inputs["quality"] ** power
     return worth
 
