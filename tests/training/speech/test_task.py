@@ -252,7 +252,7 @@ def test_copies_are_the_same_after_an_interruption(frozen: SpeechTraining) -> No
 
 
 def test_an_encoder_that_learns_is_asked_anew(config: SpeechTraining, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="what mel-cnn hears changes while it learns"):
+    with pytest.raises(InputError, match="the encoder of mel-cnn changes while it is trained"):
         SpeechTrainer(replace(config, run=tmp_path, copies=2)).task()
     with pytest.raises(ValueError, match="need copies >= 0"):
         replace(config, copies=-1)
