@@ -27,7 +27,7 @@ def fit_temperature(targets: Floats, logits: Floats) -> Calibration:
     """
 
     def loss(log_inverse: float) -> float:
-        log_p = log_softmax(logits.astype(np.float64) * math.exp(log_inverse))
+        log_p = log_softmax((logits * math.exp(log_inverse)).astype(np.float64))
         return float(-(targets * log_p).sum(axis=1).mean())
 
     low, high = math.log(1 / 20), math.log(20)
