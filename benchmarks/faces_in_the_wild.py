@@ -4,8 +4,8 @@
 
 Nobody labelled these faces, so nothing here is an accuracy. Photos are the faces of at
 least 40 pixels in the part of ``face-photos.csv`` that no detector learnt from; each is
-asked as it is, and corrupted as `emofuse.evaluation.protocol.robustness` corrupts faces; what is told
-is how often the answer stays the same, and how far the probabilities move (total
+predicted as it is, and under the corruptions of `emofuse.evaluation.protocol.robustness`.
+Reported is how often the prediction stays the same, and how far the probabilities move (total
 variation, 0 to 1). Clips of people who read sentences in a neutral voice, or act, or
 pose, are analyzed as a user would; told are the shares of the answers and how often a
 person's answer changes a minute.
@@ -29,7 +29,7 @@ from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
 from emofuse.corpora.manifest import Split
-from emofuse.evaluation.protocol.robustness import generator
+from emofuse.evaluation.protocol.robustness import corruptions, generator
 from emofuse.face.crop import crop_face, crop_side
 from emofuse.models.registry import load
 from emofuse.training.detector.detection_metrics import from_rows

@@ -250,7 +250,8 @@ def test_thresholds_need_validation(run: Run, tmp_path: Path) -> None:
 def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     ran = run("evaluate", "speech-compact-v1", "--corpus", voices, "--protocol", "cross-corpus",
-              "--out", out, "--no-refit", "--segmentation", "full", "--segmentation", "center-1s", *FAST)  # fmt: skip
+              "--out", out, "--no-refit", "--segmentation", "full", "--segmentation",
+              "center-1s", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads((out / "results.json").read_text())
     assert [p["name"] for p in results["parts"]] == [
@@ -266,8 +267,8 @@ def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
 
 def test_noise_of_ones_own_and_the_same_figures_again(run: Run, voices: Path) -> None:
     noises = voices.parent  # buzzing will do
-    args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit", "--segmentation", "full",
-            "--robustness", "--noise", noises, "--limit", "2", "--json", *FAST)  # fmt: skip
+    args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit",
+            "--segmentation", "full", "--robustness", "--noise", noises, "--limit", "2", "--json", *FAST)  # fmt: skip
     once, again = (json.loads(run(*args).out) for _ in range(2))
     assert once["robustness"] == again["robustness"]
     assert "everyday noise" in {s["kind"] for s in once["robustness"]}
@@ -285,8 +286,8 @@ def folds(tmp_path: Path) -> Path:
 
 
 def test_folds_by_the_models_that_left_them_out(run: Run, voices: Path, folds: Path) -> None:
-    ran = run("evaluate", folds, "--corpus", voices, "--protocol", "folds", "--segmentation", "full",
-              "--json", "--no-refit", *FAST)  # fmt: skip
+    ran = run("evaluate", folds, "--corpus", voices, "--protocol", "folds",
+              "--segmentation", "full", "--json", "--no-refit", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     part = results["parts"][0]
@@ -325,8 +326,8 @@ def test_leaks_are_refused_unless_one_insists(run: Run, voices: Path, tmp_path: 
 def test_the_card_carries_the_figures(run: Run, voices: Path, tmp_path: Path) -> None:
     card = own_card(tmp_path / "mine", "speech-compact-v1")
     before = read_card(card)
-    args = ("evaluate", card, "--corpus", voices, "--segmentation", "full", "--no-refit", "--update-card",
-            *FAST)  # fmt: skip
+    args = ("evaluate", card, "--corpus", voices, "--segmentation", "full", "--no-refit",
+            "--update-card", *FAST)  # fmt: skip
     for _ in range(2):  # the second time replaces what the first has written
         ran = run(*args)
         assert ran.code == 0, ran.err

@@ -9,7 +9,7 @@ from emofuse.evaluation.metrics.state import MetricState
 
 
 def made(seed: int, speakers: int = 40, clips: int = 12) -> tuple[np.ndarray, ...]:
-    """Predictions of two classes; each speaker has a skill around 0.7, so clips are not independent."""
+    """Make predictions of two classes; each speaker has a skill around 0.7."""
     rng = np.random.default_rng(seed)
     skill = np.clip(rng.normal(0.7, 0.2, speakers), 0.05, 0.95)
     who = np.repeat(np.arange(speakers), clips)
