@@ -188,7 +188,7 @@ def _look_at(out: Path) -> None:
     """The page stands alone, escapes what it shows, and says what it is about."""
     html = (out / "report.html").read_text(encoding="utf-8")
     assert "expressions, not feelings" in html
-    assert "prefers-color-scheme: dark" in html
+    assert "color-scheme: light dark" in html
     assert 'name="viewport"' in html
     assert not re.search(r"<(script|link|img)\b|\bsrc=|url\(|@import", html)
     assert html.count("<svg") >= 2
@@ -268,7 +268,8 @@ def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
 def test_noise_of_ones_own_and_the_same_figures_again(run: Run, voices: Path) -> None:
     noises = voices.parent  # buzzing will do
     args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit",
-            "--segmentation", "full", "--robustness", "--noise", noises, "--limit", "2", "--json", *FAST)  # fmt: skip
+            "--segmentation", "full", "--robustness", "--noise", noises, "--limit", "2",
+            "--json", *FAST)  # fmt: skip
     once, again = (json.loads(run(*args).out) for _ in range(2))
     assert once["robustness"] == again["robustness"]
     assert "everyday noise" in {s["kind"] for s in once["robustness"]}
