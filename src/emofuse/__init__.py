@@ -1,4 +1,4 @@
-"""emofuse reads emotion from face, voice and words, and fuses the three.
+"""emofuse reads emotional expression from face, voice and words, and fuses the three.
 
     import emofuse
     timeline = emofuse.analyze("interview.mp4")
@@ -19,7 +19,24 @@ if TYPE_CHECKING:
     from .errors import EmofuseError, InputError, MissingExtra, ModelError
     from .streaming import live
 
-__version__ = "0.1.0"
+    __version__: str
+
+__all__ = [
+    "Analyzer",
+    "AnalyzerConfig",
+    "EmofuseError",
+    "Estimate",
+    "InputError",
+    "MissingExtra",
+    "Modality",
+    "ModelError",
+    "Probabilities",
+    "Subject",
+    "Timeline",
+    "__version__",
+    "analyze",
+    "live",
+]
 
 _HOME = {
     "Analyzer": "analyzer",
@@ -37,11 +54,14 @@ _HOME = {
     "ModelError": "errors",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
-
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that importing emofuse costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        globals()[name] = version("emofuse")
+        return globals()[name]
     if name not in _HOME:
         raise AttributeError(f"module 'emofuse' has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

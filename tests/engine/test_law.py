@@ -52,9 +52,10 @@ def medium(request: pytest.FixtureRequest, analyzer: Analyzer, media: Path) -> t
 
 
 @settings(
-    max_examples=110,  # for each of the clips
+    max_examples=4,  # for each of the clips: each runs the whole pipeline
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
 )
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_chunking_gives_the_same_timeline(medium: tuple, analyzer: Analyzer, seed: int) -> None:
