@@ -233,7 +233,8 @@ def fusion(
     quiet: Quiet = False,
 ) -> None:
     """Compare all fusion strategies on FER2013, CREMA-D, RAVDESS and GoEmotions in ROOT."""
-    from ..evaluation.fusion.evaluate import FusionPlan, evaluate
+    from ..evaluation.fusion.evaluate import evaluate
+    from ..evaluation.fusion.study import FusionPlan
 
     folder = _claimed(out, overwrite, *FILES)
     plan = FusionPlan(

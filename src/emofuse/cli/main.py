@@ -390,7 +390,7 @@ def _complain(message: str) -> None:
             typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
 
 
-def _warn(message: Warning | str, *where: object) -> None:
+def _warn(message: Warning | str, *where: object, **more: object) -> None:
     _complain(f"warning: {message}")
 
 

@@ -93,7 +93,8 @@ def crop_face(
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return crop if fine == side else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    out = crop if fine == side else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(out, np.uint8)
 
 
 def crop_matrix(detection: Detection, geometry: CropGeometry = FER2013) -> NDArray[np.float64]:

@@ -140,7 +140,7 @@ class HaarDetector:
             InputError: if `image` is not a uint8 picture of shape (H, W, 3).
         """
         _check(image)
-        grey, scale = _shrink(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), self.config.side)
+        grey, scale = _shrink(_pixels(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), self.config.side)
         size = self.config.min_face
         with self._lock:
             proposals, _ = self._coarse.detectMultiScale2(
@@ -157,7 +157,7 @@ class HaarDetector:
         top, left = max(0, y - margin), max(0, x - margin)
         patch = grey[top : y + w + margin, left : x + w + margin]
         scale = _FINE_FACE / w
-        patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+        patch = _pixels(cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR))
         boxes, votes = self._fine.detectMultiScale2(
             patch, 1.05, 1, minSize=(_FINE_FACE * 3 // 4,) * 2, maxSize=(_FINE_FACE * 4 // 3,) * 2
         )
@@ -408,7 +408,7 @@ _CANVAS = YunetGraph.SIDE
 
 
 def _cascade(name: str) -> Any:
-    path = Path(cv2.data.haarcascades) / f"haarcascade_frontalface_{name}.xml"
+    path = Path(cv2.__file__).with_name("data") / f"haarcascade_frontalface_{name}.xml"
     cascade = cv2.CascadeClassifier(str(path))
     if cascade.empty():
         raise ModelError(
@@ -434,6 +434,11 @@ def _check(image: NDArray[np.uint8]) -> None:
         )
 
 
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """Say what OpenCV's stubs do not: that uint8 stays uint8."""
+    return np.asarray(image, np.uint8)
+
+
 def _shrink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
     """Return the picture with a long side of at most `side`, and the scale applied."""
     height, width = image.shape[:2]
@@ -441,7 +446,7 @@ def _shrink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], flo
     if scale == 1.0:
         return image, scale
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
+    return _pixels(cv2.resize(image, size, interpolation=cv2.INTER_AREA)), scale
 
 
 def _cells(
@@ -496,7 +501,7 @@ def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     bottom, right = -height % _STRIDES[-1], -width % _STRIDES[-1]
     if not (bottom or right):
         return image
-    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+    return _pixels(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT))
 
 
 def _decode(

@@ -98,7 +98,8 @@ def mouth_motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> flo
     if np.hypot(right, down) <= _FARTHEST:
         back = np.array([[1, 0, -right], [0, 1, -down]], dtype=np.float64)
         border = cv2.BORDER_REPLICATE
-        after = cv2.warpAffine(after, back, (SIDE, SIDE), borderMode=border)
+        moved = cv2.warpAffine(after, back, (SIDE, SIDE), borderMode=border)
+        after = np.asarray(moved, np.float32)
     light = after[STILL].mean() - before[STILL].mean()
     change = np.abs(after[MOUTH] - before[MOUTH] - light).mean()
     return float(change / (before[MOUTH].std() + _NOISE))
