@@ -62,7 +62,7 @@ def test_help_names_every_choice(run: Run) -> None:
         assert choice in text
 
 
-@pytest.mark.parametrize("command", [("corpus", "prepare"), ("evaluate",)])
+@pytest.mark.parametrize("command", [("corpus", "prepare")])
 def test_help_shows_brackets(run: Run, command: tuple[str, ...]) -> None:
     """Help is markup, where a word in brackets would be a style."""
     text = " ".join(run(*command, "--help").out.replace("│", " ").split())

@@ -108,7 +108,7 @@ def test_an_existing_manifest_is_kept(run: Any, crema_d: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing", "--root", "."), "no corpus 'nothing'; there are fer2013"),
+        (("nothing", "--root", "."), "no corpus 'nothing'; there are affectnet"),
         (("tess",), "name the folder of tess with --root: expected sound files such as OAF"),
         (("tess", "--root", "."), "no tess in"),
         (("tess", "--root", "nowhere"), "there is no nowhere"),

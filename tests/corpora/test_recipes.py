@@ -147,7 +147,7 @@ def test_names_are_found_however_they_are_written() -> None:
     assert recipes.recipe("CREMA_D") is recipes.recipe("crema-d")
     assert recipes.recipe("ck+") is recipes.recipe("ck-plus")
     assert recipes.recipe("RAFDB").name == "raf-db"
-    with pytest.raises(InputError, match=r"no corpus 'iemocap'; there are fer2013, .*csv"):
+    with pytest.raises(InputError, match=r"no corpus 'iemocap'; there are affectnet, .*vgaf"):
         recipes.recipe("iemocap")
 
 

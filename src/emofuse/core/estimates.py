@@ -25,6 +25,10 @@ class Subject:
 
     Numbers count from 1 in order of appearance. They name tracks, not identities:
     a person who leaves and comes back may get a new one.
+
+    Example:
+        >>> str(Subject(SubjectKind.FACE, 2))
+        'face-2'
     """
 
     kind: SubjectKind
@@ -47,6 +51,12 @@ class Probabilities:
     Raises:
         ValueError: on a wrong shape, values outside [0, 1] or not finite, or a
             single-label sum that differs from 1 by more than 1e-3.
+
+    Example:
+        >>> from emofuse.core.labels import CANONICAL
+        >>> p = Probabilities(CANONICAL, np.array([0.2, 0.8, 0, 0, 0, 0, 0, 0]))
+        >>> p.label, round(p["neutral"], 3)
+        ('happy', 0.2)
     """
 
     taxonomy: Taxonomy
@@ -101,7 +111,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Affect:
-    """Valence (unpleasant … pleasant) and arousal (calm … excited), each in [-1, 1]."""
+    """Valence (unpleasant … pleasant) and arousal (calm … excited), each in [-1, 1].
+
+    Example:
+        >>> Affect(0.5, -0.2).valence
+        0.5
+    """
 
     valence: float
     arousal: float

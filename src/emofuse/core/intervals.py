@@ -51,6 +51,9 @@ def check_within(config: object, section: str, names: Iterable[str], interval: I
 
     Raises:
         InputError: names the first that lies outside, what it is and where it must lie.
+
+    Example:
+        >>> check_within(Interval(0, 1), "range", ("low", "high"), Interval(0, 1))
     """
     for name in names:
         value = getattr(config, name)

@@ -28,6 +28,11 @@ class Taxonomy:
 
     Raises:
         ValueError: if there are no labels or two are equal.
+
+    Example:
+        >>> mood = Taxonomy("mood", ("calm", "merry"))
+        >>> mood.index("merry"), len(mood)
+        (1, 2)
     """
 
     name: str
@@ -106,7 +111,12 @@ class LabelMap:
 
     @classmethod
     def identity(cls, taxonomy: Taxonomy) -> LabelMap:
-        """Build the map that changes nothing."""
+        """Build the map that changes nothing.
+
+        Example:
+            >>> LabelMap.identity(Taxonomy("mood", ("calm", "merry"))).matrix.tolist()
+            [[1.0, 0.0], [0.0, 1.0]]
+        """
         return cls(taxonomy, taxonomy, {label: {label: 1.0} for label in taxonomy.labels}, {})
 
     @property

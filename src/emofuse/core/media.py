@@ -55,6 +55,11 @@ class AudioChunk:
 
     Raises:
         ValueError: if the samples have another shape or type, or `first` < 0.
+
+    Example:
+        >>> chunk = AudioChunk(np.zeros(8_000, np.float32), 16_000, first=16_000)
+        >>> chunk.span.start, chunk.span.end
+        (1.0, 1.5)
     """
 
     samples: NDArray[np.float32]
@@ -97,6 +102,10 @@ class Utterance:
     `confidence` in [0, 1] says how sure its text is: 1 for a given transcript,
     the speech recogniser's own figure otherwise. `speaker` is the name that a
     transcript gives, if any.
+
+    Example:
+        >>> Utterance("Well.", Span(0, NS)).confidence
+        1.0
     """
 
     text: str
@@ -118,6 +127,10 @@ class Watermark:
 
     Every source and stage emits it even when it finds nothing: without it an
     empty stretch (no face for 3 s) would hold everybody else up.
+
+    Example:
+        >>> Watermark(Track.VIDEO, 500_000_000).track.value
+        'video'
     """
 
     track: Track | Modality

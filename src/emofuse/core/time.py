@@ -13,12 +13,22 @@ NS = 1_000_000_000
 
 
 def to_ns(seconds: float) -> int:
-    """Convert seconds to the nearest integer nanosecond."""
+    """Convert seconds to the nearest integer nanosecond.
+
+    Example:
+        >>> to_ns(0.5)
+        500000000
+    """
     return round(seconds * NS)
 
 
 def samples_to_ns(index: int, rate: int) -> int:
-    """Return the time of sample `index` (≥ 0) at `rate` Hz, rounded down, in nanoseconds."""
+    """Return the time of sample `index` (≥ 0) at `rate` Hz, rounded down, in nanoseconds.
+
+    Example:
+        >>> samples_to_ns(16_000, 16_000)
+        1000000000
+    """
     return index * NS // rate
 
 
@@ -26,12 +36,21 @@ def ns_to_samples(time_ns: int, rate: int) -> int:
     """Return the first sample index at or after `time_ns` at `rate` Hz.
 
     The inverse of `samples_to_ns`: ``ns_to_samples(samples_to_ns(i, r), r) == i``.
+
+    Example:
+        >>> ns_to_samples(NS // 2, 16_000)
+        8000
     """
     return -(-time_ns * rate // NS)
 
 
 def clock(time_ns: int) -> str:
-    """Write a time as ``m:ss.s`` or ``h:mm:ss.s``, for people."""
+    """Write a time as ``m:ss.s`` or ``h:mm:ss.s``, for people.
+
+    Example:
+        >>> clock(to_ns(83.25))
+        '1:23.2'
+    """
     tenths = round(time_ns / NS * 10)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -47,6 +66,13 @@ class Span:
 
     Raises:
         ValueError: if it starts before 0 or ends before it starts.
+
+    Example:
+        >>> span = Span.of_seconds(1, 2.5)
+        >>> span.duration
+        1.5
+        >>> span.overlap_ns(Span.of_seconds(2, 9)) / NS
+        0.5
     """
 
     start_ns: int
@@ -88,7 +114,12 @@ class Span:
         return max(0, min(self.end_ns, other.end_ns) - max(self.start_ns, other.start_ns))
 
     def clip(self, other: Span) -> Span | None:
-        """Return the part of this span inside `other`, or None if nothing of it is."""
+        """Return the part of this span inside `other`, or None if nothing of it is.
+
+        Example:
+            >>> str(Span.of_seconds(0, 2).clip(Span.of_seconds(1, 3)))
+            '0:01.0–0:02.0'
+        """
         start, end = max(self.start_ns, other.start_ns), min(self.end_ns, other.end_ns)
         return Span(start, end) if start < end else None
 

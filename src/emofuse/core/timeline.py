@@ -36,6 +36,12 @@ class Timeline:
     """Estimates in order (by start, subject, modality), with what produced them.
 
     `duration_ns` is how much of the medium was really read.
+
+    Example:
+        >>> from emofuse.core.media import MediaKind
+        >>> empty = Timeline(MediaInfo("a.wav", MediaKind.AUDIO), (), Provenance("0", {}))
+        >>> len(empty), empty.subjects
+        (0, ())
     """
 
     media: MediaInfo

@@ -38,6 +38,10 @@ def taxonomy(name: str) -> Taxonomy:
 
     Raises:
         InputError: if there is none of that name.
+
+    Example:
+        >>> taxonomy("ravdess").labels[:2]
+        ('neutral', 'calm')
     """
     raw = _read(name)
     return Taxonomy(name, tuple(raw["labels"]), raw.get("multi_label", False))
@@ -50,6 +54,10 @@ def load_map(name: str) -> LabelMap:
     Raises:
         InputError: if there is no taxonomy of that name.
         ValueError: if its file does not account for every label exactly once.
+
+    Example:
+        >>> load_map("ravdess").weights["fearful"]
+        {'fear': 1.0}
     """
     if name == CANONICAL.name:
         return LabelMap.identity(CANONICAL)

@@ -115,6 +115,13 @@ class Manifest:
 
     Raises:
         ValueError: if two entries share an id or a label is not in the taxonomy.
+
+    Example:
+        >>> from emofuse.core.labels import CANONICAL
+        >>> entry = Entry("a", Path("a.wav"), {"happy": 1.0}, Split.TEST)
+        >>> manifest = Manifest("mine", CANONICAL, (entry,))
+        >>> len(manifest.of(Split.TEST)), len(manifest.of(Split.TRAIN))
+        (1, 0)
     """
 
     corpus: str

@@ -37,6 +37,10 @@ class FaceConfig:
     Raises:
         InputError: if no detector of that name is registered.
         ValueError: if a number is out of range.
+
+    Example:
+        >>> FaceConfig(detector="Haar").detector
+        'haar'
     """
 
     detector: str = named(DETECTORS, "compact")

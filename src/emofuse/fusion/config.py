@@ -42,6 +42,10 @@ def reliability(modality: Modality, quality: float) -> float:
     little more: by the log loss of pooled validation samples, some of them blurred or
     noisy, any γ above 0.1 is worse. A transcript's quality is the recogniser's confidence
     in its words, of which the words model knows nothing.
+
+    Example:
+        >>> reliability(Modality.TEXT, 0.5)
+        0.5
     """
     return float(quality**modality.spec.quality_exponent)
 
@@ -100,6 +104,10 @@ class FusionConfig:
     Raises:
         InputError: on a negative weight, if no modality is left, if a net is given
             weights, or if there is no history.
+
+    Example:
+        >>> FusionConfig().strategy, FusionConfig("weighted").all_weights[Modality.FACE]
+        ('logpool', 0.45)
     """
 
     strategy: str = named(FUSERS, "logpool")

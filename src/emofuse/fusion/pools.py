@@ -26,6 +26,10 @@ def linear_pool(p: Array, strengths: Array) -> Array:
 
     Returns:
         Shape (…, labels), sums to 1.
+
+    Example:
+        >>> linear_pool(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([1.0, 1.0])).round(2).tolist()
+        [0.6, 0.4]
     """
     return _normalised(known_mean(p, strengths))
 
@@ -51,6 +55,11 @@ def log_pool(
 
     Returns:
         Shape (…, labels), sums to 1.
+
+    Example:
+        >>> p = np.array([[0.8, 0.2], [0.8, 0.2]])
+        >>> log_pool(p, np.full((2, 2), 0.5), np.ones(2)).round(2).tolist()
+        [0.94, 0.06]
     """
     known = ~np.isnan(p)
     priors = np.where(known, priors, np.nan)
@@ -65,7 +74,12 @@ def log_pool(
 
 
 def log_evidence(p: Array, priors: Array, floor: float = FLOOR) -> Array:
-    """Return log pₘ(c) − log πₘ(c): what a model has learnt from its sample."""
+    """Return log pₘ(c) − log πₘ(c): what a model has learnt from its sample.
+
+    Example:
+        >>> log_evidence(np.array([0.5, 0.5]), np.array([0.5, 0.5])).tolist()
+        [0.0, 0.0]
+    """
     out: Array = np.log(np.maximum(p, floor)) - np.log(np.maximum(priors, floor))
     return out
 
@@ -89,6 +103,10 @@ def disagreement(p: Array, shares: Array) -> float:
     Args:
         p: shape (rows, labels); nan where a row does not know the label.
         shares: shape (rows,), summing to 1.
+
+    Example:
+        >>> disagreement(np.eye(2), np.array([0.5, 0.5]))
+        1.0
     """
     present = shares > 0
     p, shares = p[present][:, ~np.isnan(p).any(axis=0)], shares[present]

@@ -35,7 +35,7 @@ def recipe(name: str) -> Recipe:
         ModelError: if its module cannot be imported.
 
     Example:
-        >>> recipe("CREMA_D").labellings["intended"]
+        >>> recipe("CREMA_D").name
         'crema-d'
     """
     return RECIPES.load(name)
