@@ -1,4 +1,4 @@
-"""What works on this machine and why not: `emofuse doctor`.
+"""Checks of the installation: `emofuse doctor`.
 
 Everything is tried, not looked up: packages are imported, models answer their
 golden inputs, the detector looks at a picture. What a user can do without is

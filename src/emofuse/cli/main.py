@@ -355,7 +355,7 @@ def get_models(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what works on this machine, and why not what does not."""
+    """Check the installation: what works on this machine and how to get the rest."""
     from ..models.store import Store
     from . import display as show
     from .doctor import examine, healthy

@@ -1,4 +1,4 @@
-"""Faces carried from picture to picture by optical flow, where nobody may wait for a detector."""
+"""Faces carried from frame to frame by optical flow, where nobody may wait for a detector."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from ..core.time import to_ns
 from .detect import Detection, Detector, iou
 
-_SIDE = 320  # pixels of the picture's long side in which flow is searched
+_SIDE = 320  # pixels of the frame's long side in which flow is searched
 _POINTS = 24  # most corners followed in a face
 _ENOUGH = 6  # least corners that must agree
 _STRAY = 1.0  # pixels by which a corner may miss itself on the way there and back
 _SAME = 0.3  # least IoU of a face carried along and one found anew
 _FADE = 0.9  # factor on the score of a face that was looked for and not found
-_LONGEST_NS = to_ns(0.09)  # without a look: slow pictures are each looked at
+_LONGEST_NS = to_ns(0.09)  # without a look: slow frames are each looked at
 
 
 class FlowDetector:
-    """Looks with a detector at every n-th picture and carries its finds along between.
+    """Looks with a detector at every n-th frame and carries its finds along between.
 
     Corners inside a face are followed by pyramidal Lucas–Kanade (Bouguet 2000) there
     and back (Kalal et al. 2010: what doesn't return is lost); the median of their
@@ -35,7 +35,7 @@ class FlowDetector:
 
     Args:
         detector: finds the faces.
-        every: it looks at every n-th picture, and at any that comes a tenth of a second
+        every: it looks at every n-th frame, and at any that comes a tenth of a second
             after the last look.
         hold_seconds: how long looks may miss a face that was found at least twice.
 
@@ -53,15 +53,15 @@ class FlowDetector:
         """Forget the stream."""
         self._faces: list[_Carried] = []
         self._before: NDArray[np.uint8] | None = None
-        self._since = 0  # pictures since the last look
+        self._since = 0  # frames since the last look
         self._looked_ns = 0
 
     def detect(self, image: NDArray[np.uint8], at_ns: int) -> list[Detection]:
-        """Return the faces of the next picture of the stream, surest first.
+        """Return the faces of the next frame of the stream, surest first.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            at_ns: when it was taken; later than the picture before.
+            at_ns: when it was taken; later than the frame before.
         """
         grey, scale = _grey(image)
         known = len(self._faces)
@@ -111,7 +111,7 @@ class _Carried:
     corners: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 1, 2), np.float32))
 
     def find_corners(self, grey: NDArray[np.uint8], scale: float) -> None:
-        """Choose what to follow into the next picture."""
+        """Choose what to follow into the next frame."""
         x, y, w, h = (v * scale for v in self.detection.box)
         left, top = max(0, round(x + 0.1 * w)), max(0, round(y + 0.1 * h))
         right, bottom = round(x + 0.9 * w), round(y + 0.9 * h)
@@ -127,7 +127,7 @@ class _Carried:
 def follow(
     before: NDArray[np.uint8], after: NDArray[np.uint8], corners: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Follow corners, float32 (n, 1, 2), from one grey picture to the next and back.
+    """Follow corners, float32 (n, 1, 2), from one grey frame to the next and back.
 
     Returns:
         Where those that came back were and are, each float32 (m, 2); None if fewer
@@ -148,7 +148,7 @@ def follow(
 def _move(
     d: Detection, before: NDArray[np.float32], after: NDArray[np.float32], scale: float
 ) -> Detection:
-    """Move and scale a detection as its corners did; `scale` is grey's size over the picture's."""
+    """Move and scale a detection as its corners did; `scale` is grey's size over the frame's."""
     spread = [np.linalg.norm(p - np.median(p, axis=0), axis=1) for p in (before, after)]
     far = spread[0] > 2
     grown = float(np.median(spread[1][far] / spread[0][far])) if far.any() else 1.0
@@ -163,7 +163,7 @@ def _move(
 
 
 def _grey(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """Return a picture grey and small, and its size over the picture's."""
+    """Return a frame grey and small, and its size over the frame's."""
     scale = min(1.0, _SIDE / max(image.shape[:2]))
     size: Sequence[int] = [max(1, round(n * scale)) for n in image.shape[1::-1]]
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -26,7 +26,7 @@ STEP_NS, LONGEST_NS = to_ns(0.1), to_ns(0.3)
 """Pictures at least and at most so far apart are compared.
 
 In a tenth of a second a speaking mouth changes its shape, whatever the rate at which
-pictures are sampled.
+frames are sampled.
 """
 
 _NOISE = 5.0  # grey levels: contrast of a mouth in which nothing can be seen
@@ -37,7 +37,7 @@ Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
 class MouthMotion:
-    """Measures the mouth motion of each tracked face from picture to picture.
+    """Measures the mouth motion of each tracked face from frame to frame.
 
     Crops are made at the tracked place; what is left of the face's own motion (and of
     the jitter of its box) is found by phase correlation of eyes and nose (Kuglin & Hines
@@ -63,13 +63,13 @@ class MouthMotion:
     def measure(
         self, number: int, image: NDArray[np.uint8], detection: Detection, at: Span
     ) -> float | None:
-        """Return the motion of a face's mouth up to a picture, ≥ 0; None if it is new.
+        """Return the motion of a face's mouth up to a frame, ≥ 0; None if it is new.
 
         Args:
             number: of the track.
-            image: the whole picture, RGB uint8 (H, W, 3).
+            image: the whole frame, RGB uint8 (H, W, 3).
             detection: where the face is in it.
-            at: when; pictures come in order.
+            at: when; frames come in order.
         """
         self._forget(at.start_ns - LONGEST_NS)
         crop = crop_face(image, detection, side=SIDE, finest=2)

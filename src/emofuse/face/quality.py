@@ -13,7 +13,7 @@ from .crop import FER2013, CropGeometry, crop_matrix, crop_side
 from .detect import Detection
 
 GOOD_SIDE = 48.0
-"""Pixels of the picture across a crop from which size is no obstacle: the net sees no more."""
+"""Pixels of the frame across a crop from which size is no obstacle: the net sees no more."""
 
 BLURRED, SHARP = 0.01, 0.2
 """Sharpness (see `sharpness`) that counts as 0 and as 1.
@@ -45,7 +45,7 @@ class View:
 
     Args:
         quality: as evidence, in [0, 1].
-        side: pixels of the picture across the crop.
+        side: pixels of the frame across the crop.
         sharpness: in [0, 1]: 0 blurred, 1 as sharp as a face of that many pixels is.
     """
 
@@ -78,7 +78,7 @@ def look(crop: NDArray[np.uint8], detection: Detection, geometry: CropGeometry =
     The quality is the product of five factors, each in [0, 1] and 1 for an ordinary
     good view:
 
-    - size: pixels of the picture across the crop, over `GOOD_SIDE`;
+    - size: pixels of the frame across the crop, over `GOOD_SIDE`;
     - sharpness: on a logarithmic scale from `BLURRED` to `SHARP`;
     - light: contrast over `GOOD_CONTRAST`, times how little is black or white;
     - pose: 1 while the nose stays within `FRONTAL` of midway between the eyes, then

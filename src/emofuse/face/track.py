@@ -1,4 +1,4 @@
-"""Faces followed through a film: who is who from picture to picture, and a crop of each."""
+"""Faces followed through a video: who is who from frame to frame, and a crop of each."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SAME = 0.7
 CUT = 0.5
 """Change of layout (see `layout_change`) that is a scene cut.
 
-In our clips cuts have 0.74 to 1.1; a film of a stage with a swinging camera reaches
+In our clips cuts have 0.74 to 1.1; a video of a stage with a swinging camera reaches
 0.43, a turning head 0.1.
 """
 
 REJOIN_NS = to_ns(1.5)
-"""How long after a track was given up a face in its place takes over its number."""
+"""How long after a track was lost a face in its place takes over its number."""
 
 APART_NS = to_ns(0.09)
 """With optical flow a face counts once it was seen for this long: successive looks err alike."""
@@ -47,30 +47,30 @@ LOST_QUALITY = 0.5
 
 
 class FaceTracker:
-    """Turns sampled pictures into face crops with stable numbers.
+    """Turns sampled frames into face crops with stable numbers.
 
-    The detector looks at every n-th picture. Its finds are assigned to tracks by
+    The detector looks at every n-th frame. Its finds are assigned to tracks by
     overlap and distance from where each track should be at constant velocity
-    (the assignment of least total cost). In the pictures between two finds, the
+    (the assignment of least total cost). In the frames between two finds, the
     face is interpolated: that is twice as near as extrapolating (the centre is
     off by 0.14 widths, not 0.31, in the worst tenth of our clips) and costs a
-    delay of n - 1 pictures.
+    delay of n - 1 frames.
 
     A face counts once it was found several times in a row, one of them surely, or
-    well enough and in motion: what stays stiller than the picture around it is a thing.
+    well enough and in motion: what stays stiller than the frame around it is a thing.
     Its samples then start with the first find. A track that the detector loses is
     held for a while. If the face is found again in time, the gap is filled by
     interpolation, with less quality; if not, the gap stays empty, so that no
     sample shows the wall where a face was. Either way nothing is said about a
-    picture before it is known, and `Watermark` waits for it: at most for
-    `hold_seconds`, or ``detect_every * (confirmations - 1)`` pictures at a birth,
+    frame before it is known, and `Watermark` waits for it: at most for
+    `hold_seconds`, or ``detect_every * (confirmations - 1)`` frames at the start of a track,
     and not at all while there is no face.
 
-    With optical flow (`Between.FLOW`) nothing waits: every picture is answered before the
-    next one, with the faces that are known by then. A face has samples from the picture
+    With optical flow (`Between.FLOW`) nothing waits: every frame is answered before the
+    next one, with the faces that are known by then. A face has samples from the frame
     on in which it counts, and none where it is lost.
 
-    A face that turns up where another was given up less than 1.5 s ago takes over its
+    A face that turns up where another was lost less than 1.5 s ago takes over its
     number: it is most likely the same, and nobody had to wait for it.
 
     At a scene cut the detector looks at once, and all tracks end whose place looks
@@ -99,24 +99,24 @@ class FaceTracker:
 
     def reset(self) -> None:
         """Forget the stream; the next face is number 1 again."""
-        self._index = 0  # of the next picture; sampled pictures are counted, nothing else
+        self._index = 0  # of the next frame; sampled frames are counted, nothing else
         if self._mouths is not None:
             self._mouths.reset()
         if self._flow is not None:
             self._flow.reset()
         self._pending: list[tuple[int, Frame]] = []
-        self._tracks: list[_Face] = []
-        self._given_up: list[_Face] = []
+        self._tracks: list[_Track] = []
+        self._lost: list[_Track] = []
         self._numbers = 0
         self._layout: NDArray[np.float32] | None = None
-        self._before: NDArray[np.uint8] | None = None  # the last picture
+        self._before: NDArray[np.uint8] | None = None  # the last frame
         self._size: tuple[int, ...] = ()
-        self._looked = -1  # index of the last picture that the detector saw
-        self._end_ns = 0  # of the last picture
+        self._looked = -1  # index of the last frame that the detector saw
+        self._end_ns = 0  # of the last frame
         self._upto_ns = self._told_ns = 0
 
     def feed(self, item: Frame | Watermark) -> Iterator[Sample | Watermark]:
-        """Take a picture or progress; yield samples in order of time, and progress."""
+        """Take a frame or progress; yield samples in order of time, and progress."""
         if isinstance(item, Frame):
             self._see(item)
             self._end_ns = item.at.end_ns
@@ -126,7 +126,7 @@ class FaceTracker:
         yield from self._release()
 
     def flush(self) -> Iterator[Sample | Watermark]:
-        """Yield what is held, as if the film ended here."""
+        """Yield what is held, as if the video ended here."""
         self._end_tracks()
         yield from self._release()
 
@@ -136,7 +136,7 @@ class FaceTracker:
         is_cut, paused = self._is_cut(frame.image), gap_ns > self._hold_ns
         if is_cut or paused:
             self._end_tracks(lambda face: paused or not _goes_on(face, before, frame.image))
-            self._given_up.clear()
+            self._lost.clear()
             if self._flow is not None:
                 self._flow.reset()
             due = True
@@ -177,7 +177,7 @@ class FaceTracker:
         surest = sorted(found, key=lambda d: d.score * d.box[2] * d.box[3], reverse=True)
         for detection in surest[: max(0, room)]:
             sight = _Observation.of(self._index, frame, detection)
-            self._tracks.append(_Face(sight, None if detection.sure else (frame.image, sight.box)))
+            self._tracks.append(_Track(sight, None if detection.sure else (frame.image, sight.box)))
 
     def _confirm(self, frame: Frame) -> None:
         """Give numbers to faces that were found often and surely enough, from left to right."""
@@ -194,7 +194,7 @@ class FaceTracker:
             else:  # never sure: go on with the latest finds, or nobody would know for ever
                 face.restart(enough - 1)
 
-    def _is_convincing(self, face: _Face, image: NDArray[np.uint8]) -> bool:
+    def _is_convincing(self, face: _Track, image: NDArray[np.uint8]) -> bool:
         least = self._config.min_score
         if any(sight.sure and sight.score >= least for sight in face.sights):
             return True
@@ -203,7 +203,7 @@ class FaceTracker:
             return best >= least
         return best >= max(least, _WEAK) and not _is_still(face, image)
 
-    def _is_often_found(self, face: _Face, enough: int) -> bool:
+    def _is_often_found(self, face: _Track, enough: int) -> bool:
         lasted_ns = face.last.at_ns - face.first.at_ns
         apart = self._flow is None or enough == 1 or lasted_ns >= APART_NS
         return face.finds >= enough and apart
@@ -212,13 +212,13 @@ class FaceTracker:
         self._numbers += 1
         return self._numbers
 
-    def _known(self, face: _Face) -> int | None:
-        """Return the number of the track that was given up where this face appeared, if any."""
+    def _known(self, face: _Track) -> int | None:
+        """Return the number of the track that was lost where this face appeared, if any."""
         at_ns, box = face.first.at_ns, face.first.box
-        for lost in sorted(self._given_up, key=lambda f: _cost(f.last.box, box)):
+        for lost in sorted(self._lost, key=lambda f: _cost(f.last.box, box)):
             recent = 0 <= at_ns - lost.last.end_ns <= self._hold_ns + REJOIN_NS
             if recent and _cost(lost.last.box, box) < _FAR:
-                self._given_up.remove(lost)
+                self._lost.remove(lost)
                 return lost.number
         return None
 
@@ -229,18 +229,18 @@ class FaceTracker:
             if face.alive and face.missed and (face.number is None or held_ns >= self._hold_ns):
                 face.end()
                 if face.number is not None:
-                    self._given_up.append(face)
+                    self._lost.append(face)
         oldest_ns = now_ns - self._hold_ns - 2 * REJOIN_NS
-        self._given_up = [face for face in self._given_up if face.last.end_ns >= oldest_ns]
+        self._lost = [face for face in self._lost if face.last.end_ns >= oldest_ns]
 
-    def _end_tracks(self, ends: Callable[[_Face], bool] = lambda _: True) -> None:
+    def _end_tracks(self, ends: Callable[[_Track], bool] = lambda _: True) -> None:
         """End tracks; where the detector did not look since, the face stays where it was."""
         for face in self._tracks:
             if face.alive and ends(face):
                 face.end(self._index - 1 if face.last.index == self._looked else None)
 
     def _release(self) -> Iterator[Sample | Watermark]:
-        """Yield the samples of all pictures about which every track is decided."""
+        """Yield the samples of all frames about which every track is decided."""
         held = [face.decided for face in self._tracks if face.alive and self._flow is None]
         decided = min(held, default=self._index)
         while self._pending and self._pending[0][0] <= decided:
@@ -275,7 +275,7 @@ class FaceTracker:
 
 
 def layout(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return how light and dark lie in a picture: grey levels on a 16 × 16 grid."""
+    """Return how light and dark lie in a frame: grey levels on a 16 × 16 grid."""
     step = max(1, max(image.shape[:2]) // 160)  # enough pixels for so coarse a grid
     grid = cv2.resize(image[::step, ::step], (16, 16), interpolation=cv2.INTER_AREA)
     grey: NDArray[np.float32] = grid.mean(axis=2, dtype=np.float32)
@@ -286,7 +286,7 @@ def layout_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
     """Return how unlike two layouts are: one less their correlation, in [0, 2].
 
     Brighter or darker as a whole is no change. Two grey levels count as noise, so
-    that one blank picture is like another.
+    that one blank frame is like another.
     """
     a, b = before - before.mean(), after - after.mean()
     noise = 2.0**2 * a.size
@@ -297,11 +297,11 @@ def layout_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> fl
 def place_change(
     before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box
 ) -> tuple[float, float]:
-    """Return how alike a place and the whole picture are in two pictures of one size.
+    """Return how alike a place and the whole frame are in two frames of one size.
 
     Args:
         before: RGB uint8 (H, W, 3).
-        after: a later picture of the same shape.
+        after: a later frame of the same shape.
         box: the place, in pixels; it may have moved by a sixth of its width.
 
     Returns:
@@ -338,23 +338,23 @@ def _correlation(part: NDArray[np.uint8], whole: NDArray[np.uint8]) -> float:
     return float(cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED).max())
 
 
-def _is_still(face: _Face, image: NDArray[np.uint8]) -> bool:
-    """Whether a face's place looks as it did at first, while the picture as a whole changed."""
+def _is_still(face: _Track, image: NDArray[np.uint8]) -> bool:
+    """Whether a face's place looks as it did at first, while the frame as a whole changed."""
     if face.start is None or face.start[0].shape != image.shape:
         return False
     place, whole = place_change(face.start[0], image, face.start[1])
     return place > STILL and whole < place
 
 
-def _goes_on(face: _Face, before: NDArray[np.uint8] | None, after: NDArray[np.uint8]) -> bool:
+def _goes_on(face: _Track, before: NDArray[np.uint8] | None, after: NDArray[np.uint8]) -> bool:
     if before is None or before.shape != after.shape:
         return False
     return place_change(before, after, face.last.box)[0] > SAME
 
 
 def assign(
-    faces: Sequence[_Face], found: Sequence[Detection], at_ns: int
-) -> list[tuple[_Face, Detection]]:
+    faces: Sequence[_Track], found: Sequence[Detection], at_ns: int
+) -> list[tuple[_Track, Detection]]:
     """Pair faces with detections at least total cost; what is too far apart stays alone."""
     if not faces or not found:
         return []
@@ -382,7 +382,7 @@ def _cost(a: Box, b: Box) -> float:
 
 @dataclass(slots=True, eq=False)
 class _Observation:
-    """A face found in a picture. `place` is its box and landmarks in one vector, in pixels."""
+    """A face found in a frame. `place` is its box and landmarks in one vector, in pixels."""
 
     index: int
     at_ns: int
@@ -406,7 +406,7 @@ class _Observation:
 
 
 @dataclass(slots=True, eq=False)
-class _Face:
+class _Track:
     """A track: one face as long as it is followed."""
 
     first: _Observation
@@ -414,7 +414,7 @@ class _Face:
     sights: list[_Observation] = field(init=False)  # the latest
     number: int | None = None  # once it counts
     missed: int = 0
-    until: int = -1  # index of its last picture, once it ended
+    until: int = -1  # index of its last frame, once it ended
     alive: bool = True
 
     def __post_init__(self) -> None:
@@ -426,12 +426,12 @@ class _Face:
 
     @property
     def finds(self) -> int:
-        """How often a detector found it of late: in all its sights as long as it has no number."""
+        """How often a detector found it of late: in all observations while it has no number."""
         return sum(not sight.carried for sight in self.sights)
 
     @property
     def decided(self) -> int:
-        """Index of the last picture about which nothing can change any more."""
+        """Index of the last frame about which nothing can change any more."""
         return self.first.index - 1 if self.number is None else self.last.index
 
     def add(self, sight: _Observation) -> None:
@@ -470,11 +470,11 @@ class _Face:
         return float(x), float(y), float(w), float(h)
 
     def at(self, index: int, at_ns: int) -> tuple[Detection, bool] | None:
-        """Return the face in a picture, and whether the detector had lost it there."""
+        """Return the face in a frame, and whether the detector had lost it there."""
         if not self.first.index <= index <= (self.last.index if self.alive else self.until):
             return None
         after = next((s for s in self.sights if s.index >= index), None)
-        if after is None:  # the film or scene ends before the next look
+        if after is None:  # the video or scene ends before the next look
             return _detection(self.last.place, self.last.score), False
         if after.index == index:
             return _detection(after.place, after.score), False
@@ -487,7 +487,7 @@ class _Face:
         return _detection(place, score), after.missed > 0
 
     def forget(self, first: int) -> None:
-        """Drop sights that neither pictures from `first` on nor the velocity need."""
+        """Drop observations that neither frames from `first` on nor the velocity need."""
         while self.number is not None and len(self.sights) > 2 and self.sights[1].index < first:
             del self.sights[0]
 
@@ -503,7 +503,7 @@ def _detection(place: NDArray[np.float64], score: float) -> Detection:
 
 
 def _fractions(box: Box, shape: tuple[int, ...]) -> Box:
-    """Return the part of a box inside the picture, in fractions of it."""
+    """Return the part of a box inside the frame, in fractions of it."""
     height, width = shape[:2]
     left, top = (float(np.clip(v / n, 0, 1)) for v, n in zip(box[:2], (width, height), strict=True))
     right = float(np.clip((box[0] + box[2]) / width, 0, 1))

@@ -14,7 +14,7 @@ class LiveConfig:
     """How much a session keeps waiting, and for how long it waits.
 
     Args:
-        frames: pictures that may wait for the face; more, and the oldest is dropped.
+        frames: frames that may wait for the face; more, and the oldest is dropped.
         sound_seconds: sound that may wait for each who listens; more, and the
             oldest is dropped.
         patience_seconds: a track that has brought nothing for so long counts as silent
@@ -52,9 +52,9 @@ class LiveConfig:
 def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
     """Return settings that answer at once, made of those for files.
 
-    The quick detector that finds landmarks looks at every third picture, where pictures
+    The quick detector that finds landmarks looks at every third frame, where frames
     are slow at each, and optical flow carries its finds along; a still face keeps its
-    number however slowly and unevenly pictures come; nothing waits for a batch to fill;
+    number however slowly and unevenly frames come; nothing waits for a batch to fill;
     the voice model hears nothing of the future; speech is recognised in short pieces.
     """
     config = config or AnalyzerConfig()
@@ -90,10 +90,10 @@ def live_info(
 
     Args:
         name: what it is called in results.
-        video: whether pictures will come.
+        video: whether frames will come.
         audio: whether sound will come.
-        size: width and height of the pictures; they may turn out otherwise.
-        fps: pictures per second.
+        size: width and height of the frames; they may turn out otherwise.
+        fps: frames per second.
         rate: sampling rate of the sound in Hz.
     """
     return MediaInfo(

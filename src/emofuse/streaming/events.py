@@ -16,7 +16,7 @@ class MeasurementKind(str, Enum):
     """What a measurement is good for."""
 
     FRAME = "frame"
-    """A face in one picture, raw, as soon as the model has answered."""
+    """A face in one frame, raw, as soon as the model has answered."""
     NOW = "now"
     """What face, voice and words say together at this moment, for a display: the latest
     evidence of each, fused and smoothed. It may be revised."""
@@ -42,7 +42,7 @@ class Measurement:
 Event = Measurement | Watermark | Diagnostic
 """What a session says.
 
-`Watermark(Modality.FACE, …)` follows the `FRAME` measurements of every picture, also of
+`Watermark(Modality.FACE, …)` follows the `FRAME` measurements of every frame, also of
 one without a face or one that came too late; voice and words likewise.
 `Watermark(Modality.FUSED, …)`: the timeline is complete so far.
 """
@@ -63,11 +63,11 @@ class Counters:
 
     Args:
         latency: modality → from the push of the last packet that a result tells
-            about to the result. Face: pictures; speech and words: from the end of
+            about to the result. Face: frames; speech and words: from the end of
             the stretch that they tell about; fused: from the slot's end.
         work: branch → one step of its stages.
         waiting: branch → packets in front of it.
-        dropped_frames: pictures that a newer one replaced.
+        dropped_frames: frames that a newer one replaced.
         dropped_sound_seconds: sound that was too much.
         late: packets that came after their track had counted as silent.
         unread: events that nobody fetched in time.

@@ -93,7 +93,7 @@ class LiveSession:
             thread.start()
 
     def push(self, packet: Packet) -> None:
-        """Take a picture, sound, an utterance or progress. Never blocks, from any thread.
+        """Take a frame, sound, an utterance or progress. Never blocks, from any thread.
 
         Within a track packets must come in order of time; what starts earlier
         than was known to be over is cut or dropped, and counted as late. After
