@@ -195,6 +195,12 @@ def emodb(root: Path) -> None:
     sound(root / "wav" / "16a07Wc.wav")
 
 
+def nemo(root: Path) -> None:
+    sound(root / "nemo" / "samples" / "SK0_anger_12.wav")
+    sound(root / "nemo" / "samples" / "EB0_surprised_1.opus")
+    table(root / "nemo.csv", "clip sex age text", ("EB0_surprised_1", "female", 27, "Tak."))
+
+
 MELD_COLUMNS = "Sr_No. Utterance Speaker Emotion Sentiment Dialogue_ID Utterance_ID"
 
 
@@ -486,6 +492,15 @@ LAYOUTS = (
             "16a07Wc": ("W", TRAIN, "16"),
         },
         problems=frozenset({"splits"}),  # most speakers are not there
+    ),
+    Layout(
+        "nemo",
+        "names and a table",
+        nemo,
+        {
+            "EB0_surprised_1": ("surprised", TRAIN, "EB0"),
+            "SK0_anger_12": ("anger", TRAIN, "SK0"),
+        },
     ),
     Layout(
         "meld",

@@ -32,7 +32,7 @@ PUBLISHED = {
 
 def test_every_kind_is_found_by_its_name() -> None:
     found = names(Modality.SPEECH)
-    assert set(TINY) | {"yamnet", "wav2vec2", "whisper", "whisper-probe"} == set(found)
+    assert set(TINY) | {"yamnet", "wav2vec2", "whisper"} == set(found)
     for name in found:
         assert kind(Modality.SPEECH, name).name == name
         assert kind(Modality.SPEECH, name).title

@@ -26,7 +26,7 @@ from emofuse.training.core.targets import TargetConfig
 from emofuse.training.core.train import train
 from emofuse.training.speech.augment import Augment, Clip, SoundAugmentation
 from emofuse.training.speech.nets.mel_cnn import SpeechNet
-from emofuse.training.speech.nets.whisper import WhisperProbe
+from emofuse.training.speech.nets.whisper import WhisperNet
 from emofuse.training.speech.task import SpeechTrainer, SpeechTraining
 
 RATE = 16_000
@@ -197,10 +197,10 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 @pytest.fixture
 def frozen(config: SpeechTraining, tmp_path: Path) -> SpeechTraining:
     """A small Whisper that does not learn and hears two copies of each clip."""
-    sizes = {"width": 32, "heads": 2, "layers": 1, "hidden": 16, "dropout": 0.1}
-    loop = replace(config.loop, epochs=4, lr=2e-2)
+    sizes = {"width": 32, "heads": 2, "layers": 1, "hidden": 16, "dropout": 0.1, "frozen": True}
+    loop = replace(config.loop, epochs=12, lr=2e-2)
     return replace(
-        config, run=tmp_path / "run", net={"name": "whisper-probe", **sizes}, copies=2, loop=loop
+        config, run=tmp_path / "run", net={"name": "whisper", **sizes}, copies=2, loop=loop
     )
 
 
@@ -208,16 +208,16 @@ def frozen(config: SpeechTraining, tmp_path: Path) -> SpeechTraining:
 def test_a_frozen_encoder_is_asked_once(
     frozen: SpeechTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four epochs only two are heard; the exported model hears for itself again."""
+    """Of twelve epochs only two are heard; the exported model hears for itself again."""
     asked = []
-    encode = WhisperProbe.encode
+    encode = WhisperNet.encode
 
-    def counted(net: WhisperProbe, pictures: torch.Tensor) -> torch.Tensor:
+    def counted(net: WhisperNet, pictures: torch.Tensor) -> torch.Tensor:
         if not torch.compiler.is_exporting():
             asked.append(len(pictures))
         return encode(net, pictures)
 
-    monkeypatch.setattr(WhisperProbe, "encode", counted)
+    monkeypatch.setattr(WhisperNet, "encode", counted)
     trainer = SpeechTrainer(frozen)
     fit(trainer.task(), frozen.loop, frozen.run)
     learned, chosen = (
