@@ -23,6 +23,9 @@ RATE = 16_000
 
 _FRAME = 512  # samples the detector judges at once: 32 ms
 _SILENCE = 1e-4  # a frame with a lower peak (-80 dBFS) is silent without asking the detector
+_LOUD = 0.05  # RMS to which the loudest frames are raised: the detector was taught such sound
+_MOST_GAIN = 100.0  # 40 dB: what is fainter still was not meant to be heard
+_RELEASE = 10 ** (-3 / 20 * _FRAME / RATE)  # a frame: the gain rises by 3 dB a second
 _PIECE = 1 << 16  # most samples of a gap that are filled with zeros at once
 
 
@@ -88,6 +91,7 @@ class VoiceActivityDetector:
         self._state = _State.SILENCE
         self._buffer: NDArray[np.float32] = np.empty(0, np.float32)
         self._first = 0  # stream index of _buffer[0]
+        self._level = 0.0  # of the loudest frames, RMS
         self._judged = 0  # stream index up to which frames have been judged
         self._start = 0  # of the region, or of what may become one
         self._onset = 0  # where speech began in it
@@ -171,9 +175,16 @@ class VoiceActivityDetector:
             self._state = _State.SILENCE
 
     def _probability(self, frame: NDArray[np.float32]) -> float:
+        """Judge a frame at the level of loud speech, of which little depends on a microphone.
+
+        Faint speech is raised, loud speech is left alone. The loudest frame so far decides,
+        and is forgotten slowly: pauses are not raised to the level of speech.
+        """
+        rms = float(np.sqrt(np.mean(np.square(frame, dtype=np.float64))))
+        self._level = min(max(rms, self._level * _RELEASE, _LOUD / _MOST_GAIN), _LOUD)
         if float(np.abs(frame).max()) < _SILENCE:
             return 0.0
-        samples = np.clip(frame, -1.0, 1.0)
+        samples = np.clip(frame * (_LOUD / self._level), -1.0, 1.0)
         return float(self._detector.process_samples(samples))  # type: ignore[arg-type]
 
     def _hear(self) -> None:
