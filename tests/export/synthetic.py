@@ -73,7 +73,7 @@ def timeline(
         top = top if top in VOICE_LABELS.labels else "happy"
         estimates.append(
             Estimate(SPEAKER, hop, scores(VOICE_LABELS, top, 0.3 + 0.4 * rng.random(), rng),
-                     Modality.SPEECH, 0.4 + 0.5 * rng.random(), "speech-compact-v1")
+                     Modality.SPEECH, 0.4 + 0.5 * rng.random(), "speech-v4")
         )  # fmt: skip
     heard_at = _by_slot([e for e in estimates if e.modality is Modality.SPEECH])
     said_at = _by_slot([e for e, _ in said])
@@ -105,7 +105,7 @@ def timeline(
     )  # fmt: skip
     provenance = Provenance(
         "0.1.0",
-        {Modality.FACE: "face-compact-v1", Modality.SPEECH: "speech-compact-v1",
+        {Modality.FACE: "face-compact-v1", Modality.SPEECH: "speech-v4",
          Modality.TEXT: "text-compact-v1", Modality.FUSED: "logpool"},
         {"detector": "haar", "asr": "subtitles"},
         {"fps": 8.0, "fusion": {"strategy": "logpool", "weights": {}}},

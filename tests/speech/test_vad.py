@@ -106,6 +106,31 @@ def test_no_speech_no_regions(voice: VoiceActivityDetector, x: np.ndarray) -> No
     assert regions(through(voice, whole(x))) == []
 
 
+@pytest.mark.parametrize("faint_db", [-26, -40])
+def test_loudness_does_not_decide_what_is_speech(
+    voice: VoiceActivityDetector, speech: np.ndarray, faint_db: int
+) -> None:
+    """Faint speech is heard as far as loud speech is, and however the stream is cut."""
+    x = np.concatenate((np.zeros(RATE, np.float32), speech[: 3 * RATE]))
+    faint = (x * 10 ** (faint_db / 20)).astype(np.float32)
+    loud, heard = (regions(through(voice, whole(y))) for y in (x, faint))
+    seconds = [sum(len(samples) for _, samples in found) / RATE for found in (loud, heard)]
+    assert seconds[1] > 0.9 * seconds[0]
+    assert_equal(regions(through(voice, cut(faint, [0.1, 0.111, 0.5, 0.87]))), heard)
+    for first, samples in heard:  # raised for the detector alone
+        np.testing.assert_array_equal(samples, faint[first : first + len(samples)])
+
+
+@pytest.mark.parametrize("level_db", [-70, -50, -30])
+def test_noise_is_no_speech_at_any_level(voice: VoiceActivityDetector, level_db: int) -> None:
+    t = np.arange(4 * RATE) / RATE
+    white = np.random.default_rng(1).normal(0, 1, len(t))
+    hum = np.sin(2 * np.pi * 50 * t) + 0.3 * np.sin(2 * np.pi * 150 * t) + 0.01 * white
+    for x in (white, np.cumsum(white) / 200, hum):
+        scaled = (x / np.sqrt(np.mean(x**2)) * 10 ** (level_db / 20)).astype(np.float32)
+        assert regions(through(voice, whole(scaled))) == []
+
+
 @pytest.fixture(scope="module")
 def passage(voice: VoiceActivityDetector, speech: np.ndarray) -> tuple[np.ndarray, Regions]:
     """Speech, a pause and speech that the end cuts off, with its regions as a whole."""

@@ -65,7 +65,8 @@ class VoiceActivityDetector:
 
     Silero's detector (https://github.com/snakers4/silero-vad, MIT) judges frames
     of 512 samples that are counted from the start of the stream, so the regions
-    do not depend on how the stream was cut. What is missing in a gap counts as
+    do not depend on how the stream was cut. It is given faint sound at the level of
+    loud speech, so that a quiet microphone hides nobody. What is missing in a gap counts as
     silence. Inside a region samples are contiguous; those of a pause are held
     back until speech goes on, and left out if it does not.
 

@@ -83,7 +83,7 @@ def test_a_clip_is_read_as_an_analysis_hears_it(media: Path) -> None:
 
 
 def test_silence_gives_no_reading(tmp_path: Path) -> None:
-    voice = load("speech-compact-v1")
+    voice = load("speech-v4")
     assert isinstance(voice, OnnxRecogniser)
     wavfile.write(tmp_path / "silence.wav", 16000, np.zeros(16000, np.int16))
     entry = Entry("silence", tmp_path / "silence.wav", {"neutral": 1.0}, Split.TEST)

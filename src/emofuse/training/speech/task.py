@@ -73,7 +73,7 @@ class SpeechTraining(Training):
     See `Training` for the rest.
     """
 
-    id: str = "speech-compact-v1"
+    id: str = "speech"
     run: Path = Path("runs/speech")
     net: Mapping[str, Any] = field(
         default_factory=lambda: {"name": "mel-cnn", "widths": [32, 48, 80, 128]}
