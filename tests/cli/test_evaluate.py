@@ -249,14 +249,9 @@ def test_thresholds_need_validation(run: Run, tmp_path: Path) -> None:
 
 def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-<<<<<<< HEAD
-    ran = run("evaluate", "speech-compact-v1", "--corpus", voices, "--protocol", "cross-corpus",
+    ran = run("evaluate", "speech-v4", "--corpus", voices, "--protocol", "cross-corpus",
               "--out", out, "--no-refit", "--segmentation", "full", "--segmentation",
               "center-1s", *FAST)  # fmt: skip
-=======
-    ran = run("evaluate", "speech-v4", "--corpus", voices, "--protocol", "cross-corpus",
-              "--out", out, "--no-refit", "--segmentation", "full", "--segmentation", "center-1s", *FAST)  # fmt: skip
->>>>>>> 7671d41 (speech-v4, taught by five corpora, is the voice model; its forerunners go; faint speech is tested)
     assert ran.code == 0, ran.err
     results = json.loads((out / "results.json").read_text())
     assert [p["name"] for p in results["parts"]] == [
@@ -272,14 +267,9 @@ def test_voices_of_ones_own(run: Run, voices: Path, tmp_path: Path) -> None:
 
 def test_noise_of_ones_own_and_the_same_figures_again(run: Run, voices: Path) -> None:
     noises = voices.parent  # buzzing will do
-<<<<<<< HEAD
-    args = ("evaluate", "speech-compact-v1", "--corpus", voices, "--no-refit",
+    args = ("evaluate", "speech-v4", "--corpus", voices, "--no-refit",
             "--segmentation", "full", "--robustness", "--noise", noises, "--limit", "2",
             "--json", *FAST)  # fmt: skip
-=======
-    args = ("evaluate", "speech-v4", "--corpus", voices, "--no-refit", "--segmentation", "full",
-            "--robustness", "--noise", noises, "--limit", "2", "--json", *FAST)  # fmt: skip
->>>>>>> 7671d41 (speech-v4, taught by five corpora, is the voice model; its forerunners go; faint speech is tested)
     once, again = (json.loads(run(*args).out) for _ in range(2))
     assert once["robustness"] == again["robustness"]
     assert "everyday noise" in {s["kind"] for s in once["robustness"]}
@@ -366,9 +356,7 @@ def test_what_cannot_be_measured_is_said(
     assert "model for speech" in told
     assert "crema-d" in told
     assert "expected" in message("face-compact-v1", "--corpus", "fer2013", "--data", tmp_path)
-    assert "no protocol 'loso'" in message(
-        "speech-v4", "--corpus", voices, "--protocol", "loso"
-    )
+    assert "no protocol 'loso'" in message("speech-v4", "--corpus", voices, "--protocol", "loso")
     assert "center-1s" in message("speech-v4", "--corpus", voices, "--segmentation", "all")
     assert "path of one card" in message("speech-v4", "--corpus", voices, "--update-card")
     assert "no model in the folder" in message(tmp_path, "--corpus", voices)
