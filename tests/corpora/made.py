@@ -170,6 +170,7 @@ def tess(root: Path) -> None:
     sound(root / "OAF_angry" / "OAF_back_angry.wav")
     sound(root / "YAF_pleasant_surprised" / "YAF_back_ps.flac")
     sound(root / "OAF_neutral" / "OA_bite_neutral.mp3")
+    sound(root / "OAF_fear" / "289testOAF_such_fear7.wav")  # as a common copy renames a third
     text(root / "readme.txt", "TESS")
 
 
@@ -326,6 +327,27 @@ def ck_plus(root: Path) -> None:
     picture(root / "cohn-kanade-images" / "S011" / "001" / "S011_001_00000001.png")
 
 
+def ck48(root: Path) -> None:
+    for label, name in (("anger", "S010_004_00000017"), ("happy", "S011_006_00000011")):
+        picture(root / "ck48" / label / f"{name}.png")
+    table(
+        root / "ck48.csv",
+        "image subject emotion",
+        ("ck48/anger/S010_004_00000017.png", "S010", "anger"),
+    )
+
+
+def kdef(root: Path) -> None:
+    picture(root / "KDEF" / "AF01" / "AF01ANS.JPG")
+    picture(root / "KDEF" / "BM02" / "BM02SUHL.JPG")
+
+
+def kdef_folders(root: Path) -> None:
+    picture(root / "kdef" / "Angry" / "0_25.jpg")
+    picture(root / "kdef" / "Happy" / "0_25.jpg")
+    picture(root / "kdef" / "Sad" / "7_1.jpg")
+
+
 def groupemow(root: Path) -> None:
     picture(root / "train" / "Positive" / "1.jpg")
     picture(root / "val" / "Neutral" / "1.jpg")
@@ -346,6 +368,11 @@ def vgaf(root: Path) -> None:
 
 
 # One's own
+
+
+def folder_without_splits(root: Path) -> None:
+    picture(root / "joy" / "a.png")
+    picture(root / "normal" / "b.jpg")
 
 
 def folder(root: Path) -> None:
@@ -454,6 +481,7 @@ LAYOUTS = (
         {
             "OAF_back_angry": ("angry", TRAIN, "OAF"),
             "OAF_bite_neutral": ("neutral", TRAIN, "OAF"),
+            "OAF_such_fear": ("fear", TRAIN, "OAF"),
             "YAF_back_ps": ("ps", TRAIN, "YAF"),
         },
     ),
@@ -638,6 +666,31 @@ LAYOUTS = (
         options={"frames": "1", "neutral": "yes"},
     ),
     Layout(
+        "ck-plus",
+        "crops",
+        ck48,
+        {
+            "S010_004_00000017": ("anger", TRAIN, "S010"),
+            "S011_006_00000011": ("happy", TRAIN, "S011"),
+        },
+    ),
+    Layout(
+        "kdef",
+        "its makers'",
+        kdef,
+        {"AF01ANS": ("angry", TRAIN, "F01"), "BM02SUHL": ("surprised", TRAIN, "M02")},
+    ),
+    Layout(
+        "kdef",
+        "folders",
+        kdef_folders,
+        {
+            "angry/0_25": ("angry", TRAIN, "0"),
+            "happy/0_25": ("happy", TRAIN, "0"),
+            "sad/7_1": ("sad", TRAIN, "7"),
+        },
+    ),
+    Layout(
         "groupemow",
         "folders",
         groupemow,
@@ -684,6 +737,13 @@ LAYOUTS = (
         "sounds",
         folder,
         {"train/joy/a.mp3": ("joy", TRAIN, None), "dev/sad/b.wav": ("sad", VALIDATION, None)},
+        nestable=False,
+    ),
+    Layout(
+        "folder",
+        "without splits",
+        folder_without_splits,
+        {"joy/a.png": ("joy", TRAIN, None), "normal/b.jpg": ("normal", TRAIN, None)},
         nestable=False,
     ),
     Layout(

@@ -142,7 +142,8 @@ def test_speakers_in_two_folds() -> None:
 @pytest.mark.parametrize(
     ("entries", "empty"),
     [
-        ([good("1", None)], ("validation and test",)),
+        ([good("1", None)], None),
+        ([good("1", None, fold=0)], ("validation and test",)),
         ([good("1", None, Split.TEST)], ("train",)),
         ([good("1", None, fold=0), good("2", None, fold=3)], ("fold 1", "fold 2")),
         ([good("1", None, fold=0), good("2", None, fold=1)], None),
@@ -155,10 +156,16 @@ def test_splits_that_hold_nothing(entries: list[Entry], empty: tuple[str, ...] |
 
 
 def test_what_nobody_labelled_is_noted() -> None:
-    report = check(corpus(Entry("1"), Entry("2")))
-    assert report.notes == ("2 samples have no label: nobody gave them one",)
+    report = check(corpus(Entry("1"), Entry("2", split=Split.TEST)))
+    assert report.notes[0] == "2 samples have no label: nobody gave them one"
     unused = check(Manifest("mine", MOODS, (good("1", None), good("2", None, Split.TEST))))
     assert unused.notes == ("no sample is labelled bad",)
+
+
+def test_what_nobody_split_is_noted() -> None:
+    report = check(Manifest("mine", MOODS, (good("1", None), good("2", None))))
+    assert not report.findings
+    assert any("neither splits nor folds" in note for note in report.notes)
 
 
 def test_an_empty_corpus_is_refused() -> None:

@@ -13,6 +13,9 @@ from ..core.estimates import Modality
 from ..errors import InputError
 from .manifest import Manifest, Split
 
+CROP = "crop"
+"""Flag of pictures that are cropped faces, in corpora that elsewhere are whole pictures."""
+
 
 class Medium(str, Enum):
     """What kind of file a sample is; `AUDIO_VIDEO` is a film with sound, `VIDEO` one without."""

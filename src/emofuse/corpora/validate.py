@@ -235,13 +235,16 @@ def _speakers(manifest: Manifest) -> Finding | None:
 
 
 def _splits(manifest: Manifest) -> Finding | None:
-    """Find what is empty: training, everything that is held back, or a fold between others."""
+    """Find what is empty: training, everything that is held back, or a fold between others.
+
+    A corpus without folds that is all for training has not been split, which is no problem.
+    """
     there = {entry.split for entry in manifest}
     folds = {entry.fold for entry in manifest if entry.fold is not None}
     empty = [f"fold {fold}" for fold in range(max(folds, default=0)) if fold not in folds]
     if not folds and Split.TRAIN not in there:
         empty.append("train")
-    if len(folds) < 2 and there == {Split.TRAIN}:
+    if len(folds) == 1 and there == {Split.TRAIN}:
         empty.append("validation and test")
     if not empty:
         return None
@@ -253,6 +256,8 @@ def _notes(manifest: Manifest) -> Iterable[str]:
         yield f"{unlabelled} samples have no label: nobody gave them one"
     if unused := [x for x in manifest.taxonomy.labels if all(x not in e.labels for e in manifest)]:
         yield f"no sample is labelled {', '.join(unused)}"
+    if all(entry.split is Split.TRAIN and entry.fold is None for entry in manifest):
+        yield "it has neither splits nor folds: training holds some of it out to validate on"
     texts: dict[str, set[Split]] = defaultdict(set)
     counts: dict[str, int] = defaultdict(int)
     for entry in manifest:

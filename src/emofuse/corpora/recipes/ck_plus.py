@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...core.estimates import Modality
@@ -16,7 +17,7 @@ from ...errors import InputError
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest
-from ..recipe import Medium, Recipe, Request, speaker_folds, unknown_label
+from ..recipe import CROP, Medium, Recipe, Request, speaker_folds, unknown_label
 
 FOLDS = 10
 
@@ -30,11 +31,14 @@ def _read(request: Request) -> Manifest:
     if not request.root.is_dir():
         raise RECIPE.absent(request.root)
     count, neutral = _count(request), request.options.get("neutral", "no").lower() == "yes"
+    images = tree.media(request.root, tree.IMAGE)
     frames: Frames = defaultdict(list)
-    for path in tree.media(request.root, tree.IMAGE):
+    for path in images:
         if name := _FRAME.fullmatch(path.stem):
             frames[name[1].upper(), name[2]].append(path)
     labelled = dict(_labels(request.root))
+    if not labelled and (crops := list(_crops(images))):
+        return Manifest("ck-plus", taxonomy("ck_plus"), tuple(_with_folds(crops)))
     folds = speaker_folds((subject for subject, _ in labelled), FOLDS)
     entries = []
     for (subject, sequence), label in sorted(labelled.items()):
@@ -50,6 +54,21 @@ def _read(request: Request) -> Manifest:
     if not entries:
         raise RECIPE.absent(request.root)
     return Manifest("ck-plus", taxonomy("ck_plus"), tuple(entries))
+
+
+def _crops(images: Iterable[Path]) -> Iterator[Entry]:
+    """Yield the crops of CK+48: ``anger/S010_004_00000017.png``."""
+    labels = taxonomy("ck_plus").labels
+    for path in images:
+        name, label = _FRAME.fullmatch(path.stem), path.parent.name.lower()
+        if name and label in labels:
+            subject = name[1].upper()
+            yield Entry(path.stem, path, {label: 1.0}, speaker=subject, flags=frozenset({CROP}))
+
+
+def _with_folds(entries: Sequence[Entry]) -> Iterator[Entry]:
+    folds = speaker_folds((e.speaker for e in entries if e.speaker), FOLDS)
+    return (replace(e, fold=folds[e.speaker]) for e in entries if e.speaker)
 
 
 def _labels(root: Path) -> Iterator[tuple[tuple[str, str], str]]:
@@ -86,12 +105,12 @@ RECIPE = Recipe(
     "emotion-specified expression. Proc. CVPR Workshops, 94-101",
     home="http://www.jeffcohn.net/Resources/",
     layout="Emotion/S005/001/S005_001_00000011_emotion.txt and "
-    "cohn-kanade-images/S005/001/S005_001_00000011.png",
+    "cohn-kanade-images/S005/001/S005_001_00000011.png, or crops as anger/S010_004_00000017.png",
     read=_read,
     options={
         "frames": "how many of a sequence's last frames carry its label (3)",
         "neutral": "yes: the first frame of each sequence is neutral (no)",
     },
     remark="Posed, frontal and lit evenly: figures on it say little about faces elsewhere. Ten "
-    "subject-disjoint folds.",
+    "subject-disjoint folds. The common crops of 48 pixels (CK+48) are 981 of its frames.",
 )

@@ -17,7 +17,8 @@ from ..recipe import Medium, Recipe, Request, unknown_label
 AGES = {"OAF": 64, "YAF": 26}
 """The two actresses: the older and the younger."""
 
-_NAME = re.compile(r"(OA|YA)F?_([a-z]+)_([a-z]+)", re.IGNORECASE)  # one file lacks the F
+# One file lacks the F; a common copy writes numbers around names: 289testOAF_such_fear7.
+_NAME = re.compile(r"[a-z0-9]*?(OA|YA)F?_([a-z]+)_([a-z]+)\d*", re.IGNORECASE)
 
 
 def _read(request: Request) -> Manifest:

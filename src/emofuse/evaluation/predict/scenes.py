@@ -19,6 +19,7 @@ from ...core.media import MediaKind, Sample, Track
 from ...core.time import Span, to_ns
 from ...corpora import tree
 from ...corpora.manifest import Entry, Manifest
+from ...corpora.recipe import CROP
 from ...engine.pipeline import Chain, Select
 from ...errors import InputError
 from ...face.config import FaceConfig
@@ -27,7 +28,7 @@ from ...face.track import FaceTracker
 from ...models.store import Store
 from ...sources.file import open_source
 
-_SCENES = frozenset({"groupemow", "vgaf", "ckplus"})
+_SCENES = frozenset({"groupemow", "vgaf", "ckplus", "kdef"})
 
 Crops = tuple[tuple[NDArray[np.uint8], float], ...]
 """Faces of one sample: RGB uint8 crops and their quality in (0, 1]."""
@@ -45,9 +46,9 @@ class Faces(str, Enum):
         if self is not Faces.AUTO:
             return self is Faces.FIND
         key = "".join(c for c in manifest.corpus.lower() if c.isalnum())
-        return key in _SCENES or any(
-            e.path is not None and e.path.suffix.lower() in tree.VIDEO for e in manifest
-        )
+        if any(e.path is not None and e.path.suffix.lower() in tree.VIDEO for e in manifest):
+            return True
+        return key in _SCENES and not any(CROP in e.flags for e in manifest)
 
 
 class FaceFinder:
