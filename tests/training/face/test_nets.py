@@ -22,6 +22,7 @@ from emofuse.training.face.nets import mobilenet
 
 TINY: dict[str, dict[str, Any]] = {
     "compact": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},
+    "two-headed": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},
     "cnn4": {"widths": (16, 16, 32, 32), "dense": 32, "block_dropout": 0.0},
     "vgg16": {"widths": (16, 16, 16, 32, 32), "dense": (32,)},
     "resnet50": {"base": 16, "blocks": (1, 1, 1, 1)},
@@ -125,7 +126,9 @@ def test_a_net_learns_real_faces_and_ships(
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        loss = torch.nn.functional.cross_entropy(net(faces), wanted)
+        logits = net(faces)
+        aims = wanted if logits.ndim == 2 else wanted.repeat(2, 1).T
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), aims.flatten())
         losses.append(loss.item())
         if losses[-1] < 0.1:
             break
@@ -158,9 +161,28 @@ def calibrate_batchnorm(net: Any, faces: Any) -> None:
     net.eval()
 
 
+def test_two_heads_become_one_answer() -> None:
+    """By hand: the mixture of the first head and of the second, less its prior."""
+    net = tiny("two-headed", primary=0.25, adjustment=0.5).eval()
+    prior = np.array([[0.5, 0.25, 0.25, 0.0], [0.7, 0.1, 0.1, 0.1]], np.float32)
+    net.set_priors(prior)
+    with torch.inference_mode():
+        faces = torch.randn(3, 1, 48, 48)
+        answer = net(faces).exp().numpy()
+        own, votes = (x.numpy() for x in net.heads(net.embed(faces)).unbind(1))
+    first = np.exp(own[:, :3])
+    first = np.c_[first / first.sum(axis=1, keepdims=True), np.zeros(3)]  # it never met the fourth
+    second = np.exp(votes) / prior[1] ** 0.5
+    second /= second.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answer, 0.25 * first + 0.75 * second, atol=1e-6)
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+    assert net.train()(torch.randn(3, 1, 48, 48)).shape == (3, 2, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [
+        ("two-headed", {"primary": 1.5}),
         ("cnn4", {"widths": (16, 16)}),
         ("cnn4", {"dropout": 1.0}),
         ("vgg16", {"stem_stride": 3}),

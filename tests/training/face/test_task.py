@@ -61,6 +61,30 @@ def test_targets_mix_both_labellings(corpus: Path) -> None:
     assert known[3].sum() == len(CANONICAL) - 1
 
 
+TWO = {"name": "two-headed", "stem": 16, "widths": [16, 32], "blocks": [1, 1], "adjustment": 1.0}
+
+
+def test_two_heads_learn_the_labellings_apart(corpus: Path, tmp_path: Path) -> None:
+    loop = LoopConfig(epochs=4, lr=0.05, ema=0.5, bf16=False)
+    config = FaceTraining(data=corpus, run=tmp_path / "run", batch=16, net=TWO, loop=loop)
+    trainer = FaceTrainer(config)
+    target, known = trainer.taught(trainer.learn[0])
+    happy, contempt = CANONICAL.index("happy"), CANONICAL.index("contempt")
+    assert target.shape == known.shape == (64, 2, 8)
+    assert target[0, 0, happy] == 1
+    assert target[0, 1, [happy, contempt]] == pytest.approx([0.8, 0.2])
+    assert not known[0, 0, contempt]  # FER2013's label knows none
+    assert known[0, 1].all()
+    assert not known[3, 1].any()  # nobody voted
+
+    net = trainer.new_net()
+    assert net.offset[0, contempt] < -1e3
+    assert net.offset[1, contempt] == pytest.approx(-np.log(0.2), rel=1e-4)
+    card = read_card(train(config))
+    stated = {(m.split, m.name): m.value for m in card.metrics}
+    assert stated["validation", "accuracy"] > 0.9
+
+
 def test_from_pictures_to_a_model_with_its_card(corpus: Path, tmp_path: Path) -> None:
     config = FaceTraining(
         id="face-tiny",

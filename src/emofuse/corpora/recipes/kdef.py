@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ...core.modality import Modality
+from ...core.estimates import Modality
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest

@@ -279,9 +279,9 @@ def soft_cross_entropy(
     """Mean cross-entropy against target distributions, over the known labels only.
 
     Args:
-        logits: (batch, labels).
-        target: probabilities, (batch, labels), 0 where unknown.
-        mask: bool (batch, labels), False = unknown, which is not the same as absent.
+        logits: (batch, labels), or (batch, heads, labels) of a net with several heads.
+        target: probabilities, of the same shape, 0 where unknown.
+        mask: bool, of the same shape, False = unknown, which is not the same as absent.
         weights: of the labels, (labels,); None weighs all alike.
     """
     logits = logits.float()
@@ -289,7 +289,7 @@ def soft_cross_entropy(
         logits = logits.masked_fill(~mask, -1e4)
     if weights is not None:
         target = target * weights
-    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return -(target * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
 
 
 class _Trainer:

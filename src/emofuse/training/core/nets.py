@@ -39,6 +39,8 @@ class NetKind:
         build: makes the net with fresh weights (torch's generator) from a config.
         preparation: keys of the modality's preparation that this net needs, e.g.
             ``{"side": 96, "colour": "rgb"}``; a configuration may override them.
+        heads: 2 if a corpus' labels and its secondary ones have a head each; in training
+            `forward` then gives (batch, 2, labels).
     """
 
     name: str
@@ -46,6 +48,7 @@ class NetKind:
     config: type[Any]
     build: Callable[[Any], nn.Module]
     preparation: Mapping[str, Any] = field(default_factory=dict)
+    heads: int = 1
 
 
 def names(modality: Modality) -> tuple[str, ...]:

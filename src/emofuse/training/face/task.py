@@ -2,7 +2,7 @@
 
 There each face is taught half by FER+'s votes, half by FER2013's own label; where
 FER+ has no votes, the label stands alone and contempt, which FER2013 does not know,
-is left out of that face's loss.
+is left out of that face's loss. A net with two heads learns votes and label apart.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CROP = "fer2013"
 """The crop geometry of the corpus, by its name in `emofuse.face.crop`."""
 
 Face = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class FaceTrainer(Trainer[Face]):
     def batches(self, learn: Sequence[Samples[Face]]) -> Batches:
         """Change, prepare and mix faces."""
         config = self.config
+        taught = [self.taught(samples) for samples in learn]
 
         def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
             for places in drawn(learn, config.batch, rng):
@@ -117,18 +119,29 @@ class FaceTrainer(Trainer[Face]):
                 for k in sorted({k for k, _ in places}):
                     index = np.array([i for c, i in places if c == k])
                     faces = config.augmentation(np.asarray(learn[k].media)[index], rng)
-                    rows.append((self.preparation.normalise(faces), learn[k], index))
+                    rows.append((self.preparation.normalise(faces), taught[k], index))
                 batch = Batch(
                     (self.tensor(np.concatenate([row for row, _, _ in rows])),),
-                    torch.from_numpy(np.concatenate([s.target[i] for _, s, i in rows])),
-                    torch.from_numpy(np.concatenate([s.known[i] for _, s, i in rows])),
+                    torch.from_numpy(np.concatenate([t[0][i] for _, t, i in rows])),
+                    torch.from_numpy(np.concatenate([t[1][i] for _, t, i in rows])),
                 )
                 yield mixup(batch, config.mixup, rng)
 
         return batches
 
+    def taught(self, samples: Samples[Face]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return targets and known labels, (n, labels); (n, 2, labels) for a net of two heads."""
+        if self.plan.kind.heads == 1:
+            return samples.target, samples.known
+        voted = samples.opinion.any(axis=1, keepdims=True)
+        known = np.broadcast_to(samples.covered, samples.known.shape), samples.known & voted
+        return np.stack([samples.label, samples.opinion], axis=1), np.stack(known, axis=1)
+
     def initialize_from_data(self, net: nn.Module) -> None:
         """Show a fresh net some faces, if it has to see them before it can be trained."""
+        if self.plan.kind.heads == 2:
+            sums = np.sum([self.taught(s)[0].sum(axis=0) for s in self.learn], axis=0)
+            net.set_priors(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1))  # type: ignore[operator]
         initialize_from_data = getattr(net, "initialize_from_data", None)
         if initialize_from_data is not None:
             initialize_from_data(

@@ -1,10 +1,12 @@
-"""A compact residual network for small grey faces."""
+"""A compact residual network for small grey faces, with one head or with two."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...core.nets import NetKind
@@ -75,6 +77,67 @@ class FaceNet(FaceNetBase):
         return logits
 
 
+@dataclass(frozen=True, slots=True)
+class TwoHeadedConfig(FaceNetConfig):
+    """Shape of `TwoHeadedFaceNet`, and how its heads become one answer.
+
+    Args:
+        primary: share of the head of the corpus' own labels in the answer.
+        adjustment: how much of the training prior is taken off the other head's logits,
+            0 (nothing) to 1 (as if all labels were equally frequent).
+
+    See `FaceNetConfig` for the rest.
+    """
+
+    primary: float = 0.5
+    adjustment: float = 0.0
+
+    def __post_init__(self) -> None:
+        FaceNetConfig.__post_init__(self)
+        if not (0 <= self.primary <= 1 and 0 <= self.adjustment <= 1):
+            raise ValueError(f"need primary and adjustment in [0, 1], got {self}")
+
+
+class TwoHeadedFaceNet(FaceNet):
+    """`FaceNet` that learns two labellings of the same faces, each with a head of its own.
+
+    Two groups of people label by different standards (FER2013's one searcher, FER+'s ten
+    taggers); a single head can only learn their average. In training it gives the logits
+    of both, (batch, 2, labels): of the corpus' labels and of the secondary ones. Its
+    answer, (batch, labels), is the logarithm of a mixture of the two distributions; the
+    secondary one, whose labels are the rarer, is adjusted for the prior (Menon et al. 2021,
+    arXiv:2007.07314).
+    """
+
+    def __init__(self, config: TwoHeadedConfig) -> None:
+        super().__init__(replace(config, labels=2 * config.labels))
+        self.primary, self.adjustment = config.primary, config.adjustment
+        self.offset: Tensor
+        self.register_buffer("offset", torch.zeros(2, config.labels))
+
+    def set_priors(self, priors: NDArray[np.floating]) -> None:
+        """Take the labels' frequencies in the training data, (2, labels), a row a head.
+
+        A head never answers what its row says is never met.
+        """
+        prior = torch.as_tensor(priors, dtype=torch.float32)
+        offset = torch.stack([torch.zeros_like(prior[0]), -self.adjustment * prior[1].log()])
+        self.offset.copy_(torch.where(prior > 0, offset, -1e4))
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Return the heads' logits (batch, 2, labels) in training, else the answer."""
+        return self.heads(self.embed(faces)) if self.training else super().forward(faces)
+
+    def heads(self, embedding: Tensor) -> Tensor:
+        """Return the logits of both heads, (batch, 2, labels)."""
+        return super().classify(embedding).unflatten(1, (2, -1))
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Return the answer's logits (batch, labels)."""
+        own, secondary = (self.heads(embedding).float() + self.offset).softmax(dim=2).unbind(1)
+        return (self.primary * own + (1 - self.primary) * secondary).clamp_min(1e-9).log()
+
+
 class Residual(nn.Module):
     """Two 3×3 convolutions beside a shortcut."""
 
@@ -111,3 +174,13 @@ COMPACT = NetKind(
     preparation={"side": 48},
 )
 """Kind of `FaceNet`."""
+
+TWO_HEADED = NetKind(
+    name="two-headed",
+    title="a compact residual net for small grey faces that learns two labellings",
+    config=TwoHeadedConfig,
+    build=TwoHeadedFaceNet,
+    preparation={"side": 48},
+    heads=2,
+)
+"""Kind of `TwoHeadedFaceNet`."""
