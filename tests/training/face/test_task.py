@@ -68,7 +68,7 @@ def test_two_heads_learn_the_labellings_apart(corpus: Path, tmp_path: Path) -> N
     loop = LoopConfig(epochs=4, lr=0.05, ema=0.5, bf16=False)
     config = FaceTraining(data=corpus, run=tmp_path / "run", batch=16, net=TWO, loop=loop)
     trainer = FaceTrainer(config)
-    target, known = trainer.taught(trainer.learn[0])
+    target, known = trainer.taught(trainer.train_samples[0])
     happy, contempt = CANONICAL.index("happy"), CANONICAL.index("contempt")
     assert target.shape == known.shape == (64, 2, 8)
     assert target[0, 0, happy] == 1

@@ -133,14 +133,14 @@ class FaceTrainer(Trainer[Face]):
         """Return targets and known labels, (n, labels); (n, 2, labels) for a net of two heads."""
         if self.plan.kind.heads == 1:
             return samples.target, samples.known
-        voted = samples.opinion.any(axis=1, keepdims=True)
+        voted = samples.secondary.any(axis=1, keepdims=True)
         known = np.broadcast_to(samples.covered, samples.known.shape), samples.known & voted
-        return np.stack([samples.label, samples.opinion], axis=1), np.stack(known, axis=1)
+        return np.stack([samples.label, samples.secondary], axis=1), np.stack(known, axis=1)
 
     def initialize_from_data(self, net: nn.Module) -> None:
         """Show a fresh net some faces, if it has to see them before it can be trained."""
         if self.plan.kind.heads == 2:
-            sums = np.sum([self.taught(s)[0].sum(axis=0) for s in self.learn], axis=0)
+            sums = np.sum([self.taught(s)[0].sum(axis=0) for s in self.train_samples], axis=0)
             net.set_priors(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1))  # type: ignore[operator]
         initialize_from_data = getattr(net, "initialize_from_data", None)
         if initialize_from_data is not None:
