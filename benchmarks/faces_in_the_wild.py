@@ -37,7 +37,7 @@ from emofuse.training.detector.photos import read_photos, split_of
 
 Picture = NDArray[np.uint8]
 
-MODELS = ("face-ferplus-v3", "face-fer2013-v3", "face-compact-v1")
+MODELS = ("face-v4",)
 SMALLEST, SIDE = 40.0, 96
 """Pixels: of a face's crop in the photo, and what it is cut to before it is corrupted."""
 

@@ -234,7 +234,7 @@ class Study:
 
     def add(self, name: str, path: Path, panels: int, turns: Sequence[Turn]) -> None:
         """Analyze one composite once and link its slots by every variant."""
-        models = {Modality.FACE: "face-compact-v1"}  # what it says does not matter here
+        models = {Modality.FACE: "face-v4"}  # what it says does not matter here
         both = (Modality.FACE, Modality.SPEECH)
         analyzer = Analyzer(AnalyzerConfig(modalities=both, models=models))
         with closing(analyzer.open(path)) as source:
@@ -244,7 +244,7 @@ class Study:
         eyes = Chain(
             Select(Track.VIDEO),
             FaceTracker(HaarDetector(), analyzer.config.face, mouths),
-            Recognise(load("face-compact-v1"), Modality.FACE),
+            Recognise(load("face-v4"), Modality.FACE),
         )
         (ears,) = (b for b in analyzer.branches(info) if b.track is Track.AUDIO)
         looked, heard = list(run(eyes, packets)), list(run(ears.joined(), packets))

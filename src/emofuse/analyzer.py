@@ -132,7 +132,7 @@ def default_models() -> dict[Modality, str]:
 
     Example:
         >>> default_models()[Modality.FACE]
-        'face-ferplus-v3'
+        'face-v4'
     """
     return {modality: row.model for modality, row in specs().items()}
 

@@ -138,7 +138,7 @@ def own_card(folder: Path, model: str, data: str = "") -> Path:
 
 def test_faces_from_command_to_report(run: Run, faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    ran = run("evaluate", "face-compact-v1", "--corpus", "fer2013", "--data", faces,
+    ran = run("evaluate", "face-v4", "--corpus", "fer2013", "--data", faces,
               "--out", out, "--robustness", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     assert "accuracy" in ran.out
@@ -146,7 +146,7 @@ def test_faces_from_command_to_report(run: Run, faces: Path, tmp_path: Path) -> 
     results = json.loads((out / "results.json").read_text())
     assert [p["name"] for p in results["parts"]] == ["test", "test, clean"]
     assert [p["samples"] for p in results["parts"]] == [24, 20]
-    card = Store(folders=[]).card("face-compact-v1")
+    card = Store(folders=[]).card("face-v4")
     assert results["models"][0]["sha256"] == card.files["weights"].sha256
     assert len(results["corpus"]["digest"]) == 16
     assert results["provenance"]["date"][:2] == "20"
@@ -175,7 +175,7 @@ def _accuracy_over_seven(faces: Path) -> float:
     """Ask the recogniser itself; contempt, which FER2013 does not know, is masked."""
     from emofuse.models.registry import load
 
-    recogniser = load("face-compact-v1")
+    recogniser = load("face-v4")
     manifest = fer2013.load(faces).of(Split.TEST)
     truth = soft_targets(manifest, load_map("fer2013")).argmax(axis=1)
     crops = [np.repeat(face[..., None], 3, axis=2) for face in fer2013.read_images(manifest)]
@@ -202,7 +202,7 @@ def _look_at(out: Path) -> None:
 
 
 def test_votes_leave_ties_out(run: Run, faces: Path, tmp_path: Path) -> None:
-    ran = run("evaluate", "face-compact-v1", "--corpus", "fer2013", "--labelling", "ferplus",
+    ran = run("evaluate", "face-v4", "--corpus", "fer2013", "--labelling", "ferplus",
               "--data", faces, "--json", "--out", tmp_path / "out", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
@@ -355,12 +355,12 @@ def test_what_cannot_be_measured_is_said(
     told = message("speech-v4", "--corpus", "fer2013", "--data", faces)
     assert "model for speech" in told
     assert "crema-d" in told
-    assert "expected" in message("face-compact-v1", "--corpus", "fer2013", "--data", tmp_path)
+    assert "expected" in message("face-v4", "--corpus", "fer2013", "--data", tmp_path)
     assert "no protocol 'loso'" in message("speech-v4", "--corpus", voices, "--protocol", "loso")
     assert "center-1s" in message("speech-v4", "--corpus", voices, "--segmentation", "all")
     assert "path of one card" in message("speech-v4", "--corpus", voices, "--update-card")
     assert "no model in the folder" in message(tmp_path, "--corpus", voices)
-    assert "no image" in message("face-compact-v1", "--corpus", _texts(tmp_path))
+    assert "no image" in message("face-v4", "--corpus", _texts(tmp_path))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "report.md").write_text("mine")
     told = message("speech-v4", "--corpus", voices, "--out", tmp_path / "taken")
@@ -426,14 +426,14 @@ def test_faces_in_films_are_found(run: Run, media: Path, tmp_path: Path) -> None
     native = Taxonomy("mine", ("neutral", "happy", "sad"))
     save(Manifest("films", native, tuple(entries[:2])), tmp_path / "films.csv")
     args = ("--segmentation", "full", "--json", "--no-refit", *FAST)
-    ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args)
+    ran = run("evaluate", "face-v4", "--corpus", tmp_path / "films.csv", *args)
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
     assert results["parts"][0]["samples"] == 2
     assert any("tracked as in an analysis" in note for note in results["notes"])
     save(Manifest("films", native, tuple(entries)), tmp_path / "films.csv", overwrite=True)
     message = run(
-        "evaluate", "face-compact-v1", "--corpus", tmp_path / "films.csv", *args
+        "evaluate", "face-v4", "--corpus", tmp_path / "films.csv", *args
     ).failed_cleanly()
     assert "has no image" in message
 
@@ -448,7 +448,7 @@ def test_a_face_that_is_not_found_is_an_error_and_not_in_calibration(
         for name, label in (("wall", "neutral"), ("sky", "happy"))
     ]
     save(Manifest("walls", Taxonomy("m", ("neutral", "happy")), tuple(entries)), tmp_path / "w.csv")
-    ran = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "w.csv", "--faces", "find",
+    ran = run("evaluate", "face-v4", "--corpus", tmp_path / "w.csv", "--faces", "find",
               "--detector", "haar", "--json", "--no-refit", *FAST)  # fmt: skip
     assert ran.code == 0, ran.err
     results = json.loads(ran.out)
@@ -459,7 +459,7 @@ def test_a_face_that_is_not_found_is_an_error_and_not_in_calibration(
     assert part["metrics"]["accuracy"]["value"] == part["metrics"]["uar"]["value"] == 0
     assert part["metrics"]["ece"]["value"] == part["metrics"]["nll"]["value"] == 0
     assert any("No face was found in 2 samples" in note for note in results["notes"])
-    message = run("evaluate", "face-compact-v1", "--corpus", tmp_path / "w.csv", "--detector",
+    message = run("evaluate", "face-v4", "--corpus", tmp_path / "w.csv", "--detector",
                   "nobody").failed_cleanly()  # fmt: skip
     assert "yunet" in message
 
@@ -481,11 +481,11 @@ def test_fusion_measures_what_is_there_and_caches_predictions(
     ran = run("evaluate", "fusion", "--data", str(faces), "--predictions-cache", str(kept))
     assert ran.code != 0
     assert "crema-d" in ran.err
-    assert [p.name for p in kept.iterdir()] == ["fer2013-face-ferplus-v3.parquet"]
+    assert [p.name for p in kept.iterdir()] == ["fer2013-face-v4.parquet"]
 
 
 def test_a_model_needs_a_corpus(run: Run) -> None:
-    ran = run("evaluate", "face-ferplus-v3")
+    ran = run("evaluate", "face-v4")
     assert ran.code != 0
     assert "--corpus" in ran.err
 

@@ -65,7 +65,7 @@ def test_fusion_says_what_it_needs(run: Run, tmp_path: Path) -> None:
     assert "--net has no use in `emofuse train fusion`" in message
     assert "--strategy: got 'x', expected" in run(*train, "--strategy", "x").failed_cleanly()
     message = run(*train, "--strategy", "logpool").failed_cleanly()
-    assert "no validation predictions of 'face-ferplus-v3'" in message
+    assert "no validation predictions of 'face-v4'" in message
     assert not (tmp_path / "run").exists(), "nothing is begun"
     message = run("tune", "fusion", "--config", config).failed_cleanly()
     assert "no search for settings of fusion" in message

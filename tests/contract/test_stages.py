@@ -47,7 +47,7 @@ def windower() -> Windower:
 
 
 def recognise_faces() -> Recognise:
-    return Recognise(load("face-compact-v1"), Modality.FACE, batch=4, max_wait_ns=NS)
+    return Recognise(load("face-v4"), Modality.FACE, batch=4, max_wait_ns=NS)
 
 
 def recognise_words() -> Recognise:

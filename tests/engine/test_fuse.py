@@ -71,7 +71,7 @@ def test_resetting_the_stage_resets_the_fuser() -> None:
 
 
 def test_estimates_carry_embeddings_only_if_asked() -> None:
-    recogniser = load("face-ferplus-v3")
+    recogniser = load("face-v4")
     sample = Sample(SPEAKER, SPAN, np.zeros((48, 48, 3), np.uint8), 1.0)
     for wanted in (False, True):
         stage = Recognise(recogniser, Modality.FACE, batch=1, embeddings=wanted)

@@ -88,7 +88,7 @@ def timeline(
                 scores(CANONICAL, mood(start / NS, n), 0.35 + 0.6 * rng.random(), rng),
                 Modality.FACE,
                 0.5 + 0.5 * rng.random(),
-                "face-compact-v1",
+                "face-v4",
                 details=FaceDetails(box=(0.08 + 0.45 * ((n - 1) % 2), 0.2, 0.3, 0.5)),
             )
             sole = len(faces) == 1
@@ -105,7 +105,7 @@ def timeline(
     )  # fmt: skip
     provenance = Provenance(
         "0.1.0",
-        {Modality.FACE: "face-compact-v1", Modality.SPEECH: "speech-v4",
+        {Modality.FACE: "face-v4", Modality.SPEECH: "speech-v4",
          Modality.TEXT: "text-compact-v1", Modality.FUSED: "logpool"},
         {"detector": "haar", "asr": "subtitles"},
         {"fps": 8.0, "fusion": {"strategy": "logpool", "weights": {}}},

@@ -188,7 +188,7 @@ def test_the_embedded_detector_leaves_weak_finds_out(portrait: np.ndarray) -> No
 
 def test_another_model_is_not_taken_for_the_embedded_detector() -> None:
     with pytest.raises(ModelError, match="is not the embedded face detector"):
-        CompactDetector(WEIGHTS / "face-compact-v1.onnx")
+        CompactDetector(WEIGHTS / "face-v4.onnx")
 
 
 @pytest.mark.parametrize(

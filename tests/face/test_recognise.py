@@ -154,7 +154,7 @@ def test_anything_but_an_rgb_crop_is_refused(crop: np.ndarray) -> None:
 
 
 def test_the_embedded_model_answers_as_when_it_was_exported() -> None:
-    recogniser = load("face-compact-v1")
+    recogniser = load("face-v4")
     assert recogniser.taxonomy == CANONICAL
     assert replay(recogniser, read_golden(golden_path(recogniser.card))) < 2e-2
 
@@ -172,7 +172,7 @@ def test_the_embedded_model_reads_real_faces(shared: Path, tmp_path: Path) -> No
 
 
 def load_face() -> OnnxRecogniser:
-    recogniser = load("face-compact-v1")
+    recogniser = load("face-v4")
     assert isinstance(recogniser, OnnxRecogniser)
     return recogniser
 

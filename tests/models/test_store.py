@@ -319,11 +319,11 @@ def test_unknown_models_and_clashing_ids(make_card: CardMaker) -> None:
 def test_a_model_in_a_folder_takes_the_place_of_the_embedded_one(
     make_card: CardMaker, content: bytes
 ) -> None:
-    embedded = Store(folders=[]).card("face-compact-v1")
-    folder = make_card("face-compact-v1")
-    (folder / "face-compact-v1.bin").write_bytes(content)
+    embedded = Store(folders=[]).card("face-v4")
+    folder = make_card("face-v4")
+    (folder / "face-v4.bin").write_bytes(content)
     store = Store(folders=[folder])
-    mine = store.card("face-compact-v1")
+    mine = store.card("face-v4")
     assert mine.summary == "made by a test" != embedded.summary
     assert store.whereabouts(mine) is Whereabouts.LOCAL
     assert store.home(mine) == folder

@@ -194,7 +194,7 @@ class Card:
     """Everything known about a model. See the module's text; fields as in the TOML file.
 
     Args:
-        id: unique name, e.g. ``"face-compact-v1"``.
+        id: unique name, e.g. ``"face-v4"``.
         modality: what it listens to or looks at.
         recogniser: name of the entry point in the group ``emofuse.recognisers``.
         summary: one line for people.

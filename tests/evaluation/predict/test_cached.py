@@ -25,7 +25,7 @@ from emofuse.models.registry import load
 
 @pytest.fixture(scope="module")
 def face() -> OnnxRecogniser:
-    model = load("face-ferplus-v3")
+    model = load("face-v4")
     assert isinstance(model, OnnxRecogniser)
     return model
 

@@ -80,7 +80,7 @@ def test_two_heads_learn_the_labellings_apart(corpus: Path, tmp_path: Path) -> N
     net = trainer.new_net()
     assert net.offset[0, contempt] < -1e3
     assert net.offset[1, contempt] == pytest.approx(-np.log(0.2), rel=1e-4)
-    card = read_card(train(config))
+    card = read_card(train(trainer))
     stated = {(m.split, m.name): m.value for m in card.metrics}
     assert stated["validation", "accuracy"] > 0.9
 

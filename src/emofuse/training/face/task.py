@@ -60,7 +60,7 @@ class FaceTraining(Training):
     See `Training` for the rest.
     """
 
-    id: str = "face-compact-v1"
+    id: str = "face-mine"
     run: Path = Path("runs/face")
     batch: int = 128
     net: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
