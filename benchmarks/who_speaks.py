@@ -248,7 +248,11 @@ class Study:
         )
         (ears,) = (b for b in analyzer.branches(info) if b.track is Track.AUDIO)
         looked, heard = list(run(eyes, packets)), list(run(ears.joined(), packets))
-        measured = [e for e in looked if isinstance(e, Estimate) and e.details is not None and e.details.mouth is not None]
+        measured = [
+            e
+            for e in looked
+            if isinstance(e, Estimate) and e.details is not None and e.details.mouth is not None
+        ]
         for e, row in zip(measured, pictures, strict=True):
             whole = e.span.duration_ns
             turn = next((t for t in turns if t.voiced.overlap_ns(e.span) == whole), None)

@@ -432,9 +432,7 @@ def test_faces_in_films_are_found(run: Run, media: Path, tmp_path: Path) -> None
     assert results["parts"][0]["samples"] == 2
     assert any("tracked as in an analysis" in note for note in results["notes"])
     save(Manifest("films", native, tuple(entries)), tmp_path / "films.csv", overwrite=True)
-    message = run(
-        "evaluate", "face-v4", "--corpus", tmp_path / "films.csv", *args
-    ).failed_cleanly()
+    message = run("evaluate", "face-v4", "--corpus", tmp_path / "films.csv", *args).failed_cleanly()
     assert "has no image" in message
 
 
