@@ -130,7 +130,8 @@ class TwoHeadedFaceNet(FaceNet):
 
     def heads(self, embedding: Tensor) -> Tensor:
         """Return the logits of both heads, (batch, 2, labels)."""
-        return super().classify(embedding).unflatten(1, (2, -1))
+        both = super().classify(embedding)
+        return both.reshape(len(both), 2, -1)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the answer's logits (batch, labels)."""
