@@ -29,7 +29,7 @@ def doubted() -> Timeline:
     for e in whole:
         if e.modality is Modality.FUSED:
             n += 1
-            reason = RejectionReason.FACE_TOO_SMALL if n % 8 else RejectionReason.DISAGREE
+            reason = RejectionReason.FACE_TOO_SMALL if n % 8 else RejectionReason.CONTRADICTION
             e = replace(e, uncertain=Rejected(reason)) if n % 4 == 0 or n % 6 == 0 else e
         estimates.append(e)
     return replace(whole, estimates=tuple(estimates))
@@ -73,9 +73,9 @@ def test_the_summary_says_how_much_and_why(doubted: Timeline) -> None:
     assert describe_doubt(replace(person, doubts={RejectionReason.NO_FACE: 0.12})) == (
         "12 % uncertain: no face"
     )
-    mixed = {RejectionReason.TOO_NOISY: 0.1, RejectionReason.DISAGREE: 0.02}
+    mixed = {RejectionReason.TOO_NOISY: 0.1, RejectionReason.CONTRADICTION: 0.02}
     assert describe_doubt(replace(person, doubts=mixed)) == "12 % uncertain: mostly too noisy"
-    even = {RejectionReason.TOO_NOISY: 0.1, RejectionReason.DISAGREE: 0.1}
+    even = {RejectionReason.TOO_NOISY: 0.1, RejectionReason.CONTRADICTION: 0.1}
     assert describe_doubt(replace(person, doubts=even)) == (
         "20 % uncertain: too noisy and other reasons"
     )
@@ -96,6 +96,6 @@ def test_the_page_holds_reasons(doubted: Timeline) -> None:
     )
     lanes = [lane for lane in data["lanes"] if lane["modality"] == "fused"]
     told = {r for lane in lanes for r in lane.get("uncertain", [])}
-    assert told == {None, "face-too-small", "disagree"}
+    assert told == {None, "face-too-small", "contradiction"}
     facts = [fact for person in data["summary"]["people"] for fact in person["facts"]]
     assert any("uncertain: mostly face too small" in fact for fact in facts)

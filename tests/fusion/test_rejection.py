@@ -19,8 +19,11 @@ from emofuse.core.estimates import (
 )
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Watermark
+from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.errors import InputError
+from emofuse.fusion.config import FusionConfig
+from emofuse.fusion.factory import make_fuser
 from emofuse.fusion.rejection import Rejection, RejectionConfig, rejection_reason
 
 FACE, SPEECH, WORDS = Modality.FACE, Modality.SPEECH, Modality.TEXT
@@ -44,6 +47,58 @@ def fused(
     return Estimate(SPEAKER, Span(0, NS), scores, Modality.FUSED, quality, "pool", fusion=blend)
 
 
+def pooled(**said: tuple[str, float]) -> Estimate:
+    """What the default pool makes of what each modality says, e.g. ``face=("happy", 0.9)``."""
+    evidence = {}
+    for name, (label, p) in said.items():
+        values = np.full(len(CANONICAL), (1 - p) / (len(CANONICAL) - 1))
+        values[CANONICAL.index(label)] = p
+        modality, scores = Modality(name), Probabilities(CANONICAL, values)
+        evidence[modality] = Estimate(SPEAKER, Span(0, NS), scores, modality, 1.0, name)
+    result = make_fuser(FusionConfig()).fuse(Slot(SPEAKER, Span(0, NS), evidence))
+    assert result is not None
+    return result
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"face": ("happy", 0.95), "speech": ("fear", 0.9)}, RejectionReason.CONTRADICTION),
+        ({"face": ("sad", 0.5), "speech": ("fear", 0.5)}, RejectionReason.CONTRADICTION),
+        ({"face": ("happy", 0.95), "speech": ("happy", 0.6)}, None),
+        ({"face": ("happy", 0.95), "text": ("neutral", 0.95)}, None),
+        ({"face": ("happy", 0.95), "speech": ("sad", 0.3)}, None),
+    ],
+)
+def test_sure_modalities_that_contradict_each_other_make_it_uncertain(
+    said: dict[str, tuple[str, float]], reason: RejectionReason | None
+) -> None:
+    """However sure the result is; faint dissent and neutral words are none."""
+    result = pooled(**said)
+    assert rejection_reason(result, CONFIG, {Modality(m) for m in said}) is reason
+
+
+def test_a_contradiction_names_both_sides() -> None:
+    result = pooled(face=("happy", 0.95), speech=("fear", 0.9))
+    (marked,) = Rejection(CONFIG).feed(result)
+    assert marked.doubt == "The modalities contradict each other: face happy, voice fear."
+    assert result.doubt is None
+
+
+def test_a_broad_smile_is_not_talked_away_by_plain_words() -> None:
+    result = pooled(face=("happy", 0.9), speech=("fear", 0.45), text=("neutral", 0.93))
+    assert result.label == "happy"
+    assert result.fusion is not None
+    assert result.fusion.modality_weights[WORDS] < 0.01
+
+
+def test_a_plainly_angry_voice_is_not_outvoted_by_calm_face_and_words() -> None:
+    """An actress's voice, .98 angry, was once fused to "neutral .82"."""
+    result = pooled(face=("neutral", 0.7), speech=("angry", 0.98), text=("neutral", 0.92))
+    (marked,) = Rejection(CONFIG).feed(result)
+    assert result.label == "angry" or marked.uncertain is not None
+
+
 @pytest.mark.parametrize(
     ("estimate", "expected", "reason"),
     [
@@ -53,7 +108,6 @@ def fused(
         (fused(side=80.0, sharpness=0.1), {FACE}, RejectionReason.FACE_BLURRED),
         (fused(parts=(SPEECH,), voiced=0.2, snr=20.0), {SPEECH}, RejectionReason.TOO_SHORT),
         (fused(parts=(SPEECH,), voiced=2.0, snr=-2.0), {SPEECH}, RejectionReason.TOO_NOISY),
-        (fused(parts=(FACE, SPEECH), disagreement=0.9), {FACE, SPEECH}, RejectionReason.DISAGREE),
         (fused(parts=(SPEECH,)), {FACE, SPEECH}, RejectionReason.NO_FACE),
         (fused(parts=(SPEECH,)), {SPEECH}, RejectionReason.LOW_CONFIDENCE),
         (fused(parts=(FACE,)), {FACE, SPEECH}, RejectionReason.NO_SPEECH),
@@ -110,12 +164,12 @@ def test_it_can_be_switched_off() -> None:
 def test_every_reason_has_a_name_and_a_sentence() -> None:
     assert {r.value for r in RejectionReason} == {
         *("no-face", "face-too-small", "face-blurred", "no-speech"),
-        *("too-short", "too-noisy", "disagree", "low-confidence"),
+        *("too-short", "too-noisy", "contradiction", "low-confidence"),
     }
     assert all(r.sentence.endswith(".") for r in RejectionReason)
     assert len({r.sentence for r in RejectionReason}) == len(RejectionReason)
 
 
 def test_shares_out_of_range() -> None:
-    with pytest.raises(InputError, match=r"abstain\.confidence"):
+    with pytest.raises(InputError, match=r"rejection\.confidence"):
         RejectionConfig(confidence=1.5)

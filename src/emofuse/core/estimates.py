@@ -14,6 +14,7 @@ from .details import Details
 from .labels import Taxonomy
 from .modality import Modality as Modality
 from .modality import SubjectKind as SubjectKind
+from .modality import name_of
 from .time import Span
 
 D = TypeVar("D", bound=Details)
@@ -166,7 +167,7 @@ class RejectionReason(str, Enum):
     NO_SPEECH = "no-speech"
     TOO_SHORT = "too-short"
     TOO_NOISY = "too-noisy"
-    DISAGREE = "disagree"
+    CONTRADICTION = "contradiction"
     LOW_CONFIDENCE = "low-confidence"
 
     @property
@@ -182,7 +183,7 @@ _SENTENCES = {
     RejectionReason.NO_SPEECH: "Nobody speaks, and the rest does not say enough.",
     RejectionReason.TOO_SHORT: "There is too little speech to go by.",
     RejectionReason.TOO_NOISY: "The sound is too noisy.",
-    RejectionReason.DISAGREE: "Face, voice and words contradict each other.",
+    RejectionReason.CONTRADICTION: "The modalities contradict each other.",
     RejectionReason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
 }
 
@@ -250,6 +251,17 @@ class Estimate:
     def label(self) -> str:
         """The most probable label."""
         return self.probabilities.label
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it is uncertain, in words; a contradiction names both sides. None if it is not."""
+        if self.uncertain is None:
+            return None
+        sentence = self.uncertain.reason.sentence
+        if self.uncertain.reason is not RejectionReason.CONTRADICTION or self.fusion is None:
+            return sentence
+        said = ", ".join(f"{name_of(m)} {p.label}" for m, p in self.fusion.probabilities.items())
+        return f"{sentence.rstrip('.')}: {said}."
 
     @property
     def confidence(self) -> float:

@@ -118,6 +118,8 @@ class ModalitySpec:
         order: place among the others, ascending.
         subject: whom it tells of. What tells of a speaker is given to the face that speaks.
         pooled: whether its estimates are finer than a slot and are averaged into it.
+        weight: how much it can tell beside the others, in the log-linear pool; ≥ 0.
+        neutral_discount: how much less it tells where it says *neutral*, in [0, 1].
         linear_weight: default weight in the linear opinion pools, ≥ 0.
         quality_exponent: γ in the reliability quality ** γ of its evidence, ≥ 0.
 
@@ -135,6 +137,8 @@ class ModalitySpec:
     order: int = 100
     subject: SubjectKind = SubjectKind.SPEAKER
     pooled: bool = False
+    weight: float = 0.5
+    neutral_discount: float = 0.5
     linear_weight: float = 0.3
     quality_exponent: float = 1.0
 
@@ -143,8 +147,10 @@ class ModalitySpec:
             raise ValueError(f"a modality's id is made of a-z, 0-9 and -, got {self.id!r}")
         if not re.fullmatch(r"#[0-9a-f]{6}", self.color) or not self.tracks:
             raise ValueError(f"need a color like #7aa2f7 and at least one track, got {self}")
-        if min(self.linear_weight, self.quality_exponent) < 0:
-            raise ValueError(f"weight and exponent must be >= 0, got {self}")
+        if min(self.weight, self.linear_weight, self.quality_exponent) < 0:
+            raise ValueError(f"weights and exponent must be >= 0, got {self}")
+        if not 0 <= self.neutral_discount <= 1:
+            raise ValueError(f"neutral_discount must lie in [0, 1], got {self}")
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -165,6 +171,8 @@ BUILT_IN = (
         order=0,
         subject=SubjectKind.FACE,
         pooled=True,
+        weight=1.0,
+        neutral_discount=0.12,
         linear_weight=0.45,
         quality_exponent=0.1,
     ),
@@ -177,6 +185,8 @@ BUILT_IN = (
         color="#9ece6a",
         details=SpeechDetails,
         order=1,
+        weight=1.1,
+        neutral_discount=0.12,
         linear_weight=0.30,
         quality_exponent=0.1,
     ),
@@ -189,6 +199,8 @@ BUILT_IN = (
         color="#e0af68",
         details=TextDetails,
         order=2,
+        weight=0.2,
+        neutral_discount=1.0,
         linear_weight=0.25,
     ),
 )

@@ -229,9 +229,8 @@ def describe_doubt(person: Person) -> str:
     if not person.doubts:
         return ""
     reason, most = next(iter(person.doubts.items()))
-    named = (
-        "contradictions" if reason is RejectionReason.DISAGREE else reason.value.replace("-", " ")
-    )
+    contradicts = reason is RejectionReason.CONTRADICTION
+    named = "contradictions" if contradicts else reason.value.replace("-", " ")
     if len(person.doubts) > 1:
         named = f"mostly {named}" if most > person.uncertain / 2 else f"{named} and other reasons"
     return f"{max(1, round(100 * person.uncertain))} % uncertain: {named}"

@@ -74,7 +74,7 @@ class FuserKind(Protocol):
     learned: bool
     """Whether it has to be trained, and so needs a card."""
     linear: bool
-    """Whether its default weights are those of linear pooling; otherwise all are 1."""
+    """Whether its default weights are those of linear pools, or those of the log-linear one."""
 
     def make(self, request: FuserRequest) -> Fuser:
         """Make the fuser."""
@@ -94,8 +94,8 @@ class FusionConfig:
             attention, hybrid or transformer (nets, which have to be trained), or one that
             another package adds.
         weights: modality → weight (≥ 0), of the pools only; those left out keep their
-            default: what `model` has learned, else face : speech : words = 0.45 : 0.30 :
-            0.25 in the linear pools (face to voice 0.6 : 0.4) and 1 each in the
+            default: what `model` has learned, else that of the table of modalities: face :
+            voice : words = 0.45 : 0.30 : 0.25 in the linear pools and 1 : 1.1 : 0.2 in the
             log-linear pool.
         model: id of a trained fuser's card; by default ``fusion-STRATEGY-v1`` for the
             nets and none for the pools.
@@ -141,7 +141,9 @@ class FusionConfig:
         """Every modality's weight, defaults filled in."""
         linear = FUSERS.load(self.strategy).linear
         rows = specs().items()
-        return {m: row.linear_weight if linear else 1.0 for m, row in rows} | dict(self.weights)
+        return {m: row.linear_weight if linear else row.weight for m, row in rows} | dict(
+            self.weights
+        )
 
     @property
     def card(self) -> str | None:

@@ -73,6 +73,36 @@ def log_pool(
     return _normalised(np.exp(logits - logits.max(axis=-1, keepdims=True)))
 
 
+def relative_log_pool(p: Array, priors: Array, tells: Array, floor: float = FLOOR) -> Array:
+    """Add up evidence by exponents relative to the part that can tell most.
+
+    log p(c) = log π(c) + Σ αₘ (log pₘ(c) − log πₘ(c)),  αₘ = tₘ / max t,
+    log π = Σ αₘ² log πₘ / Σ αₘ²
+
+    The part that tells most keeps its posterior; one that can tell nothing changes nothing.
+    The squares keep the prior of a part with little say out of the result.
+
+    Args:
+        p: shape (…, modalities, labels), nan: unknown.
+        priors: πₘ, of the same shape, or one that broadcasts to it.
+        tells: t, how much each part can tell, shape (…, modalities), ≥ 0, not all 0.
+        floor: least probability in a logarithm.
+
+    Returns:
+        Shape (…, labels), sums to 1.
+
+    Example:
+        >>> face, neutral_words = [0.2, 0.7, 0.1], [0.98, 0.01, 0.01]
+        >>> p, priors = np.array([face, neutral_words]), np.full((2, 3), 1 / 3)
+        >>> relative_log_pool(p, priors, np.array([1.0, 0.0])).round(2).tolist()
+        [0.2, 0.7, 0.1]
+    """
+    alpha = tells / tells.max(axis=-1, keepdims=True)
+    known_priors = np.where(np.isnan(p), np.nan, priors)
+    log_prior = known_mean(np.log(np.maximum(known_priors, floor)), alpha**2)
+    return log_pool(p, priors, alpha, log_prior=log_prior, floor=floor)
+
+
 def log_evidence(p: Array, priors: Array, floor: float = FLOOR) -> Array:
     """Return log pₘ(c) − log πₘ(c): what a model has learnt from its sample.
 

@@ -20,14 +20,18 @@ from ..core.media import Watermark
 class RejectionConfig:
     """When a fused estimate is uncertain, and what counts as the reason.
 
-    The first two decide, the others only explain. Validation samples would let 92 % of
-    estimates stay at a confidence of 0.37 to 0.39 (`emofuse evaluate fusion`); 0.35 is
-    rounder and more careful. The quality was set by hand.
+    Confidence, quality and contradiction decide, the others only explain. What counts as a
+    contradiction was chosen on truly paired recordings (``docs/fusion.md``): it marks most
+    wrong results of which one modality was right, and one right result in five to ten.
+    The confidence was chosen on validation samples, the quality by hand.
 
     Args:
         confidence: a smaller probability of the best label is too little; 0: never.
         quality: evidence of a smaller quality is too poor; 0: never.
-        disagreement: from here on the modalities contradict each other.
+        rival: the fused probability of another modality's own label from which on the
+            two contradict each other.
+        sure: a modality that is as sure as this of another label contradicts, too,
+        loud: if its weight is at least this part of the largest.
         small: pixels across a face below which it is too small.
         blurred: sharpness below which a face is too blurred.
         short: seconds of voice that are too few.
@@ -39,15 +43,17 @@ class RejectionConfig:
 
     confidence: float = 0.35
     quality: float = 0.05
-    disagreement: float = 0.3
+    rival: float = 0.12
+    sure: float = 0.85
+    loud: float = 0.5
     small: float = 24.0
     blurred: float = 0.25
     short: float = 0.5
     noisy: float = 3.0
 
     def __post_init__(self) -> None:
-        shares = ("confidence", "quality", "disagreement", "blurred")
-        check_within(self, "abstain", shares, Interval(0, 1))
+        shares = ("confidence", "quality", "rival", "sure", "loud", "blurred")
+        check_within(self, "rejection", shares, Interval(0, 1))
 
 
 class Rejection:
@@ -93,12 +99,13 @@ def rejection_reason(
     The most tangible reason counts: poor evidence before contradiction, contradiction
     before what is missing, and low confidence only if there is nothing else to say.
     """
+    contradiction = _contradiction(e, config)
     if e.confidence >= config.confidence and e.quality >= config.quality:
-        return None
+        return contradiction
     parts = frozenset(e.fusion.probabilities) if e.fusion else frozenset()
     return (
         _flaw(e, config)
-        or _contradiction(e, config)
+        or contradiction
         or _gap(parts, frozenset(expected))
         or RejectionReason.LOW_CONFIDENCE
     )
@@ -119,12 +126,16 @@ def _flaw(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
 
 
 def _contradiction(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
-    if (
-        e.fusion
-        and len(e.fusion.probabilities) > 1
-        and e.fusion.disagreement >= config.disagreement
-    ):
-        return RejectionReason.DISAGREE
+    """Whether a modality that is of another opinion is heard in the result, or surely should be."""
+    if e.fusion is None:
+        return None
+    loudest = max(e.fusion.modality_weights.values())
+    for modality, own in e.fusion.probabilities.items():
+        if own.label == e.label or own.label not in e.probabilities.taxonomy.labels:
+            continue
+        loud = e.fusion.modality_weights[modality] >= config.loud * loudest
+        if e.probabilities[own.label] >= config.rival or (loud and own.confidence >= config.sure):
+            return RejectionReason.CONTRADICTION
     return None
 
 

@@ -22,10 +22,13 @@ from ..core.labels import CANONICAL, Taxonomy
 from ..core.protocols import Slot
 from .config import FuserRequest, FusionConfig, Strategy, reliability
 from .evidence import fused_estimate, prior_of, spread
-from .pools import Array, linear_pool, log_pool
+from .pools import Array, linear_pool, log_pool, relative_log_pool
 
 if TYPE_CHECKING:
     from ..models.card import Card
+
+
+_NEUTRAL = CANONICAL.labels[0]
 
 
 class PoolingFuser(ABC):
@@ -118,23 +121,30 @@ class ConfidenceFuser(WeightedFuser):
 class LogPoolFuser(PoolingFuser):
     """Log-linear pool of calibrated posteriors, each relative to its own prior.
 
+    By rule, exponents are relative to the modality that can tell most at the moment:
+    `pools.relative_log_pool` with tₘ = weight × reliability × (1 − d p(neutral))². What is
+    spoken in every mood (neutral words, d = 1) has no say. Weights and d are the table of
+    modalities' (`core.modality`), found on truly paired recordings; see ``docs/fusion.md``.
+
+    With a trained card, the exponents are the card's:
+
     log p(c) = log π(c) + Σ αₘ bₘ(c) (log pₘ(c) − log πₘ(c)),  αₘ = weight × reliability
 
-    where πₘ is model m's prior and π the shares' geometric mean of them, or what was
-    fitted; the bₘ(c) are 1 unless they were fitted. One modality with α = 1 would keep
-    its own posterior; independent modalities that agree strengthen each other, and
-    evidence of poor quality is flattened towards its prior.
+    where πₘ is model m's prior, π what was fitted, and the bₘ(c) are 1 unless they were fitted.
     """
 
     linear = False
 
     def _strength(self, e: Estimate) -> float:
-        return self._weights[e.modality] * reliability(e.modality, e.quality)
+        strength = self._weights[e.modality] * reliability(e.modality, e.quality)
+        if self._fusion is not None or _NEUTRAL not in e.probabilities.taxonomy.labels:
+            return strength
+        return strength * (1 - e.modality.spec.neutral_discount * e.probabilities[_NEUTRAL]) ** 2
 
     def _pool(self, p: Array, strengths: Array, parts: Sequence[Estimate], learned: bool) -> Array:
         priors = np.stack([prior_of(e, self._priors, self.taxonomy) for e in parts])
         if not learned or self.card is None or self._fusion is None:
-            return log_pool(p, priors, strengths)
+            return relative_log_pool(p, priors, strengths)
         by_label = None
         if self._fusion.by_label:
             by_label = np.array([self._fusion.by_label[e.modality] for e in parts])

@@ -236,7 +236,7 @@ class Painter:
             self._bar(target, pygame.Rect(card.x + pad, y, card.w - 2 * pad, row), e, label)
             y += row
         if e.uncertain is not None:
-            reason = self._wrapped(e.uncertain.reason.sentence, 12, card.w - 2 * pad, AMBER)[0]
+            reason = self._wrapped(e.doubt or "", 12, card.w - 2 * pad, AMBER)[0]
             target.blit(reason, (card.x + pad, y + self._px(8)))
         elif e.fusion is not None:
             line = pygame.Rect(card.x + pad, y + self._px(6), card.w - 2 * pad, self._px(26))

@@ -20,7 +20,7 @@ from ...corpora import tree
 from ...errors import InputError
 from ...fusion import fit as fitting
 from ...fusion.config import FusionConfig, Strategy
-from ...fusion.pools import linear_pool, log_pool
+from ...fusion.pools import linear_pool, log_pool, relative_log_pool
 from ..metrics import bootstrap, calibration
 from ..metrics import classification as metrics
 from ..metrics.state import MetricState
@@ -117,9 +117,16 @@ def by_rule(strategy: Strategy) -> Fit:
     """Return a strategy as it is where nothing was fitted: a face and a voice, in this order."""
     weights = FusionConfig(strategy).all_weights
     pair = np.array([weights[Modality.FACE], weights[Modality.SPEECH]])
+    discounts = np.array([m.spec.neutral_discount for m in (Modality.FACE, Modality.SPEECH)])
 
     def fit(p: Array, actual: NDArray[np.int64], actors: NDArray[Any]) -> Predict:
-        pool, priors = fitting.OpinionPool(strategy, pair), p.mean(axis=0)
+        priors = p.mean(axis=0)
+        if strategy is Strategy.LOGPOOL:
+            calm = [LABELS.index("neutral"), LABELS.index("calm")]  # one label in the product
+            return lambda new: relative_log_pool(
+                new, priors, pair * (1 - discounts * new[:, :, calm].sum(axis=2)) ** 2
+            )
+        pool = fitting.OpinionPool(strategy, pair)
         return lambda new: pool.pooled(fitting.ModalityPosteriors(new, priors=priors))
 
     return fit

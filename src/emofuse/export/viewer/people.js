@@ -1,5 +1,5 @@
 // Who expressed what, and when: estimates sorted into people and lanes.
-import { MODALITIES, personName } from "./format.js";
+import { MODALITIES, NAMES, personName } from "./format.js";
 import { COLOURS, REASONS } from "./vocabulary.js";
 
 /** The most probable label of a distribution. */
@@ -34,10 +34,18 @@ function doubt(given) {
   return { reason, message: given.message ?? REASONS[reason] ?? reason };
 }
 
+/** Why an estimate is uncertain; a contradiction names both sides, as `Estimate.doubt` does in Python. */
+function why(e) {
+  const found = doubt(e.uncertain);
+  if (found?.reason !== "contradiction" || !e.fusion?.probabilities || e.uncertain.message) return found;
+  const said = Object.entries(parts(e)).map(([modality, { label }]) => `${NAMES[modality] ?? modality} ${label}`);
+  return { ...found, message: `${found.message.replace(/\.$/, "")}: ${said.join(", ")}.` };
+}
+
 export function cellOf(e) {
   return {
     start: e.start, end: e.end, label: e.label, confidence: e.confidence, quality: e.quality, p: e.probabilities,
-    uncertain: doubt(e.uncertain), shares: e.fusion?.weights ?? {}, disagreement: e.fusion?.disagreement ?? null,
+    uncertain: why(e), shares: e.fusion?.weights ?? {}, disagreement: e.fusion?.disagreement ?? null,
     text: e.details?.text ?? null, box: e.details?.box ?? null,
   };
 }

@@ -17,6 +17,6 @@ export const REASONS = {
   "no-speech": "Nobody speaks, and the rest does not say enough.",
   "too-short": "There is too little speech to go by.",
   "too-noisy": "The sound is too noisy.",
-  disagree: "Face, voice and words contradict each other.",
+  contradiction: "The modalities contradict each other.",
   "low-confidence": "No expression is much more probable than the others.",
 };

@@ -66,8 +66,7 @@ def estimate_message(e: Estimate) -> dict[str, Any]:
             },
         }
     if e.uncertain is not None:
-        reason = e.uncertain.reason
-        message["uncertain"] = {"reason": reason.value, "message": reason.sentence}
+        message["uncertain"] = {"reason": e.uncertain.reason.value, "message": e.doubt}
     if details := e.details_mapping():
         message["details"] = dict(_details(details))
     return message
