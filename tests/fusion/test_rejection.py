@@ -78,6 +78,12 @@ def test_sure_modalities_that_contradict_each_other_make_it_uncertain(
     assert rejection_reason(result, CONFIG, {Modality(m) for m in said}) is reason
 
 
+def test_a_result_that_lags_behind_its_only_part_is_no_contradiction() -> None:
+    result = pooled(face=("happy", 0.95))
+    lagging = replace(result, probabilities=pooled(face=("sad", 0.6)).probabilities)
+    assert rejection_reason(lagging, CONFIG, {FACE}) is None
+
+
 def test_a_contradiction_names_both_sides() -> None:
     result = pooled(face=("happy", 0.95), speech=("fear", 0.9))
     (marked,) = Rejection(CONFIG).feed(result)

@@ -127,8 +127,8 @@ def _flaw(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
 
 def _contradiction(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
     """Whether a modality that is of another opinion is heard in the result, or surely should be."""
-    if e.fusion is None:
-        return None
+    if e.fusion is None or len({own.label for own in e.fusion.probabilities.values()}) < 2:
+        return None  # what differs from all of them together is smoothing
     loudest = max(e.fusion.modality_weights.values())
     for modality, own in e.fusion.probabilities.items():
         if own.label == e.label or own.label not in e.probabilities.taxonomy.labels:
