@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.common import write_result
 from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL, Taxonomy
+from emofuse.core.modality import modalities
 from emofuse.core.protocols import Slot
 from emofuse.core.time import NS, Span
 from emofuse.errors import ModelError
