@@ -110,6 +110,13 @@ def test_a_label_that_only_the_face_knows_is_the_faces_to_judge() -> None:
     assert fuse(Strategy.LOGPOOL, say(SPEECH, "sad")).probabilities["contempt"] == 0
 
 
+def test_a_worthless_face_changes_nothing() -> None:
+    voice = say(SPEECH, "sad")
+    both = fuse(Strategy.LOGPOOL, say(FACE, "happy", quality=0.0), voice)
+    alone = fuse(Strategy.LOGPOOL, voice)
+    assert both.probabilities.values == pytest.approx(alone.probabilities.values, abs=1e-5)
+
+
 def test_nothing_in_nothing_out() -> None:
     fuser = make_fuser(FusionConfig())
     assert fuser.fuse(Slot(SPEAKER, SPAN, {})) is None

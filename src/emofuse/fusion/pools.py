@@ -98,6 +98,7 @@ def relative_log_pool(p: Array, priors: Array, tells: Array, floor: float = FLOO
         [0.2, 0.7, 0.1]
     """
     alpha = tells / tells.max(axis=-1, keepdims=True)
+    p = np.where(alpha[..., None] > 0, p, np.nan)  # labels that it alone knows: nobody's
     known_priors = np.where(np.isnan(p), np.nan, priors)
     log_prior = known_mean(np.log(np.maximum(known_priors, floor)), alpha**2)
     return log_pool(p, priors, alpha, log_prior=log_prior, floor=floor)
