@@ -365,7 +365,7 @@ def _read_parquet(path: Path) -> Iterator[dict[str, str | None]]:
 
 def _pyarrow(purpose: str) -> tuple[Any, Any]:
     try:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
         from pyarrow import parquet
     except ImportError as e:
         raise MissingExtra("parquet", purpose) from e

@@ -34,7 +34,7 @@ def motion_blur(image: Image, pixels: int, degrees: float) -> Image:
     step = half * np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))])
     a, b = (tuple(np.rint(half + sign * step).astype(int).tolist()) for sign in (-1, 1))
     cv2.line(kernel, a, b, 1.0, 1)
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+    return cv2.filter2D(image, -1, kernel / kernel.sum())  # type: ignore[return-value]
 
 
 def low_light(image: Image, fraction: float, rng: np.random.Generator) -> Image:

@@ -186,7 +186,7 @@ class VoiceActivityDetector:
         if float(np.abs(frame).max()) < _SILENCE:
             return 0.0
         samples = np.clip(frame * (_LOUD / self._level), -1.0, 1.0)
-        return float(self._detector.process_samples(samples))  # type: ignore[arg-type]
+        return float(self._detector.process_samples(samples))
 
     def _hear(self) -> None:
         """Note speech in the frame that ends at `_judged`."""

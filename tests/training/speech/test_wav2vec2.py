@@ -58,7 +58,7 @@ def build(encoder: Path, **more: Any) -> Any:
 def test_an_encoder_learns_voices_and_ships(encoders: dict[str, Path], tmp_path: Path) -> None:
     torch.set_num_threads(1)
     preparation = Preparation(**KIND.preparation, seconds=0.3)
-    net = build(encoders["hubert"], pooling="attentive", fusion=True)
+    net = build(encoders["hubert"], pooling="attentive", blend=True)
     learn(net, preparation, steps=30)
     assert_ships(net, preparation, tmp_path)
 
@@ -68,7 +68,7 @@ def test_an_encoder_learns_voices_and_ships(encoders: dict[str, Path], tmp_path:
 def test_any_pooling_gives_an_embedding(
     pooling: str, blend: bool, encoders: dict[str, Path]
 ) -> None:
-    net = build(encoders["wav2vec2"], pooling=pooling, fusion=blend).eval()
+    net = build(encoders["wav2vec2"], pooling=pooling, blend=blend).eval()
     with torch.inference_mode():
         x = torch.randn(3, 4_000)
         assert net.embed(x).shape == (3, net.width)

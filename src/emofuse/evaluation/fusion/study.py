@@ -150,11 +150,11 @@ class Study:
             labels = shared_labels(*parts)
             return by_label(*parts, labels=labels, seed=seed, per_label=self.plan.per_label)
 
-        return self._once(("triples", seed, split), make)
+        return self._once(("triples", seed, split), make)  # type: ignore[no-any-return]
 
     def fused(self, named: NamedFuser, seed: int, subset: Subset, split: str = "test") -> Fused:
         """Return what a fuser makes of a subset of the triples."""
-        return self._once(
+        return self._once(  # type: ignore[no-any-return]
             (named.name, seed, subset, split),
             lambda: fuse(self.triples(seed, split), named.fuser, subset),
         )
@@ -179,7 +179,7 @@ class Study:
             )
             return self.triples(0).with_part(worse)
 
-        return self._once(("corrupted", modality), make)
+        return self._once(("corrupted", modality), make)  # type: ignore[no-any-return]
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._memo:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models import calibrate
+from ...models.card import log_softmax
 from .classification import one_hot, ratio
 
 Indices = NDArray[np.integer[Any]]
@@ -126,7 +127,7 @@ def log_loss(targets: Floats, logits: Floats) -> float:
     >>> round(log_loss(np.array([[0.5, 0.5]]), np.array([[3.0, 3.0]])), 4)
     0.6931
     """
-    log_p = calibrate.log_softmax(logits.astype(np.float64))
+    log_p = log_softmax(logits.astype(np.float64))
     return float(-(targets * log_p).sum(axis=1).mean())
 
 

@@ -146,7 +146,7 @@ def among(probabilities: Floats, asked: NDArray[np.bool_]) -> NDArray[np.float32
     [[0.625, 0.375, 0.0]]
     """
     p = np.where(asked, probabilities.astype(np.float64), 0.0)
-    return (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
+    return (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
@@ -163,4 +163,4 @@ def _diagonal(counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def _predicted(counts: NDArray[Any]) -> NDArray[Any]:
-    return counts.sum(axis=-2)[..., : counts.shape[-2]]
+    return counts.sum(axis=-2)[..., : counts.shape[-2]]  # type: ignore[no-any-return]

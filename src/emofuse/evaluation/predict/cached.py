@@ -423,7 +423,7 @@ def _means(found: Predictions, rows: NDArray[Any], fallback: NDArray[Any]) -> Fl
     total = np.full(found.samples, 1e-9)
     np.add.at(out, found.sample, rows * found.weight[:, None].astype(np.float64))
     np.add.at(total, found.sample, found.weight)
-    return (out / total[:, None]).astype(np.float32)
+    return (out / total[:, None]).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _matrix(table: Any, name: str) -> Floats:
@@ -434,7 +434,7 @@ def _matrix(table: Any, name: str) -> Floats:
 
 def _arrow() -> tuple[Any, Any]:
     try:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
         from pyarrow import parquet
     except ImportError as e:
         raise MissingExtra("parquet", "caching predictions") from e

@@ -66,7 +66,7 @@ class Exportable(nn.Module):
         logits = logits.float()
         if self.aggregation is None:
             return logits
-        return (logits.softmax(dim=1) @ self.aggregation).clamp_min(1e-9).log()
+        return (logits.softmax(dim=1) @ self.aggregation).clamp_min(1e-9).log()  # type: ignore[operator]
 
 
 def export(
@@ -230,7 +230,7 @@ def write_golden(recogniser: OnnxRecogniser, samples: Sequence[Any], out_dir: Pa
     path = out_dir / f"{recogniser.model_id}.golden.npz"
     logits = recogniser.logits([recogniser.prepare(sample) for sample in samples])
     inputs = {f"input_{i}": np.asarray(sample) for i, sample in enumerate(samples)}
-    np.savez_compressed(path, logits=logits, **inputs)
+    np.savez_compressed(path, logits=logits, **inputs)  # type: ignore[arg-type]
     return path
 
 

@@ -247,7 +247,7 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: EpochCallback | None =
     trainer = _Trainer(task, config, run)
     trainer.resume()
     for figures in trainer.history if watch else ():
-        watch(figures)
+        watch(figures)  # type: ignore[misc]
     columns = (
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),

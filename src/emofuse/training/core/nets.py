@@ -144,7 +144,7 @@ class NetPlan:
             net = self.kind.build(config)
         except ValueError as e:
             raise InputError(f"{self.where}: {e}") from e
-        return net.to(memory_format=layout(net))  # type: ignore[call-overload, no-any-return]
+        return net.to(memory_format=layout(net))  # type: ignore[call-overload]
 
 
 def layout(net: nn.Module) -> torch.memory_format:

@@ -106,8 +106,9 @@ def ask(
         InputError: if the model shares no label with what is learned.
         ModelError: if the model cannot be loaded.
     """
+    from ...models.card import read_card
     from ...models.registry import load
-    from ...models.store import Store, read_card
+    from ...models.store import Store
 
     card = read_card(model)
     recogniser = load(card.id, Store(folders=[model.parent]))

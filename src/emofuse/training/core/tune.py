@@ -82,7 +82,7 @@ class Range:
         assert self.low is not None
         assert self.high is not None
         if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(key, self.low, self.high, step=self.step or 1, log=self.log)
+            return trial.suggest_int(key, self.low, self.high, step=self.step or 1, log=self.log)  # type: ignore[arg-type]
         return trial.suggest_float(key, self.low, self.high, step=self.step, log=self.log)
 
 
@@ -116,9 +116,9 @@ def search(make: Make, folder: Path, trials: int, minutes: float | None = None) 
         number = len(_finished(study)) + 1
         value = _run(trial, number, trials, space, make, folder, select, samples)
         if value is None:
-            study.log(trial, state=optuna.trial.TrialState.PRUNED)
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            study.log(trial, value)
+            study.tell(trial, value)
         _report(study, folder, select)
     done = [t for t in study.trials if t.state is optuna.trial.TrialState.COMPLETE]
     if not done:
@@ -175,7 +175,7 @@ def _open(folder: Path, first: Trainer[Any], space: Mapping[str, Range]) -> optu
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         # It was killed: its settings come again, and its run goes on from its last epoch.
         study.enqueue_trial(trial.params)
-        study.log(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 

@@ -47,7 +47,7 @@ class SceneBatch:
         """Return the batch on a device."""
         parts = (self.pixels, self.faces, self.there, self.taught)
         word = None if self.word is None else self.word.to(device)
-        return SceneBatch(*(part.to(device) for part in parts), word)
+        return SceneBatch(*(part.to(device) for part in parts), word)  # type: ignore[call-arg]
 
 
 class Scenes(Dataset[SceneBatch]):
@@ -75,7 +75,7 @@ class Scenes(Dataset[SceneBatch]):
             faces[i, :n], there[i, :n], taught[i, :n] = scene.faces, True, scene.taught
         pixels = torch.from_numpy(np.stack([s.pixels for s in scenes]))
         word = self._ask([s.plain for s in scenes])
-        return SceneBatch(pixels, *map(torch.from_numpy, (faces, there, taught)), word)
+        return SceneBatch(pixels, *map(torch.from_numpy, (faces, there, taught)), word)  # type: ignore[call-arg]
 
     def _ask(self, scenes: list[NDArray[np.uint8]]) -> Tensor | None:
         if self.config.teacher is None:

@@ -59,7 +59,7 @@ def export(
     write_onnx(net, path)
     figures = measure(CompactDetector(path, config), photos)
     card = write_card(_card_fields(model_id, config, figures, split), out, {"weights": path})
-    np.savez_compressed(out / f"{model_id}.golden.npz", **golden(path))
+    np.savez_compressed(out / f"{model_id}.golden.npz", **golden(path))  # type: ignore[arg-type]
     return card
 
 
@@ -104,16 +104,16 @@ class Shipped(nn.Module):
         super().__init__()
         self.net = _without_norms(copy.deepcopy(net).float().eval())
         stem = self.net.stem[0]
-        self.margin = stem.padding[0]
-        stem.padding = (0, 0)
+        self.margin = stem.padding[0]  # type: ignore[index]
+        stem.padding = (0, 0)  # type: ignore[assignment]
         with torch.no_grad():
-            stem.weight /= SPREAD
-            stem.bias -= MEAN * stem.weight.sum(dim=(1, 2, 3))
+            stem.weight /= SPREAD  # type: ignore[assignment, operator]
+            stem.bias -= MEAN * stem.weight.sum(dim=(1, 2, 3))  # type: ignore[operator]
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """See `DetectorNet.forward`."""
         x = pictures.permute(0, 3, 1, 2).float()
-        return self.net.answers(functional.pad(x, [self.margin] * 4, value=MEAN))
+        return self.net.answers(functional.pad(x, [self.margin] * 4, value=MEAN))  # type: ignore[list-item]
 
 
 def measure(
@@ -163,7 +163,7 @@ def _without_norms(net: DetectorNet) -> DetectorNet:
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
                 if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                    module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+                    module[i] = fuse_conv_bn_eval(module[i], module[i + 1])  # type: ignore[arg-type, type-var]
                     module[i + 1] = nn.Identity()
     return net
 

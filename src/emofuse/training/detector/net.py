@@ -73,11 +73,11 @@ class DetectorNet(nn.Module):
             nn.Sequential(_Separable(size, size), nn.Conv2d(size, CHANNELS, 1)) for _ in STRIDES
         )
         for head in self.heads:
-            nn.init.normal_(head[1].weight, std=0.01)
-            nn.init.zeros_(head[1].bias)
+            nn.init.normal_(head[1].weight, std=0.01)  # type: ignore[index]
+            nn.init.zeros_(head[1].bias)  # type: ignore[index]
             with torch.no_grad():
-                head[1].bias[0] = -4.6  # a score of 0.01: nearly every cell is empty
-                head[1].bias[3:5] = 1.0  # boxes of 2.7 strides
+                head[1].bias[0] = -4.6  # type: ignore[index]  # a score of 0.01: nearly every cell is empty
+                head[1].bias[3:5] = 1.0  # type: ignore[index]  # boxes of 2.7 strides
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Return the cells' answers, finest grid first."""

@@ -106,12 +106,12 @@ def label(pictures: Iterable[tuple[str, NDArray[np.uint8]]], teacher: Detector, 
             scale = max(1.0, 160 / max(height, width))
             margin = round(0.3 * max(height, width) * scale)
             large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-            large = cv2.copyMakeBorder(large, *[margin] * 4, cv2.BORDER_REPLICATE)
+            large = cv2.copyMakeBorder(large, *[margin] * 4, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
             found = [d for d in teacher.detect(large) if d.landmarks is not None]
             for d in found:
                 x, y, w, h = d.box
                 place = [(x - margin) / scale, (y - margin) / scale, w / scale, h / scale]
-                points = ((d.landmarks - margin) / scale).ravel()  # type: ignore[operator]
+                points = ((d.landmarks - margin) / scale).ravel()
                 numbers = [*place, *points.tolist()]
                 row = [f"{v:.2f}" for v in numbers] + [f"{d.score:.3f}"]
                 writer.writerow([name, width, height, *row])

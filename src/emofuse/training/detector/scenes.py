@@ -222,13 +222,13 @@ def _warped(
     if scale < 0.7:
         height, width = pixels.shape[:2]
         small = max(1, round(width * scale)), max(1, round(height * scale))
-        pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         matrix = matrix.copy()
         matrix[:, :2] @= np.diag([width / small[0], height / small[1]])
     kind = cv2.INTER_CUBIC if scale > 1 and rng.random() < 0.5 else cv2.INTER_LINEAR
     edge = cv2.BORDER_REPLICATE if rng.random() < 0.4 else cv2.BORDER_CONSTANT
     fill = [0.0] * 3 if rng.random() < 0.3 else rng.integers(0, 256, 3).tolist()
-    return cv2.warpAffine(pixels, matrix, size, flags=kind, borderMode=edge, borderValue=fill)
+    return cv2.warpAffine(pixels, matrix, size, flags=kind, borderMode=edge, borderValue=fill)  # type: ignore[return-value]
 
 
 def _seen(faces: Faces, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -250,7 +250,7 @@ def _paint_over(pixels: Pixels, faces: Faces, rng: np.random.Generator) -> None:
             continue
         rows, columns = rng.integers(0, height, 25), rng.integers(0, width, 25)
         cloud = pixels[rows, columns].reshape(5, 5, 3)
-        cloud = cv2.resize(cloud, (right - left, bottom - top), interpolation=cv2.INTER_CUBIC)
+        cloud = cv2.resize(cloud, (right - left, bottom - top), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
         pixels[top:bottom, left:right] = cloud
 
 
@@ -258,7 +258,7 @@ def _lit(pixels: Pixels, config: SceneConfig, rng: np.random.Generator) -> Pixel
     """Change light and colour."""
     if rng.random() < config.grey:
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        pixels = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        pixels = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
     if rng.random() < config.light:
         gamma, gain = math.exp(rng.normal(0.1, 0.55)), math.exp(rng.normal(-0.25, 0.45))
         pixels = image.expose(pixels, gain, gamma, rng.normal(0, 0.06))

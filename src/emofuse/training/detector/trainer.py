@@ -102,4 +102,4 @@ def _loader(scenes: Scenes, first: int, config: DetectorTraining) -> DataLoader[
 
 def _fresh(config: DetectorTraining) -> DetectorNet:
     net = DetectorNet(config.net)
-    return net.to(memory_format=torch.channels_last) if config.loop.bf16 else net
+    return net.to(memory_format=torch.channels_last) if config.loop.bf16 else net  # type: ignore[call-overload]

@@ -12,11 +12,11 @@ import numpy as np
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...core.modality import modalities
-from ...core.protocols import LogitRecogniser
 from ...corpora import recipes
 from ...errors import InputError
 from ...evaluation.fusion.pairs import Pairs, by_label, shared_labels
 from ...evaluation.predict.cached import CORPORA, CachedPredictions, collect, load
+from ...evaluation.predict.inference import LogitRecogniser
 from ...fusion.learned import Layout
 from ...models.card import Card
 from ...models.registry import load as load_recogniser

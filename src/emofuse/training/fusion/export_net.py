@@ -80,4 +80,4 @@ def _write_golden(
     ]
     inputs = {f"input_{i}": x for i, x in enumerate(flat)}
     logits = fuser.logits([fuser.prepare(x) for x in flat])
-    np.savez_compressed(folder / f"{card.id}.golden.npz", logits=logits, **inputs)
+    np.savez_compressed(folder / f"{card.id}.golden.npz", logits=logits, **inputs)  # type: ignore[arg-type]

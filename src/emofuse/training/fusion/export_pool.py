@@ -78,7 +78,7 @@ def _experts(moments: Moments, data: FusionData) -> ModalityPosteriors:
     known = (moments.asked[:, None] > 0) & here[:, :, None] & ~np.isnan(priors)
     p = np.where(known, p, np.nan)
     p /= np.where(here, np.nansum(p, axis=2), 1.0)[:, :, None]
-    return ModalityPosteriors(p, _reliability(moments, data), priors)
+    return ModalityPosteriors(p, _reliability(moments, data), priors)  # type: ignore[arg-type]
 
 
 def _reliability(moments: Moments, data: FusionData) -> Floats:

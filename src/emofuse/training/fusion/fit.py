@@ -104,7 +104,7 @@ def _varied(
         inputs["embeddings"][rows, part] = moments.inputs["embeddings"][others, part]
         inputs["quality"][rows, i] = rng.uniform(0, 0.3, len(rows))
     choices = np.array([[x in s for x in layout.modalities] for s in subsets(layout.modalities)])
-    keep = choices[rng.integers(len(choices), size=n)] | (rng.random(n) >= config.drop)[:, None]
+    keep = choices[rng.integers(len(choices), size=n)] | (rng.random(n) >= config.drop)[:, None]  # type: ignore[index]
     here = moments.inputs["mask"] > 0
     nothing = ~(keep & here).any(axis=1)
     keep[nothing] = True

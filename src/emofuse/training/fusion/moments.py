@@ -58,7 +58,7 @@ def only(moments: Moments, layout: Layout, some: Sequence[Modality]) -> Moments:
     """Return the pairs with these modalities alone; those that then have nothing are left out."""
     keep = np.array([float(m in some) for m in layout.modalities], np.float32)
     found = masked(moments, layout, np.tile(keep, (len(moments), 1)))
-    return found.where(found.inputs["mask"].any(axis=1))
+    return found.where(found.inputs["mask"].any(axis=1))  # type: ignore[arg-type]
 
 
 def masked(moments: Moments, layout: Layout, keep: Floats) -> Moments:

@@ -21,6 +21,7 @@ from torch import nn
 
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
+from ...corruptions.audio import Waveform
 from ...errors import InputError
 from ...evaluation.predict.segmentation import voiced_range
 from ...sources.audio import read_audio
@@ -34,7 +35,7 @@ from ..core.samples import Samples, drawn
 from ..core.targets import TargetConfig
 from ..core.teacher import TeacherChoice
 from ..core.trainer import Batches, Rows, Trainer
-from .augment import Augment, Clip, SoundAugmentation, Waveform
+from .augment import Augment, Clip, SoundAugmentation
 
 
 def _default_loop() -> LoopConfig:
@@ -173,7 +174,7 @@ class SpeechTrainer(Trainer[Clip]):
                 "changes while it is trained; freeze it (net.frozen or net.freeze) or leave "
                 "`copies` out"
             )
-        return FrozenEncoderCache(net, self.train_samples, self.augment, loop.seed, loop.bf16)
+        return FrozenEncoderCache(net, self.train_samples, self.augment, loop.seed, loop.bf16)  # type: ignore[arg-type]
 
     @cached_property
     def _encoded_validation(self) -> list[Rows]:

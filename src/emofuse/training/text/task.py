@@ -197,7 +197,7 @@ class TextTrainer(Trainer[str]):
         if self.config.encoder is not None and self.plan.kind.name in _PRETRAINED:
             load_encoder(net, self.config.encoder / ENCODER)  # type: ignore[arg-type]
         if hasattr(net, "fit_idf"):
-            net.fit_idf(self.row(text) for s in self.train_samples for text in s.media)
+            net.fit_idf(self.row(text) for s in self.train_samples for text in s.media)  # type: ignore[operator]
 
     def new_net(self, fresh: bool = True) -> nn.Module:
         """Make the net; its pretrained word vectors may be kept."""
@@ -205,7 +205,7 @@ class TextTrainer(Trainer[str]):
         net = super().new_net(fresh)
         pretrained = self.config.encoder is not None and self.plan.kind.name in _PRETRAINED
         if pretrained and self.config.frozen_words:
-            net.words.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
+            net.words.weight.requires_grad_(False)  # type: ignore[union-attr]
         return net
 
     def steps(self) -> int:
@@ -298,7 +298,7 @@ def learn_pieces(texts: Sequence[str], size: int, path: Path) -> None:
     learner = WordPieceTrainer(vocab_size=size, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator((plain(text) for text in texts), learner)
     first, last = (tokenizer.token_to_id(x) for x in ("[CLS]", "[SEP]"))
-    tokenizer.post_processor = BertProcessing(("[SEP]", last), ("[CLS]", first))
+    tokenizer.post_processor = BertProcessing(("[SEP]", last), ("[CLS]", first))  # type: ignore[arg-type]
     with atomic_path(path) as part:
         tokenizer.save(str(part))
 

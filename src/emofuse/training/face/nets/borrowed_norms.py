@@ -17,8 +17,8 @@ def become_affine(norm: nn.BatchNorm2d, scale: Tensor, shift: Tensor) -> None:
     """Make a norm, as it is in use, a scale and a shift per channel, (channels,) each."""
     norm.weight.copy_(scale)
     norm.bias.copy_(shift)
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
+    norm.running_mean.zero_()  # type: ignore[union-attr]
+    norm.running_var.fill_(1 - norm.eps)  # type: ignore[union-attr]
 
 
 @torch.no_grad()
@@ -43,10 +43,10 @@ def calibrate_batchnorm(net: nn.Module, layers: Layers, faces: Tensor) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         mean = inputs[0].mean(dim=(0, 2, 3))
         deviation = (inputs[0].var(dim=(0, 2, 3)) + norm.eps).sqrt()
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        shift = norm.bias - norm.running_mean * scale
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(deviation**2 - norm.eps)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # type: ignore[operator, union-attr]
+        shift = norm.bias - norm.running_mean * scale  # type: ignore[operator]
+        norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+        norm.running_var.copy_(deviation**2 - norm.eps)  # type: ignore[union-attr]
         norm.weight.copy_(scale * deviation)
         norm.bias.copy_(shift + scale * mean)
 
@@ -63,5 +63,5 @@ def _enlarge(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     convolution.weight *= factor
     if convolution.bias is not None:
         convolution.bias *= factor
-    norm.running_mean *= factor
-    norm.running_var.add_(norm.eps).mul_(factor**2).sub_(norm.eps)
+    norm.running_mean *= factor  # type: ignore[assignment, operator]
+    norm.running_var.add_(norm.eps).mul_(factor**2).sub_(norm.eps)  # type: ignore[union-attr]

@@ -70,7 +70,7 @@ class Cnn4(FaceNetBase):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.dense, config.labels)
         draw_weights(self)
-        nn.init.kaiming_normal_(self.dense[0].weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.dense[0].weight, nonlinearity="relu")  # type: ignore[arg-type]
 
     def embed(self, faces: Tensor) -> Tensor:
         """Return what the dense layer makes of the faces, (batch, dense)."""

@@ -132,7 +132,7 @@ def load_dlib(net: IdentityNet, path: Path) -> IdentityNet:
     except OSError as e:
         raise InputError(f"cannot read the weights {path}: {e}") from e
     layers = _layers(net)
-    expected = [_STEM * (3 * 49 + 1)] + [c.weight.numel() + len(c.bias) for c, _ in layers[1:]]
+    expected = [_STEM * (3 * 49 + 1)] + [c.weight.numel() + len(c.bias) for c, _ in layers[1:]]  # type: ignore[arg-type]
     if [len(t) for t in tensors[0 : 2 * len(layers) : 2]] != expected:
         raise InputError(
             f"{path} is not dlib_face_recognition_resnet_model_v1.dat: it holds "
@@ -164,7 +164,7 @@ def _copy(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel: Tensor, affine: 
         bias = bias + weight.sum(dim=(1, 2, 3)) * (127.5 - _MEAN) / _RANGE
         weight = weight * LEVELS_PER_DEVIATION / _RANGE
     convolution.weight.copy_(weight)
-    convolution.bias.copy_(bias)
+    convolution.bias.copy_(bias)  # type: ignore[union-attr]
     become_affine(norm, affine[:outputs], affine[outputs:])
 
 

@@ -91,7 +91,7 @@ class ResNet(FaceNetBase):
         """Return the pooled features, (batch, 32 · base)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(self.check(faces)))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
+            x = stage(x)  # type: ignore[operator]
         return pool(x)
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -84,14 +84,14 @@ class Vgg16(FaceNetBase):
         # As published, one sequence; its last two layers are the classifier proper.
         self.classifier = nn.Sequential(*layers, nn.Linear(flat, config.labels))
         draw_weights(self)
-        for layer in self.classifier[:-1]:
+        for layer in self.classifier[:-1]:  # type: ignore[attr-defined]
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def embed(self, faces: Tensor) -> Tensor:
         """Return what the last dense layer makes of the faces, (batch, width)."""
         x = pool(self.features(self.check(faces)), self.grid)
-        for layer in self.classifier[:-2]:
+        for layer in self.classifier[:-2]:  # type: ignore[attr-defined]
             x = layer(x)
         return x
 

@@ -78,15 +78,15 @@ class FusionNet(nn.Module):
         n = seen.sum(dim=0).clamp_min(1)
         mean = (embeddings * seen).sum(dim=0) / n
         variance = (((embeddings - mean) * seen) ** 2).sum(dim=0) / n
-        self.centre.copy_(mean)
-        self.spread.copy_(variance.sqrt().clamp_min(1e-3))
-        self.taught.copy_((counts > 0).float())
+        self.centre.copy_(mean)  # type: ignore[operator]
+        self.spread.copy_(variance.sqrt().clamp_min(1e-3))  # type: ignore[operator]
+        self.taught.copy_((counts > 0).float())  # type: ignore[operator]
         share = counts.clamp_min(0.5) / counts.sum()
         self.log_prior.data.copy_(share.log())
 
     def features(self, embeddings: Tensor, mask: Tensor) -> list[Tensor | None]:
         """Return each modality's embeddings at mean 0 and deviation 1; None: it has none."""
-        level = (embeddings - self.centre) / self.spread
+        level = (embeddings - self.centre) / self.spread  # type: ignore[operator]
         parts = level.split([w for w in self.sizes.widths if w] or [1], dim=-1)
         found = iter(parts)
         out: list[Tensor | None] = []

@@ -40,4 +40,4 @@ class FeatureNet(FusionNet):
         present = mask.sum(dim=-1, keepdim=True)
         summed = present * (shares[..., None] * tokens).sum(dim=1)
         logits = self.answer(self.drop(torch.relu(self.hidden(torch.relu(summed)))))
-        return logits + self.log_prior + FAR * (1 - self.taught), shares
+        return logits + self.log_prior + FAR * (1 - self.taught), shares  # type: ignore[operator]

@@ -39,7 +39,7 @@ class HybridNet(FusionNet):
         evidence, quality, mask = (x[:, -1] for x in (evidence, quality, mask))
         strengths = mask * quality * self.trust.exp()
         scores = self.log_prior + (strengths[..., None] * evidence).sum(dim=1)
-        mix = self.mix.sigmoid() * self.taught
+        mix = self.mix.sigmoid() * self.taught  # type: ignore[operator]
         logits = mix * (features * self.taught) + (1 - mix) * scores
         total = strengths.sum(dim=-1, keepdim=True)
         of_scores = torch.where(total > 1e-6, strengths / total.clamp_min(1e-6), gates)

@@ -103,7 +103,7 @@ class _Residual(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels),
         )
-        nn.init.zeros_(self.body[-1].weight)  # starts as the identity
+        nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]  # starts as the identity
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(maps + self.body(maps))

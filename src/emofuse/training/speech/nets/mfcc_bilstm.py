@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,7 +66,9 @@ class MfccBiLstm(SpeechNetBase):
     def embed(self, pictures: Tensor) -> Tensor:
         """Return embeddings (batch, width) of cepstra (batch, rows, frames)."""
         rows = self.norm(check_rows(pictures, self.validation_rows))
-        steps, _ = self.lstm(F.avg_pool1d(rows, self.every).transpose(1, 2))
+        slow = F.avg_pool1d(rows, self.every).transpose(1, 2)
+        with torch.autocast(slow.device.type, enabled=False):  # not every CPU has a bf16 LSTM
+            steps, _ = self.lstm(slow.float())
         pooled: Tensor = self.pool(steps)
         return pooled
 

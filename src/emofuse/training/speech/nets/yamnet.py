@@ -118,11 +118,11 @@ class Yamnet(nn.Module):
         """
         if waveform.shape[-1] < _SHORTEST:
             raise ValueError(f"YAMNet needs {_SHORTEST} samples, got {waveform.shape[-1]}")
-        waves = F.conv1d(waveform.float()[:, None], self.fourier, stride=_HOP)
+        waves = F.conv1d(waveform.float()[:, None], self.fourier, stride=_HOP)  # type: ignore[arg-type]
         cosines, sines = waves.chunk(2, dim=1)
         # A square root has no slope at 0, where silence is.
         magnitude = (cosines**2 + sines**2).clamp_min(1e-12).sqrt()
-        log_mel = torch.log(F.conv1d(magnitude, self.mel) + _OFFSET)  # (batch, 64, frames)
+        log_mel = torch.log(F.conv1d(magnitude, self.mel) + _OFFSET)  # type: ignore[arg-type]  # (batch, 64, frames)
         starts = range(0, log_mel.shape[2] - _PATCH + 1, _PATCH_HOP)
         cut = [log_mel[:, :, start : start + _PATCH] for start in starts]
         return torch.stack(cut, dim=1).transpose(2, 3)
@@ -225,7 +225,7 @@ def _convolution(layer: Layer, stride: int) -> nn.Module:
     made = nn.Conv2d(inputs * groups, outputs, size, stride, padding, groups=groups)
     with torch.no_grad():
         made.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
-        made.bias.copy_(torch.from_numpy(bias))
+        made.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]
     return made if stride == 1 else nn.Sequential(_PadSame(), made)
 
 
