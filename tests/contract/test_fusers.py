@@ -26,7 +26,10 @@ PARTS = (Modality.FACE, Modality.SPEECH, Modality.TEXT)
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(PARTS, n)]
 
 
-KINDS = [*(s.value for s in POOLS), *(f"trained {s.value}" for s in Strategy)]
+KINDS = [
+    *(s.value for s in POOLS),
+    *(pytest.param(f"trained {s.value}", marks=pytest.mark.slow) for s in Strategy),
+]
 MEMORY = ("trained hybrid", "trained transformer")
 
 

@@ -194,6 +194,7 @@ def test_sections_need_no_order(study: Study) -> None:
     assert sections.rejection.section(alone) == sections.rejection.section(study)
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_and_the_rest_measured(table: Path, tmp_path: Path) -> None:
     found = evaluate(FusionPlan(tmp_path, pairings=1, n_resamples=20))
     titles = [s.title for s in found.sections]

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from tests.server.serving import PATIENCE, Running, news, wait_for
 
+pytestmark = pytest.mark.slow  # starts servers and kills them
+
 
 def begin(client: httpx.Client, clip: Path) -> dict[str, Any]:
     """Send a job and wait until it is being analyzed."""

@@ -17,6 +17,9 @@ from emofuse.errors import InputError
 from emofuse.training.core.tune import Range, read_space, search
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 SPACE = {
     "loop.lr": {"low": 0.001, "high": 0.1, "log": True},
     "mixup": {"choices": [0.0, 0.2]},

@@ -33,6 +33,9 @@ from emofuse.training.detector.photos import COLUMNS, split_of
 from emofuse.training.detector.scenes import SceneConfig
 from emofuse.training.detector.teacher import Teacher
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 SMALL = DetectorNetConfig(widths=(16, 16, 16, 16), blocks=(0, 1, 1, 1), features=16)
 
 

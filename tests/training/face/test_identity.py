@@ -15,6 +15,8 @@ from emofuse.face.recognise import FacePreparation, FaceRecogniser
 from emofuse.training.core.nets import kind
 from emofuse.training.face.nets.identity import IdentityNet, _layers
 
+pytestmark = pytest.mark.slow  # trains nets
+
 
 def integer(value: int) -> bytes:
     size = (value.bit_length() + 7) // 8

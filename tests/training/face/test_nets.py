@@ -20,6 +20,9 @@ from emofuse.face.recognise import FacePreparation, FaceRecogniser
 from emofuse.training.core.nets import kind, names
 from emofuse.training.face.nets import mobilenet
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 TINY: dict[str, dict[str, Any]] = {
     "compact": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},
     "two-headed": {"stem": 16, "widths": (16, 32), "blocks": (1, 1)},

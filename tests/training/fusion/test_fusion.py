@@ -19,6 +19,8 @@ from emofuse.models.card import read_card
 from emofuse.models.golden import read_golden, replay
 from emofuse.training.fusion import FusionTraining, train
 
+pytestmark = pytest.mark.slow  # trains nets
+
 
 @pytest.mark.parametrize("strategy", [*Strategy], ids=lambda s: s.value)
 def test_any_strategy_is_trained_and_loaded_again(strategy: Strategy) -> None:

@@ -14,6 +14,9 @@ from emofuse.speech.recognise import Preparation
 from emofuse.training.core.nets import kind, names
 from emofuse.training.speech.nets.mel_cnn import SpeechNet
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 TINY: dict[str, dict[str, Any]] = {
     "mel-cnn": {"widths": (16, 16, 16, 24), "embedding": 32},
     "mfcc-bilstm": {"hidden": 24, "depth": 1},

@@ -15,6 +15,9 @@ from emofuse.errors import InputError
 from emofuse.speech.recognise import Preparation
 from emofuse.training.core.nets import kind
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 TINY = {
     "hidden_size": 32,
     "num_hidden_layers": 2,

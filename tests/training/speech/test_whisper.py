@@ -17,6 +17,9 @@ from emofuse.training.core.nets import kind
 from emofuse.training.core.quantize import quantize
 from emofuse.training.speech.nets.whisper import _statistics
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 SIZES = {"width": 64, "heads": 2, "layers": 2, "positions": 150, "hidden": 32, "dropout": 0.0}
 
 

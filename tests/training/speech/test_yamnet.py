@@ -28,6 +28,9 @@ from emofuse.training.core.nets import kind
 from emofuse.training.speech.nets import yamnet
 from emofuse.training.speech.nets.tflite_weights import Layer, read_layers
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 REFERENCE = Path(__file__).with_name("yamnet.npz")
 ROOT = Path(__file__).parents[3]
 FILE = Path(os.environ.get("EMOFUSE_DATA", ROOT.parent / "shared" / "data")) / "models"

@@ -25,6 +25,9 @@ from emofuse.training.text.nets.encoder import (
 )
 from emofuse.training.text.nets.tfidf import TfIdf, TfIdfConfig
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 TRANSFORMER = {"tokens": 32, "width": 32, "depth": 1, "heads": 2, "hidden": 64}
 TINY: dict[str, dict[str, Any]] = {
     "minilm": TRANSFORMER,

@@ -34,6 +34,9 @@ from emofuse.training.text.task import (
     buckets,
 )
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 WORDS = "i am so glad sad mad scared sick amazed here it is this that a day . ! ?".split()  # noqa: SIM905
 SAMPLES = {
     "joy": "i am so glad !",
