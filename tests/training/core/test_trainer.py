@@ -32,6 +32,8 @@ from emofuse.training.core.measure import majority
 from emofuse.training.core.train import fit_only
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
+pytestmark = pytest.mark.slow  # trains nets
+
 
 def write(path: Path, config: dict[str, Any]) -> Path:
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -16,6 +16,9 @@ from emofuse.training.core.loop import LoopConfig
 from emofuse.training.core.train import train
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 VOTES = taxonomy("ferplus").labels
 KINDS = {"happy": "happiness", "sad": "sadness"}
 

@@ -29,6 +29,9 @@ from emofuse.training.speech.nets.mel_cnn import SpeechNet
 from emofuse.training.speech.nets.whisper import WhisperNet
 from emofuse.training.speech.task import SpeechTrainer, SpeechTraining
 
+pytestmark = pytest.mark.slow  # trains nets
+
+
 RATE = 16_000
 PITCH = {"ANG": 300.0, "SAD": 110.0, "angry": 300.0, "surprised": 500.0}
 
