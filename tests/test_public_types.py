@@ -1,0 +1,91 @@
+"""A program that uses the public names passes `mypy --strict`, as it would at a user's."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import emofuse
+
+PROGRAM = """
+from emofuse import (
+    Analyzer,
+    AnalyzerConfig,
+    EmofuseError,
+    Estimate,
+    InputError,
+    MissingExtra,
+    Modality,
+    ModelError,
+    Probabilities,
+    Subject,
+    Timeline,
+    __version__,
+    analyze,
+    live,
+)
+
+
+def describe(subject: Subject, probabilities: Probabilities) -> str:
+    return f"{subject}: {probabilities.label} {probabilities.confidence:.2f}"
+
+
+def faces(timeline: Timeline) -> list[Estimate]:
+    return list(timeline.of(Modality.FACE))
+
+
+def read(path: str) -> Timeline | None:
+    try:
+        return Analyzer(AnalyzerConfig(fps=5.0)).analyze(path)
+    except (InputError, ModelError, MissingExtra) as error:
+        general: EmofuseError = error
+        print(general)
+        return None
+
+
+version: str = __version__
+for estimate in faces(analyze("interview.mp4")):
+    line: str = describe(estimate.subject, estimate.probabilities)
+for estimate in live():
+    label: str = estimate.label
+"""
+
+
+def check(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `mypy --strict` on a program, away from this project's own settings of mypy."""
+    file = folder / "program.py"
+    file.write_text(program, encoding="utf-8")
+    source = Path(emofuse.__file__).parents[1]
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--cache-dir", str(folder)]
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", *options, str(file)],
+        cwd=folder,
+        env={**os.environ, "MYPYPATH": str(source)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_program_uses_every_public_name() -> None:
+    words = re.findall(r"\w+", PROGRAM)
+    uses = {name: words.count(name) for name in emofuse.__all__}
+    assert all(count >= 2 for count in uses.values()), uses  # imported, and used
+
+
+@pytest.mark.slow
+def test_public_names_are_typed(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    found = check(PROGRAM + "reveal_type(live)\n", tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "Iterator[emofuse.core.estimates.Estimate]" in found.stdout  # not Any
+
+
+@pytest.mark.slow
+def test_wrong_use_of_a_public_name_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    found = check('import emofuse\nemofuse.analyze(1).fused.append("x")\n', tmp_path)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "arg-type" in found.stdout
