@@ -57,6 +57,41 @@ def test_names_of_result_folders_are_unique(tmp_path: Path) -> None:
     ]
 
 
+def test_results_mirror_the_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "in/S00/t.mp4", "in/S01/t.mp4", "in/S01/t.wav", "more/S00/t.mp4")
+    names = [job.name for job in make_plan([tmp_path / "in"]).jobs]
+    assert names == ["S00/t", "S01/t", "S01/t.wav"]
+    names = [job.name for job in make_plan([tmp_path / "in", tmp_path / "more"]).jobs]
+    assert names == ["in/S00/t", "in/S01/t", "in/S01/t.wav", "more/S00/t"]
+
+
+def test_a_pattern_takes_what_it_matches(tmp_path: Path) -> None:
+    touch(tmp_path, "S00/a.mp4", "S00/a.txt", "S01/b.mp4", "S01/b.wav")
+    plan = make_plan([tmp_path / "**" / "*.mp4"])
+    assert [job.name for job in plan.jobs] == ["S00/a", "S01/b"]
+    assert plan.batch
+    plan = make_plan([tmp_path / "*.mov"])
+    assert "no file or folder" in str(plan.failures[0][1])
+
+
+def test_a_manifest_lists_media_and_their_transcripts(tmp_path: Path) -> None:
+    touch(tmp_path, "S00/a.mp4", "S01/b.mp4", "said.txt")
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("file,transcript\nS00/a.mp4,said.txt\nS01/b.mp4,\ngone.mp4,\n")
+    plan = make_plan([manifest])
+    assert [(job.name, job.transcript) for job in plan.jobs] == [
+        ("S00/a", tmp_path / "said.txt"),
+        ("S01/b", None),
+    ]
+    assert plan.batch
+    (path, error) = plan.failures[0]
+    assert path == tmp_path / "gone.mp4"
+    assert "lists" in str(error)
+    for text in ("path\na.mp4\n", "file\n", "", "\xff\xfe"):
+        manifest.write_text(text, encoding="utf-8")
+        assert "a column 'file'" in str(make_plan([manifest]).failures[0][1])
+
+
 # Transcripts
 
 

@@ -219,7 +219,9 @@ def test_a_batch_with_a_bad_file_goes_on_and_says_so(
     assert "bad.mp4" in message
     assert "1 of 3 inputs could not be analyzed" in message
     assert sorted(p.name for p in out.iterdir()) == [
+        "failures.csv",
         "index.html",
+        "journal.sqlite",
         "portrait",
         "talking",
         "timeline.csv",
@@ -250,16 +252,19 @@ def test_a_folder_is_walked(run: Run, media: Path, tmp_path: Path) -> None:
     ran = run("analyze", folder, "--out", out, "--format", "csv")
     assert ran.code == 0, ran.err
     assert "Skipped 1 other file" in ran.out
-    assert {p.name for p in out.iterdir()} == {"a", "b", "timeline.csv"}
+    assert {p.name for p in out.iterdir()} == {"a", "b", "journal.sqlite", "timeline.csv"}
 
 
-def test_a_batch_of_bad_files_leaves_no_results(run: Run, tmp_path: Path) -> None:
+def test_a_batch_of_bad_files_leaves_the_reasons_only(run: Run, tmp_path: Path) -> None:
     bad = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     for path in bad:
         path.write_bytes(b"no")
     out = tmp_path / "out"
     assert "2 of 2" in run("analyze", *bad, "--out", out).failed_cleanly()
-    assert list(out.iterdir()) == []
+    left = sorted(p.name for p in out.iterdir())
+    assert left == ["failures.csv", "index.html", "journal.sqlite"]
+    with (out / "failures.csv").open(newline="") as f:
+        assert [row["file"] for row in csv.DictReader(f)] == [str(path) for path in bad]
 
 
 def test_results_are_not_overwritten_unasked(

@@ -20,8 +20,6 @@ from emofuse.core.media import Diagnostic, MediaKind
 from emofuse.errors import InputError
 from emofuse.export.html import (
     HtmlExporter,
-    IndexEntry,
-    index_page,
     render_report,
     viewer_script,
     write_report,
@@ -199,20 +197,3 @@ def test_report_is_not_overwritten(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         write_report(timeline(2), path)
     assert path.read_bytes() == before
-
-
-def test_index_lists_results_and_errors(tmp_path):
-    path = tmp_path / "index.html"
-    entries = [
-        IndexEntry("a #1 & b.mp4", summarise(timeline(24)), "a #1 & b/timeline.html"),
-        IndexEntry("<b>.txt", error=f"not media: {NASTY}"),
-    ]
-    index_page(entries, path)
-    page = path.read_text(encoding="utf-8")
-    references = References(page)
-    assert references.found == ["a%20%231%20%26%20b/timeline.html"]
-    assert "script" not in references.tags
-    assert "img" not in references.tags
-    assert "2 files, 1 failed" in page
-    assert "Face 1" in page
-    assert "&lt;b&gt;.txt" in page

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +18,9 @@ PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 
 SIDECARS = (".srt", ".vtt")
 """Suffixes of transcripts that are used unasked when they lie beside a clip of the same name."""
+
+RESERVED = ("timeline.csv", "index.html", "failures.csv", "journal.sqlite", "dataset")
+"""What lies beside the folders of results of a batch."""
 
 Failure = tuple[Path, EmofuseError]
 """A path, and why it could not be analyzed."""
@@ -34,7 +39,8 @@ class Job:
 
     Args:
         path: the file.
-        name: of its folder of results; unique among the jobs of a plan.
+        name: of its folder of results, with ``/`` for a folder in a folder; unique among the
+            jobs of a plan.
         transcript: the file with what is said in it, if there is one.
     """
 
@@ -67,40 +73,54 @@ def make_plan(
 
     Folders are walked in alphabetical order: video, audio and images are taken; hidden
     files and all others are skipped and counted. Text files are analyzed only when named
-    explicitly, because most text in a folder of media is about the media.
+    explicitly, because most text in a folder of media is about the media. The folders of
+    results mirror the folders that were walked.
 
     Args:
-        paths: files and folders.
+        paths: files, folders, patterns (``clips/**/*.mp4``) and manifests: csv files with a
+            column ``file`` and, if wanted, ``transcript``, relative to the manifest.
         transcript: a transcript's path (then there must be one file); `AUTO`
             takes ``clip.srt`` or ``clip.vtt`` beside ``clip.mp4``, as players do.
 
     Raises:
         InputError: if one transcript is given for several files, or does not exist.
     """
-    media: dict[Path, Path] = {}  # by real path: nothing is analyzed twice
+    found: dict[Path, _Found] = {}  # by real path: nothing is analyzed twice
     failures: list[Failure] = []
     skipped = 0
     for path in paths:
         try:
-            found, passed = _media_in(path)
+            media, passed, missing = _media_in(path)
         except InputError as e:
             failures.append((path, e))
             continue
         skipped += passed
-        media.update({p.resolve(): p for p in found if p.resolve() not in media})
-    batch = len(paths) > 1 or any(path.is_dir() for path in paths)
+        failures += missing
+        for medium in media:
+            found.setdefault(medium.path.resolve(), medium)
+    batch = len(paths) > 1 or any(not path.is_file() or _is_manifest(path) for path in paths)
     if isinstance(transcript, Path):
-        _check_transcript(transcript, len(media))
-    names = _unique_names(media.values())
+        _check_transcript(transcript, len(found))
+    several = sum(medium.root is not None for medium in found.values()) and len(paths) > 1
+    names = _unique_names([_name(medium, bool(several)) for medium in found.values()])
     jobs = tuple(
-        Job(path, name, _transcript_of(path, transcript))
-        for path, name in zip(media.values(), names, strict=True)
+        Job(medium.path, name, medium.transcript or _transcript_of(medium.path, transcript))
+        for medium, name in zip(found.values(), names, strict=True)
     )
     return Plan(jobs, tuple(failures), skipped, batch)
 
 
-def _media_in(path: Path) -> tuple[list[Path], int]:
-    """Return the media that a path names and how many other files a folder holds.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A medium; the folder that was walked to find it; the transcript that a manifest names."""
+
+    path: Path
+    root: Path | None = None
+    transcript: Path | None = None
+
+
+def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
+    """Return the media that a path names, how many other files a folder holds, and what is missing.
 
     Raises:
         InputError: if there is nothing, or nothing to analyze.
@@ -109,16 +129,74 @@ def _media_in(path: Path) -> tuple[list[Path], int]:
         raise InputError(f"{path} is a URL, expected a file: download it first")
     try:
         if path.is_dir():
-            return _walk(path)
+            walked, skipped = _walk(path)
+            return [_Found(medium, path) for medium in walked], skipped, []
         if path.is_file():
-            return [path], 0
+            return _named(path)
         exists = path.exists()
     except (OSError, ValueError) as e:  # too long, forbidden, a NUL byte
         reason = getattr(e, "strerror", None) or e
         raise InputError(f"cannot open {str(path)[:200]!r}: {reason}") from e
+    if not exists and (media := _matches(path)):
+        return media, 0, []
     if not exists:
         raise InputError(f"there is no file or folder {str(path)[:200]!r}; check the spelling")
     raise InputError(f"{path} is not a regular file; save its content to one first")
+
+
+def _named(path: Path) -> tuple[list[_Found], int, list[Failure]]:
+    """Take a file that was named: a medium, or a manifest."""
+    if not _is_manifest(path):
+        return [_Found(path)], 0, []
+    media, missing = _read_manifest(path)
+    return media, 0, missing
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _read_manifest(path: Path) -> tuple[list[_Found], list[Failure]]:
+    """Read the media that a manifest lists; a line that names none costs that line only.
+
+    Raises:
+        InputError: if it cannot be read or has no column ``file``.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as f:
+            table = csv.DictReader(f)
+            rows = list(table)
+            columns = table.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise InputError(f"cannot read the manifest {path}: {e}; expected csv in UTF-8") from e
+    if "file" not in columns or not rows:
+        raise InputError(
+            f"{path}: a manifest needs a column 'file' and a row for each medium, got "
+            f"{len(rows)} rows with the columns {', '.join(columns) or 'none'}"
+        )
+    found: list[_Found] = []
+    missing: list[Failure] = []
+    for row in rows:
+        medium = path.parent / (row["file"] or "")
+        text = path.parent / row["transcript"] if row.get("transcript") else None
+        absent = next((p for p in (medium, text) if p is not None and not p.is_file()), None)
+        if absent is not None:
+            missing.append((medium, InputError(f"{path} lists {absent}, which is no file")))
+        else:
+            root = None if Path(row["file"]).is_absolute() or ".." in row["file"] else path.parent
+            found.append(_Found(medium, root, text))
+    return found, missing
+
+
+def _matches(pattern: Path) -> list[_Found]:
+    """Return the media that a pattern matches, in alphabetical order."""
+    if not glob.has_magic(str(pattern)):
+        return []
+    first = next(n for n, part in enumerate(pattern.parts) if glob.has_magic(part))
+    root = Path(*pattern.parts[:first])
+    wanted = PLAYABLE | IMAGE_SUFFIXES
+    paths = sorted(root.glob("/".join(pattern.parts[first:])))
+    return [_Found(p, root) for p in paths if p.suffix.lower() in wanted and p.is_file()]
 
 
 def _walk(folder: Path) -> tuple[list[Path], int]:
@@ -163,14 +241,29 @@ def _transcript_of(path: Path, choice: Path | TranscriptChoice) -> Path | None:
     return next((p for p in beside if p.is_file()), None)
 
 
-def _unique_names(paths: Iterable[Path]) -> Iterator[str]:
+def _name(medium: _Found, several: bool) -> str:
+    """Name a medium after its place below the folder that was walked, ending and all.
+
+    Args:
+        medium: what was found.
+        several: whether folders beside others have to be told apart.
+    """
+    if medium.root is None:
+        return medium.path.name
+    below = medium.path.relative_to(medium.root)
+    top = medium.root.absolute().name
+    return (Path(top) / below if several and top else below).as_posix()
+
+
+def _unique_names(files: Sequence[str]) -> Iterator[str]:
     """Name folders after files: ``clip``, else ``clip.wav``, else ``clip.wav-2`` and so on.
 
     Names that differ in case only count as taken, for case-insensitive file systems.
     """
-    taken = {"timeline.csv", "index.html"}  # what lies beside the folders
-    for path in paths:
-        numbered = (f"{path.name}-{n}" for n in range(2, len(taken) + 3))
-        name = next(n for n in (path.stem, path.name, *numbered) if n.lower() not in taken)
+    taken = {*RESERVED}
+    for file in files:
+        stem = file[: len(file) - len(Path(file).suffix)]
+        numbered = (f"{file}-{n}" for n in range(2, len(taken) + 3))
+        name = next(n for n in (stem, file, *numbered) if n.lower() not in taken)
         taken.add(name.lower())
         yield name

@@ -1,239 +1,480 @@
-"""Analyze many files one after the other: `emofuse analyze` without its flags."""
+"""The engine that analyzes many files: in worker processes, resumable, one bad file costs one file.
+
+A run with a folder of results keeps a `Journal` there: what is finished (same content, same
+settings, same version) is not done again, whatever ended the run before.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from .. import __version__
 from ..core.estimates import Modality
-from ..core.labels import CANONICAL
-from ..core.time import NS
-from ..errors import EmofuseError, InputError
-from ..export import exporters, finish
-from ..export.csv import CsvTable
-from ..export.summary import Summary, summarise
-from ..io.files import OutputFolder, refuse_existing
-from ..models.store import Store
+from ..errors import EmofuseError, InputError, MissingExtra, ModelError
+from ..export import finish
+from ..export.overview import Row, row_of
+from ..export.summary import summarise
+from ..io.atomic import discard
+from ..io.worker import Cancelled, Limits, Progress, Worker, WorkerFailed
 from .inputs import Failure, Job, Plan
+from .journal import Entry, Fingerprint, Journal, State, fingerprint, quick_fingerprint
+from .results import Outcome, Results, row_of_failure
 
 if TYPE_CHECKING:
     from ..analyzer import Analyzer, AnalyzerConfig
-    from ..core.protocols import Exporter
-    from ..core.timeline import Timeline
 
-ProgressCallback = Callable[[int, "int | None"], None]
-"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
+_REFRESH = 10.0  # seconds between two overviews while results come
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The results of one file.
-
-    Args:
-        job: what was asked for.
-        summary: what the timeline says.
-        text_source: where the text came from, e.g. ``"clip.srt"``; None if there was none.
-        files: the results by format.
-        seconds: how long it took, writing included.
-    """
+class Task:
+    """What a worker is given: a job, and whether results of an earlier try may be replaced."""
 
     job: Job
-    summary: Summary
-    text_source: str | None
-    files: dict[str, Path]
-    seconds: float
-
-    @property
-    def speed(self) -> float:
-        """Seconds of media per second of time."""
-        return self.summary.duration_ns / NS / max(self.seconds, 1e-9)
+    overwrite: bool = False
 
 
-class Results:
-    """Where results go; a context manager. Checks before the analysis that they can be written.
+class Doer(Protocol):
+    """Does one task after the other, here or elsewhere."""
 
-    The results of a single file go into the folder itself, those of a batch into a folder
-    each, beside a table of all and an index.
+    def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
+        """Analyze a job's file and write its results.
+
+        Raises:
+            Cancelled: if `stop` was set.
+            EmofuseError: if nothing came of it.
+        """
+
+    def close(self) -> None:
+        """End at once what still runs."""
+
+
+class Apart:
+    """Does tasks in a process of its own, which may die without harm.
 
     Args:
-        folder: None to write nothing.
-        formats: names of the formats that are written for each file.
-        plan: what will be analyzed.
-        overwrite: whether existing results may be replaced.
-        labels: the emotion columns of the table of all.
-
-    Raises:
-        InputError: if a result exists and may not be replaced, or cannot be written.
+        config: how media are analyzed.
+        results: where results go.
+        memory_mb: limit of the process's memory, in MiB; None: without limit.
+        limits: how long a file may take.
     """
 
     def __init__(
-        self,
-        folder: Path | None,
-        formats: Sequence[str],
-        plan: Plan,
-        overwrite: bool,
-        labels: Sequence[str],
+        self, config: AnalyzerConfig, results: Results, memory_mb: int | None, limits: Limits
     ) -> None:
-        known = exporters()
-        self._root, self._plan = folder, plan
-        self._formats = {name: known[name] for name in formats}
-        self._overwrite, self._labels = overwrite, tuple(labels)
-        self._open = ExitStack()
-        self._table: CsvTable | None = None
-        self.files: tuple[Path, ...] = ()
-        if folder is not None:
-            self._claim(folder)
+        self._worker, self._limits = Worker(MakeDo(config, results), memory_mb), limits
+        self._worker.start()
 
-    def _claim(self, root: Path) -> None:
-        own = tuple(f"timeline{kind.suffix}" for kind in self._formats.values())
-        OutputFolder(root, self._overwrite).claim(*(self._shared if self._plan.batch else own))
-        for job in self._plan.jobs:
-            for name in own:
-                refuse_existing(self._home(job) / name, self._overwrite)
+    def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
+        """Analyze a job's file and write its results."""
+        try:
+            outcome: Outcome = self._worker.run(task, self._limits, progress, stop)
+        except WorkerFailed as e:
+            raise EmofuseError(f"{task.job.path}: {e}") from e
+        return outcome
 
-    def open(self, job: Job) -> dict[str, Exporter]:
-        """Open the exporters of one file's results, by format."""
-        if self._root is None:
-            return {}
-        shared = self._root if self._plan.batch else None
-        return {
-            name: self._formats[name](path, overwrite=self._overwrite, shared=shared)
-            for name, path in self._files(job).items()
-        }
-
-    def write(
-        self, job: Job, timeline: Timeline, opened: Mapping[str, Exporter]
-    ) -> dict[str, Path]:
-        """Write one file's results and return them by format."""
-        if self._root is None:
-            return {}
-        finish(opened.values(), timeline)
-        self._add_to_table(timeline)
-        return self._files(job)
-
-    def _files(self, job: Job) -> dict[str, Path]:
-        home = self._home(job)
-        return {name: home / f"timeline{kind.suffix}" for name, kind in self._formats.items()}
-
-    def _add_to_table(self, timeline: Timeline) -> None:
-        if self._root is None or "timeline.csv" not in self._shared:
-            return
-        if self._table is None:  # not earlier: where nothing succeeds no table is left
-            path = self._root / "timeline.csv"
-            table = CsvTable(path, labels=self._labels, overwrite=self._overwrite)
-            self._table = self._open.enter_context(table)
-            self.files += (path,)
-        self._table.file = timeline.media.path or timeline.media.name
-        for estimate in timeline:
-            self._table.write(estimate)
-
-    def write_index(self, outcomes: Sequence[Outcome], failures: Sequence[Failure]) -> None:
-        """Write the index page, with links to each file's page and a list of failures."""
-        if self._root is None or "index.html" not in self._shared or not outcomes:
-            return
-        from ..export.html import IndexEntry, index_page
-
-        pages = [o.files["html"].relative_to(self._root).as_posix() for o in outcomes]
-        entries = [
-            *(
-                IndexEntry(o.summary.file, o.summary, page)
-                for o, page in zip(outcomes, pages, strict=True)
-            ),
-            *(IndexEntry(str(path), error=str(error)) for path, error in failures),
-        ]
-        path = self._root / "index.html"
-        index_page(entries, path, overwrite=self._overwrite)
-        self.files += (path,)
-
-    def __enter__(self) -> Results:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
-
-    @property
-    def _shared(self) -> tuple[str, ...]:
-        """Names of the files about a whole batch."""
-        if not self._plan.batch:
-            return ()
-        names = {"csv": "timeline.csv", "html": "index.html"}
-        return tuple(name for kind, name in names.items() if kind in self._formats)
-
-    def _home(self, job: Job) -> Path:
-        """The folder of one file's results."""
-        assert self._root is not None
-        return self._root / job.name if self._plan.batch else self._root
+    def close(self) -> None:
+        """End the process."""
+        self._worker.close()
 
 
-def analyze(
-    analyzer: Analyzer,
-    plan: Plan,
-    results: Results,
-    progress: Callable[[Job], ProgressCallback] | None = None,
-) -> Iterator[Outcome | Failure]:
-    """Analyze the media of a plan and write their results; yield the outcome of each.
+@dataclass(frozen=True, slots=True)
+class MakeDo:
+    """Makes, in a worker's process, what does its tasks."""
 
-    A file that cannot be analyzed does not stop the others. A missing model does, unless
-    something worked before, because it would fail them all.
+    config: AnalyzerConfig
+    results: Results
 
-    Args:
-        analyzer: analyzes.
-        plan: the media.
-        results: writes.
-        progress: called with the next job; returns what is called with its progress.
+    def __call__(self) -> Callable[[Task, Progress], Outcome]:
+        """Load nothing yet: the first file tells which models are needed."""
+        from ..analyzer import Analyzer
+
+        analyzer = Analyzer(self.config)
+        return lambda task, progress: analyze_one(analyzer, self.results, task, progress)
+
+
+def analyze_one(analyzer: Analyzer, results: Results, task: Task, progress: Progress) -> Outcome:
+    """Analyze one file and write its results.
 
     Raises:
-        EmofuseError: if the first failure shows that nothing can be analyzed.
+        InputError: if the file cannot be read, or its results cannot be written.
+        ModelError: if a model is missing or damaged.
     """
-    outcomes: list[Outcome] = []
-    failures = list(plan.failures)
-    with results:
-        for job in plan.jobs:
-            try:
-                outcomes.append(
-                    _analyze_one(analyzer, job, results, progress(job) if progress else None)
-                )
-            except EmofuseError as e:
-                if not (outcomes or isinstance(e, InputError)):
-                    raise
-                failures.append((job.path, e))
-                yield failures[-1]
-            except Exception as e:
-                if not plan.batch:
-                    raise
-                failures.append((job.path, _as_failure(job, e)))
-                yield failures[-1]
-            else:
-                yield outcomes[-1]
-    results.write_index(outcomes, failures)
-
-
-def _analyze_one(
-    analyzer: Analyzer, job: Job, results: Results, progress: ProgressCallback | None
-) -> Outcome:
-    started = time.perf_counter()
-    opened = results.open(job)
+    job, started = task.job, time.perf_counter()
+    opened = results.open(job, overwrite=task.overwrite or results.overwrite)
     timeline = analyzer.analyze(
         job.path,
         transcript=job.transcript,
         exporters=tuple(opened.values()),
         progress=progress,
     )
-    files = results.write(job, timeline, opened)
+    finish(opened.values(), timeline)
     has_text = bool(timeline.of(Modality.TEXT))
     text_source = timeline.provenance.components.get("asr") if has_text else None
     seconds = time.perf_counter() - started
-    return Outcome(job, summarise(timeline), text_source, files, seconds)
+    return Outcome(job, summarise(timeline), text_source, results.files(job), seconds)
+
+
+# ---------------------------------------------------------------- what is left to do
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch that is about to run; a context manager that holds the lock of its folder.
+
+    Args:
+        plan: the media.
+        results: where results go.
+        settings: digest of everything but the media that results depend on (`digest_of`).
+        retry_failed: whether what failed before is tried again.
+
+    Attributes:
+        finished: the rows of files that were finished by an earlier run.
+        failed_before: files that failed in an earlier run and are left alone.
+        tasks: what is left to do.
+        files: what was written about the whole batch, after the run.
+
+    Raises:
+        InputError: if another run works in the folder, or results may not be replaced.
+    """
+
+    plan: Plan
+    results: Results
+    settings: str
+    retry_failed: bool = False
+    finished: list[Entry] = field(default_factory=list)
+    failed_before: list[Entry] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
+    _prints: dict[Path, Fingerprint] = field(default_factory=dict)
+    _journal: Journal | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Batch:
+        results = self.results
+        if results.root is None or not results.batch:
+            self.tasks = [Task(job) for job in self.plan.jobs]
+            results.claim(self.plan.jobs)
+            return self
+        self._journal = self._open.enter_context(Journal(results.root))
+        try:
+            self._compare(self._journal)
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a journal is kept, so that the same command goes on after an interruption."""
+        return self._journal is not None
+
+    def _compare(self, journal: Journal) -> None:
+        """Compare the plan with the journal."""
+        known = {entry.path: entry for entry in journal.entries()}
+        names = {entry.name.lower(): entry.path for entry in known.values()}
+        unowned: list[Job] = []
+        for planned in self.plan.jobs:
+            key = _key(planned.path)
+            entry = known.get(key)
+            job = replace(planned, name=entry.name if entry else _free(planned, names))
+            names[job.name.lower()] = key
+            if entry is None:
+                unowned.append(job)
+                self.tasks.append(Task(job))
+            elif self._is_current(journal, job, entry):
+                done = entry.state is State.DONE
+                (self.finished if done else self.failed_before).append(entry)
+            else:
+                self._check_replaceable(entry)
+                self.tasks.append(Task(job, overwrite=True))
+        self.results.claim(unowned, shared=not known)
+        self.sweep()
+
+    def _is_current(self, journal: Journal, job: Job, entry: Entry) -> bool:
+        """Whether a file need not be done again."""
+        if entry.state is State.STARTED or entry.settings != self.settings:
+            return False
+        if entry.state is State.FAILED and self.retry_failed:
+            return False
+        if entry.state is State.DONE and not all(p.is_file() for p in self._files(job)):
+            return False
+        try:
+            now = quick_fingerprint(job.path, job.transcript)
+            if (now.size, now.mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
+                return True
+            now = self._prints[job.path] = fingerprint(job.path, job.transcript)
+        except OSError:
+            return False
+        if now.content == entry.fingerprint.content:
+            journal.touched(entry.path, now)
+            return True
+        return False
+
+    def _files(self, job: Job) -> Sequence[Path]:
+        return tuple(self.results.files(job).values())
+
+    def _check_replaceable(self, entry: Entry) -> None:
+        """Replace finished results of other settings only if that was asked for."""
+        other = entry.state is State.DONE and entry.settings != self.settings
+        if other and not self.results.overwrite:
+            raise InputError(
+                f"{self.results.root} holds results that were made with other settings or "
+                f"another version (of {entry.path}, for one) and are left as they are: choose "
+                "another folder, or ask to overwrite them (--overwrite)"
+            )
+
+    def sweep(self) -> None:
+        """Remove what tries that were killed left half written, and folders that held nothing else.
+
+        Only while nothing runs.
+        """
+        homes = {path.parent for task in self.tasks for path in self._files(task.job)}
+        for home in homes if self._journal else ():
+            for part in home.glob(".*.part"):
+                discard(part)
+            with contextlib.suppress(OSError):
+                home.rmdir()  # only if it is empty
+
+    def begin(self, task: Task) -> None:
+        """Note that a task is taken up."""
+        if self._journal is None:
+            return
+        path, key = task.job.path, _key(task.job.path)
+        try:
+            known = self._prints.get(path) or fingerprint(path, task.job.transcript)
+        except OSError as e:
+            raise InputError(f"cannot read {path}: {e.strerror or e}") from e
+        entry = Entry(key, task.job.name, State.STARTED, known, self.settings)
+        self._journal.begin(entry)
+
+    def end(self, task: Task, result: Outcome | EmofuseError, seconds: float) -> None:
+        """Note what came of a task."""
+        if self._journal is None:
+            return
+        key = _key(task.job.path)
+        if isinstance(result, Outcome):
+            self._journal.done(key, seconds, asdict(self.row(result)))
+        else:
+            self._journal.failed(key, seconds, str(result))
+
+    def row(self, outcome: Outcome) -> Row:
+        """Return what the overview shows of a result."""
+        page, root = outcome.files.get("html"), self.results.root
+        return row_of(outcome.summary, page.relative_to(root).as_posix() if page and root else None)
+
+
+def digest_of(config: AnalyzerConfig, formats: Sequence[str]) -> str:
+    """Return a digest of all that results depend on besides the media."""
+    from ..models.store import Store
+
+    store = Store()
+    models = {i: [f.sha256 for f in store.card(i).files.values()] for i in config.models.values()}
+    told = [__version__, asdict(config), models, sorted(formats)]
+    text = json.dumps(told, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _key(path: Path) -> str:
+    """Name a file for the journal, whatever bytes its name is made of."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+
+
+def _free(job: Job, names: dict[str, str]) -> str:
+    """Return a name for a job's results that no other file of the journal has."""
+    taken = names.keys()
+    numbered = (f"{job.name}-{n}" for n in range(2, len(taken) + 3))
+    return next(n for n in (job.name, *numbered) if n.lower() not in taken)
+
+
+# ---------------------------------------------------------------- the run
+
+
+def run_here(
+    batch: Batch, analyzer: Analyzer, progress: Progress
+) -> Generator[Outcome | Failure, None, None]:
+    """Analyze the one file of a plan in this process, where starting another would cost more.
+
+    Raises:
+        ModelError: if a model is missing or damaged.
+    """
+    yield from batch.plan.failures
+    for task in batch.tasks:
+        try:
+            yield analyze_one(analyzer, batch.results, task, progress)
+        except InputError as e:
+            yield task.job.path, e
+
+
+def run(
+    batch: Batch,
+    doers: Sequence[Doer],
+    progress: Callable[[Job], Progress] | None = None,
+    ended: Callable[[Job], None] | None = None,
+) -> Generator[Outcome | Failure, None, None]:
+    """Do what is left of a batch and write what is about all; yield each outcome as it comes.
+
+    A file that cannot be analyzed does not stop the others. A missing model does, unless
+    something worked before, because it would fail them all. However the caller ends (it may
+    close the iterator), running tasks are stopped and what is finished is kept.
+
+    Args:
+        batch: what to do, entered.
+        doers: what does it; as many run at once.
+        progress: called with each job that is begun; returns what is called with its progress.
+        ended: called with each job that is over.
+
+    Raises:
+        ModelError: if a model is missing or damaged.
+        MissingExtra: if something is not installed.
+    """
+    shared, crew = _Shared(batch), _Crew(batch, doers, progress)
+    worked = bool(batch.finished)
+    try:
+        for failure in (*batch.plan.failures, *map(_failed_before, batch.failed_before)):
+            shared.add(failure)
+            yield failure
+        for task, result in crew.results():
+            if isinstance(result, (ModelError, MissingExtra)) and not worked:
+                raise result  # it would fail them all
+            worked = worked or isinstance(result, Outcome)
+            came = result if isinstance(result, Outcome) else (task.job.path, result)
+            shared.add(came)
+            if ended is not None:
+                ended(task.job)
+            yield came
+    finally:
+        crew.stop()
+        batch.sweep()
+        batch.files = shared.write()
+
+
+def _failed_before(entry: Entry) -> Failure:
+    told = f"{entry.error} (in an earlier run; --retry-failed tries again)"
+    return Path(entry.path), EmofuseError(told)
+
+
+class _Crew:
+    """Threads that keep doers busy; the journal is written by whoever takes the results."""
+
+    def __init__(
+        self, batch: Batch, doers: Sequence[Doer], progress: Callable[[Job], Progress] | None
+    ) -> None:
+        self._batch, self._doers, self._progress = batch, doers, progress
+        self._todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(doer,), daemon=True) for doer in doers
+        ]
+
+    def results(self) -> Iterator[tuple[Task, Outcome | EmofuseError]]:
+        """Hand out tasks and yield what comes of them, as it comes."""
+        waiting = iter(self._batch.tasks)
+        running = 0
+        for thread in self._threads:
+            thread.start()
+            running += self._hand_out(waiting)
+        while running:
+            event = self._out.get()
+            running -= 1
+            self._batch.end(event.task, event.result, event.seconds)
+            running += self._hand_out(waiting)
+            yield event.task, event.result
+
+    def _hand_out(self, waiting: Iterator[Task]) -> int:
+        """Give one more task to whoever is free; a file that is gone has its result at once."""
+        task = next(waiting, None)
+        if task is None:
+            return 0
+        try:
+            self._batch.begin(task)
+        except InputError as e:
+            self._out.put(_Event(task, e, 0.0))
+        else:
+            self._todo.put(task)
+        return 1
+
+    def _work(self, doer: Doer) -> None:
+        while (task := self._todo.get()) is not None:
+            started = time.perf_counter()
+            result: Outcome | EmofuseError
+            try:
+                told = self._progress(task.job) if self._progress else _ignore
+                result = doer(task, told, self._stop)
+            except EmofuseError as e:
+                result = e
+            except Cancelled:
+                return
+            except Exception as e:
+                result = _as_failure(task.job, e)
+            self._out.put(_Event(task, result, time.perf_counter() - started))
+
+    def stop(self) -> None:
+        """End what runs; harmless when all is done."""
+        self._stop.set()
+        for _ in self._threads:
+            self._todo.put(None)
+        for doer in self._doers:
+            doer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    task: Task
+    result: Outcome | EmofuseError
+    seconds: float
+
+
+def _ignore(done_ns: int, total_ns: int | None) -> None:
+    """Ignore progress."""
+
+
+class _Shared:
+    """What is about the whole batch; the overview grows while results come."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._results, self._batch = batch.results, batch
+        self._rows = [Row(**entry.outcome) for entry in batch.finished if entry.outcome]
+        self._failures: list[Failure] = []
+        self._tables = [batch.results.files(Job(Path(e.path), e.name)) for e in batch.finished]
+        self._written = time.monotonic()
+
+    def add(self, result: Outcome | Failure) -> None:
+        """Take in what came of a file."""
+        if isinstance(result, Outcome):
+            self._rows.append(self._batch.row(result))
+            self._tables.append(result.files)
+        else:
+            self._failures.append(result)
+            self._rows.append(row_of_failure(*result))
+        if time.monotonic() - self._written > _REFRESH:
+            self._results.write_overview(self._rows)
+            self._written = time.monotonic()
+
+    def write(self) -> tuple[Path, ...]:
+        """Write the shared files, if there is anything to show, and return them."""
+        tables = [files["csv"] for files in self._tables if "csv" in files]
+        made = (
+            self._results.write_overview(self._rows) if self._rows else None,
+            self._results.write_table(p for p in tables if p.is_file()) if tables else None,
+            self._results.write_failures(self._failures),
+        )
+        return tuple(path for path in made if path is not None)
 
 
 def _as_failure(job: Job, error: Exception) -> EmofuseError:
@@ -244,10 +485,3 @@ def _as_failure(job: Job, error: Exception) -> EmofuseError:
     )
     failure.__cause__ = error
     return failure
-
-
-def table_labels(config: AnalyzerConfig, store: Store) -> tuple[str, ...]:
-    """Return the emotion columns of a table that results of all configured models fit into."""
-    ids = [config.models[m] for m in config.modalities]
-    labels = [label for model_id in ids for label in store.card(model_id).taxonomy.labels]
-    return tuple(dict.fromkeys((*CANONICAL.labels, *labels)))

@@ -20,6 +20,7 @@ from ..core.time import NS
 from ..export.summary import (
     Person,
     Summary,
+    count,
     describe,
     describe_doubt,
     person_name,
@@ -32,8 +33,13 @@ from ..models.store import Store, megabytes
 from .doctor import Check, Status
 
 if TYPE_CHECKING:
-    from ..batch.inputs import Failure, Job, Plan
-    from ..batch.run import Outcome
+    from collections.abc import Callable
+
+    from rich.progress import Progress, TaskID
+
+    from ..batch.inputs import Failure, Job
+    from ..batch.results import Outcome
+    from ..batch.run import Batch
 
 CAVEAT = "emofuse reports expressions: what faces, voices and words show, not what people feel."
 
@@ -55,17 +61,16 @@ def stderr() -> Console:
 
 
 class ProgressBars:
-    """A bar for the medium in work: media time, media speed, time left. Cleared when done.
+    """A bar for each medium in work, and for several one for all. Cleared when done.
 
     Args:
-        total: number of media.
+        jobs: what will be analyzed.
         enabled: False shows nothing.
     """
 
-    def __init__(self, total: int, enabled: bool = True) -> None:
+    def __init__(self, jobs: Sequence[Job], enabled: bool = True) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._count, self._total, self._started = 0, total, 0.0
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
@@ -76,41 +81,56 @@ class ProgressBars:
             transient=True,
             disable=not enabled,
         )
-        self._task = self._progress.add_task("", total=None, where="", speed="", visible=False)
+        self._bars: dict[Job, _Bar] = {}
+        self._done, self._count, self._heard_ns = 0, len(jobs), 0
+        self._started = time.perf_counter()
+        # Sizes are known before the media are opened, lengths are not.
+        self._sizes = {job: max(_size(job.path), 1) for job in jobs}
+        self._all = self._progress.add_task(
+            "", total=sum(self._sizes.values()), where="", speed="", visible=self._count > 1
+        )
+        self._show_all()
 
-    def next(self, job: Job) -> ProgressBars:
-        """Go on to the next medium; call the bars with how far it is."""
-        self._count += 1
-        number = f"[{self._count}/{self._total}] " if self._total > 1 else ""
+    def begin(self, job: Job) -> _Bar:
+        """Show a medium; call the bar with how far it is."""
         self._progress.start()
-        self._progress.reset(
-            self._task,
-            total=None,
-            visible=True,
-            description=f"{number}{job.path.name}",
-            where="loading",
-            speed="",
-        )
-        self._started = 0.0
-        return self
+        task = self._progress.add_task(job.path.name, total=None, where="loading", speed="")
+        self._bars[job] = bar = _Bar(self._progress, task, self._show_all)
+        return bar
 
-    def __call__(self, done_ns: int, total_ns: int | None) -> None:
-        """Show that `done_ns` of `total_ns` are done."""
-        now = time.perf_counter()
-        if not self._started:  # loading models is not the media's fault
-            self._started = now
-        of = f" / {short_clock(total_ns)}" if total_ns else ""
-        elapsed = now - self._started
+    def end(self, job: Job) -> None:
+        """Take a medium's bar away."""
+        self._done += 1
+        bar = self._bars.pop(job, None)
+        if bar is not None:
+            self._heard_ns += bar.done_ns
+            self._progress.remove_task(bar.task)
+        self._sizes[job] *= -1  # done
+        self._show_all()
+
+    def _show_all(self) -> None:
+        bars = self._bars.copy()
+        finished = sum(-size for size in self._sizes.values() if size < 0)
+        running = sum(self._sizes[job] * bar.part for job, bar in bars.items())
+        media = self._heard_ns + sum(bar.done_ns for bar in bars.values())
+        speed = media / NS / max(time.perf_counter() - self._started, 1e-9)
         self._progress.update(
-            self._task,
-            completed=done_ns,
-            total=total_ns,
-            where=f"{short_clock(done_ns)}{of}",
-            speed=f"{done_ns / NS / elapsed:.1f}× real time" if elapsed > _WARM else "",
+            self._all,
+            completed=finished + running,
+            description=f"{self._done} of {self._count} files",
+            where=short_clock(media),
+            speed=f"{speed:.1f}× real time" if media else "",
         )
+
+    def print(self, what: RenderableType, screen: Console) -> None:
+        """Print above the bars."""
+        self._progress.stop()
+        screen.print(what, crop=False)
+        if self._count > 1:
+            self._progress.start()
 
     def clear(self) -> None:
-        """Take the bar away, so that something else can be printed."""
+        """Take the bars away, so that something else can be printed."""
         self._progress.stop()
 
     def __enter__(self) -> ProgressBars:
@@ -123,6 +143,38 @@ class ProgressBars:
         trace: TracebackType | None,
     ) -> None:
         self.clear()
+
+
+class _Bar:
+    """One medium's bar: media time, media speed, time left."""
+
+    def __init__(self, progress: Progress, task: TaskID, moved: Callable[[], None]) -> None:
+        self.task, self.done_ns, self.part = task, 0, 0.0
+        self._progress, self._moved, self._started = progress, moved, 0.0
+
+    def __call__(self, done_ns: int, total_ns: int | None) -> None:
+        """Show that `done_ns` of `total_ns` are done."""
+        now = time.perf_counter()
+        if not self._started:  # loading models is not the media's fault
+            self._started = now
+        self.done_ns, self.part = done_ns, min(1.0, done_ns / total_ns) if total_ns else 0.0
+        of = f" / {short_clock(total_ns)}" if total_ns else ""
+        elapsed = now - self._started
+        self._progress.update(
+            self.task,
+            completed=done_ns,
+            total=total_ns,
+            where=f"{short_clock(done_ns)}{of}",
+            speed=f"{done_ns / NS / elapsed:.1f}× real time" if elapsed > _WARM else "",
+        )
+        self._moved()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def outcome(result: Outcome) -> RenderableType:
@@ -174,26 +226,56 @@ def failures(failed: Sequence[Failure], of: int = 1) -> str:
     return "\n".join(lines)
 
 
-def closing(plan: Plan, files: Sequence[Path], analyzed: bool) -> list[str]:
+def closing(batch: Batch, analyzed: bool) -> list[str]:
     """Say last what was skipped, where the results of all lie, and what they are not."""
     lines = []
-    if plan.skipped:
-        noun = "file" if plan.skipped == 1 else "files"
-        lines.append(f"Skipped {plan.skipped} other {noun} in the folders (not media).")
-    if files:
-        lines.append(f"Results of all inputs: {', '.join(map(str, files))}")
-    return [*lines, CAVEAT] if analyzed else lines
+    if batch.plan.skipped:
+        lines.append(
+            f"Skipped {count(batch.plan.skipped, 'other file')} in the folders (not media)."
+        )
+    if batch.finished:
+        lines.append(f"{count(len(batch.finished), 'file')} finished by an earlier run.")
+    if batch.files:
+        lines.append(f"Results of all inputs: {', '.join(map(str, batch.files))}")
+    return [*lines, CAVEAT] if analyzed or batch.finished else lines
+
+
+def intention(batch: Batch) -> str:
+    """Say what a run would do."""
+    todo = [task.job for task in batch.tasks]
+    size = megabytes(sum(_size(job.path) for job in todo))
+    lines = [f"{job.path} → {_home(batch, job)}" for job in todo]
+    lines.append(f"{count(len(todo), 'file')} to analyze, {size}.")
+    if batch.failed_before:
+        failed = count(len(batch.failed_before), "file")
+        lines.append(f"{failed} failed in an earlier run; --retry-failed tries again.")
+    return "\n".join([*lines, *closing(batch, False)])
+
+
+def _home(batch: Batch, job: Job) -> str:
+    files = tuple(batch.results.files(job).values())
+    return str(files[0].parent) if files else "summary only"
+
+
+def interrupted(batch: Batch, done: int, failed: int) -> str:
+    """Say after Ctrl-C what is done and how to go on."""
+    left = len(batch.tasks) - done - failed
+    return (
+        f"{done + len(batch.finished)} done, {failed} failed, {left} left; "
+        "finished results are kept: run the same command again to go on"
+    )
 
 
 def report_mapping(
-    outcomes: Sequence[Outcome], failed: Sequence[Failure], skipped: int, files: Sequence[Path]
+    batch: Batch, outcomes: Sequence[Outcome], failed: Sequence[Failure]
 ) -> dict[str, Any]:
     """Return everything that came of a command line as plain types, for ``--json``."""
     return {
         "media": [outcome_mapping(result) for result in outcomes],
         "failed": [{"file": str(path), "error": str(error)} for path, error in failed],
-        "skipped": skipped,
-        "results": [str(path) for path in files],
+        "finished_before": [entry.path for entry in batch.finished],
+        "skipped": batch.plan.skipped,
+        "results": [str(path) for path in batch.files],
         "about": CAVEAT,
     }
 

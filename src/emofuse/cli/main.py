@@ -8,6 +8,7 @@ were still analyzed); 3 a bug in emofuse; 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import warnings
@@ -22,12 +23,12 @@ from ..errors import EmofuseError, InputError
 from . import corpus, live, serve
 from . import evaluate as evaluation
 from . import train as training
-from .options import AsJson, Overwrite, Quiet, names, panel, result
+from .analysis import How, analyze_media
+from .options import AsJson, Overwrite, Quiet, complain, names, panel, result
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
     from ..batch.inputs import Failure, TranscriptChoice
-    from ..batch.run import Outcome
 
 BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
 
@@ -65,10 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmofuseError as e:
         if debug:
             raise
-        _complain(str(e))
+        complain(str(e))
         return BAD_INPUT
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _silence(sys.stdout)
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as e:
         if debug:
             raise
-        _complain(
+        complain(
             f"unexpected {type(e).__name__}: {e}. This is a bug in emofuse: please report it "
             f"with what the same command prints with --debug (emofuse --debug {args[0]} …)"
         )
@@ -107,6 +108,7 @@ def _root(
 
 _part = panel("What is analyzed")
 _setting = panel("Settings (they override --config)")
+_many = panel("Several files")
 
 
 @app.command(
@@ -182,6 +184,14 @@ def analyze(
         _setting(metavar="NAME", help="Smoothing over time: none, mean, exponential or hmm."),
     ] = None,
     threads: Annotated[int | None, _setting(min=1, help="Threads per model (1).")] = None,
+    workers: Annotated[
+        int | None,
+        _many(min=1, metavar="N", help="Files analyzed at once (one per processor core)."),
+    ] = None,
+    retry_failed: Annotated[
+        bool, _many("--retry-failed", help="Try files again that failed in an earlier run.")
+    ] = False,
+    dry_run: Annotated[bool, _many("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Analyze media: who expressed what and when."""
     from ..config.loader import Flag
@@ -200,56 +210,28 @@ def analyze(
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
     choices = _formats(formats), _transcript(transcript)
     settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
-    failures = _analyze(paths, out, overwrite, *choices, settings, quiet, as_json)
+    how = How(workers, retry_failed, dry_run, quiet, as_json)
+    failures = analyze_media(paths, out, overwrite, *choices, settings, how)
     if context.obj:
         _print_causes(failures)
     if failures:
         raise typer.Exit(BAD_INPUT)
 
 
-def _analyze(
-    paths: list[Path],
-    out: Path | None,
-    overwrite: bool,
-    formats: tuple[str, ...],
-    transcript: Path | TranscriptChoice,
-    settings: AnalyzerConfig,
-    quiet: bool,
-    as_json: bool,
-) -> Sequence[Failure]:
-    from ..analyzer import Analyzer
-    from ..batch.inputs import make_plan
-    from ..batch.run import Outcome, Results, analyze, table_labels
-    from ..models.store import Store
-    from . import display as show
-
-    plan = make_plan(paths, transcript)
-    if plan.failures and not plan.jobs:
-        _complain(show.failures(plan.failures))
-        return plan.failures
-    store = Store()
-    results = Results(out, formats, plan, overwrite, table_labels(settings, store))
-    analyzer = Analyzer(settings, store)
-    outcomes: list[Outcome] = []
-    failures = list(plan.failures)
-    screen, talk = show.stdout(), not (quiet or as_json)
-    with show.ProgressBars(len(plan.jobs), enabled=not quiet and show.is_terminal()) as bars:
-        for result in analyze(analyzer, plan, results, bars.next):
-            if not isinstance(result, Outcome):
-                failures.append(result)
-                continue
-            outcomes.append(result)
-            if talk:
-                bars.clear()
-                screen.print(show.outcome(result), crop=False)
-    if as_json:
-        screen.print_json(data=show.report_mapping(outcomes, failures, plan.skipped, results.files))
-    elif talk:
-        for line in show.closing(plan, results.files, bool(outcomes)):
-            screen.print(line, soft_wrap=True)
-    if failures:
-        _complain(show.failures(failures, len(plan.jobs) + len(plan.failures)))
-    return failures
+@app.command(
+    "batch",
+    help="Analyze a folder, a pattern or a manifest of any size, and go on where it stopped.\n\n"
+    "PATH may be a folder, a quoted pattern ('clips/**/*.mp4') or a csv file with a column "
+    "'file' and, if wanted, 'transcript'. A run that was interrupted, killed or lost power goes "
+    "on when the same command is given again: finished files (same content, settings and version) "
+    "are not done again. `emofuse analyze FOLDER` does the same.",
+)
+@functools.wraps(analyze)
+def batch(**options: Any) -> None:
+    """Analyze many media."""
+    if options["out"] is None:
+        raise InputError("emofuse batch needs --out DIR: the folder for the results")
+    analyze(**options)
 
 
 def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> AnalyzerConfig:
@@ -384,14 +366,8 @@ def _exit_code(error: SystemExit) -> int:
     return error.code if isinstance(error.code, int) else 1
 
 
-def _complain(message: str) -> None:
-    with contextlib.suppress(OSError):
-        for line in message.splitlines():
-            typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
-
-
 def _warn(message: Warning | str, *where: object, **more: object) -> None:
-    _complain(f"warning: {message}")
+    complain(f"warning: {message}")
 
 
 def _print_causes(failures: Sequence[Failure]) -> None:

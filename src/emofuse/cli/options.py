@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -27,3 +28,10 @@ result = panel("Results")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, result("--overwrite", help="Replace existing results.")]
 Quiet = Annotated[bool, result("--quiet", "-q", help="Print errors only.")]
+
+
+def complain(message: str) -> None:
+    """Print a message on stderr, each line with our name before it."""
+    with contextlib.suppress(OSError):
+        for line in message.splitlines():
+            typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)

@@ -1,4 +1,4 @@
-"""The page that people look at: the timeline's viewer, offline, and the list of a batch.
+"""The page that people look at: the timeline's viewer, offline.
 
 Everything that comes from media (names, words) is data or escaped, and a content
 security policy in the page itself forbids it to load anything but the medium
@@ -12,8 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -25,14 +24,9 @@ from ..core.estimates import Estimate
 from ..core.media import Frame
 from ..core.timeline import Timeline
 from ..io.files import ResultFile
-from .palette import colours_of
-from .summary import Person, Summary, count, person_name, short_clock
 from .thumbnails import Thumbnail, Thumbnails
 from .viewdata import view_data
 from .whole import WholeTimeline
-
-_LISTED = 5
-"""People shown at most for each file of a batch: the longest present."""
 
 SCRIPT, STYLE = "viewer.js", "viewer.css"
 """Names of the files that the pages of a batch share."""
@@ -139,8 +133,7 @@ _WITHOUT_SCRIPTS = (
 
 def _inline() -> tuple[str, str, tuple[str, str]]:
     script = viewer_script()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"'sha256-{digest}'", "'unsafe-inline'"
+    allowed = _digest(script), "'unsafe-inline'"
     return f"<style>{viewer_style()}</style>", f"<script>{script}</script>", allowed
 
 
@@ -181,7 +174,7 @@ def viewer_script() -> str:
 
 def _collect(name: str, into: dict[str, str]) -> None:
     """Add a module without its imports and exports, after those that it imports."""
-    text = _file(name)
+    text = viewer_file(name)
     for other in re.findall(r'^import [^;]*? from "\./([\w.]+)";$', text, re.M):
         if other not in into:
             _collect(other, into)
@@ -191,10 +184,11 @@ def _collect(name: str, into: dict[str, str]) -> None:
 
 def viewer_style() -> str:
     """Return the viewer's style sheet."""
-    return _file("viewer.css")
+    return viewer_file("viewer.css")
 
 
-def _file(name: str) -> str:
+def viewer_file(name: str) -> str:
+    """Return the text of one of the viewer's files."""
     return (files(__package__) / "viewer" / name).read_text(encoding="utf-8")
 
 
@@ -205,126 +199,48 @@ def _data_block(data: Mapping[str, Any]) -> str:
     return f'<script type="application/json" id="data">{text}</script>'
 
 
-# ------------------------------------------------------------------- a batch
+# ------------------------------------------------------------------ the shell
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """One file of a batch, for `index_page`.
-
-    Args:
-        file: name or path of the medium.
-        summary: what came out; None if nothing did.
-        page: its page, relative to the index; None if there is none.
-        error: why it failed; None if it did not.
-    """
-
-    file: str
-    summary: Summary | None = None
-    page: str | None = None
-    error: str | None = None
-
-
-def index_page(entries: Iterable[IndexEntry], path: Path | str, *, overwrite: bool = False) -> None:
-    """Write the page that lists a batch of results: shares per person, links, errors.
-
-    Raises:
-        InputError: if `path` exists and `overwrite` is False, or cannot be written.
-    """
-    entries = tuple(entries)
-    failed = sum(e.error is not None for e in entries)
-    seen = (label for e in entries if e.summary for p in e.summary.people for label in p.shares)
-    rows = "".join(_index_row(e) for e in entries)
-    title = f"{count(len(entries), 'file')}" + (f", {failed} failed" if failed else "")
-    body = (
-        f'<header><p class="overline">emofuse · results</p><h1>{title}</h1></header>'
-        f'{_HONEST}<section class="card"><h2>Files</h2>{_legend(colours_of(dict.fromkeys(seen)))}'
-        '<div class="scroll"><table><thead><tr><th>file</th><th class="num">length</th>'
-        f"<th>who expressed what</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
-    )
-    with ResultFile(Path(path), overwrite=overwrite) as f:
-        f.write(document("emofuse results", body))
-
-
-_HONEST = (
+HONEST = (
     '<p class="honest"><strong>Expressions, not feelings.</strong> A program judges what a face, '
     "a voice and words look and sound like. It is often wrong, and what somebody truly feels it "
     "cannot know. Do not base decisions about people on it.</p>"
 )
+"""What every page with results says first."""
 
 
-def _index_row(entry: IndexEntry) -> str:
-    name = escape(entry.file)
-    if entry.page:
-        name = f'<a href="{escape(quote(entry.page, errors="replace"))}">{name}</a>'
-    length = short_clock(entry.summary.duration_ns) if entry.summary else ""
-    people = "".join(_index_people(entry.summary)) if entry.summary else ""
-    if entry.error:
-        people += f'<span class="error">{escape(entry.error)}</span>'
-    return f'<tr><td>{name}</td><td class="num">{length}</td><td>{people}</td></tr>'
-
-
-def _index_people(summary: Summary) -> Iterator[str]:
-    for p in summary.shown[:_LISTED]:
-        yield (
-            f'<div class="who"><span>{escape(person_name(p.subject, summary.kind))}</span>'
-            f"{_shares(p)}</div>"
-        )
-    if not summary.people:
-        yield '<span class="small">no face, voice or words found</span>'
-    if (more := len(summary.people) - _LISTED) > 0:
-        yield f'<p class="small">and {more} more</p>'
-    for note in summary.notes:
-        yield f'<p class="small">{escape(note.message)}</p>'
-
-
-def _shares(p: Person) -> str:
-    colours = colours_of(p.shares)
-    parts = "".join(
-        f'<span style="width:{100 * share:.2f}%;background:{colours[label]}"></span>'
-        for label, share in p.shares.items()
-    )
-    if p.uncertain:
-        parts += f'<span class="hatched" style="width:{100 * p.uncertain:.2f}%"></span>'
-    told = [f"{label} {share:.0%}" for label, share in p.shares.items()]
-    told += [f"uncertain {p.uncertain:.0%}"] if p.uncertain else []
-    text = escape(", ".join(told))
-    return f'<div class="shares" role="img" title="{text}" aria-label="{text}">{parts}</div>'
-
-
-def _legend(colours: Mapping[str, str]) -> str:
-    items = "".join(
-        f'<li><i style="background:{colour}"></i>{escape(label)}</li>'
-        for label, colour in colours.items()
-    )
-    items += '<li><i class="hatched"></i>uncertain</li>'
-    return f'<ul class="legend" aria-label="colors">{items}</ul>'
-
-
-# ------------------------------------------------------------------ the shell
-
-
-def document(title: str, body: str, *, style: str = "", version: str = "") -> str:
-    """Return a page without scripts in the viewer's style.
+def document(title: str, body: str, *, style: str = "", script: str = "", version: str = "") -> str:
+    """Return a page to read, in the viewer's style.
 
     Args:
         title: plain text.
         body: HTML.
         style: more CSS.
+        script: the one script that the page may run, if any.
         version: of emofuse.
     """
-    sheets = viewer_style() + _file("document.css") + style
+    sheets = viewer_style() + viewer_file("document.css") + style
+    policy = "style-src 'unsafe-inline'; img-src data:"
+    if script:
+        policy += f"; script-src {_digest(script)}"
+        body += f"\n<script>{script}</script>"
     return _page(
         title,
         f"<main>\n{body}\n</main>",
         head=f"<style>{sheets}</style>",
-        policy="style-src 'unsafe-inline'; img-src data:",
+        policy=policy,
         version=version,
     )
 
 
+def _digest(script: str) -> str:
+    """Name a script by its content, for a content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
 def _page(title: str, body: str, *, head: str, policy: str, version: str) -> str:
-    return Template(_file("page.html")).substitute(
+    return Template(viewer_file("page.html")).substitute(
         policy=_ALWAYS + policy,
         version=escape(version),
         title=escape(title),

@@ -1,0 +1,168 @@
+"""Where results go: the folder of one file, or the folders and shared files of a batch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..core.labels import CANONICAL
+from ..core.time import NS
+from ..errors import EmofuseError
+from ..export import exporters
+from ..export.csv import csv_columns
+from ..export.overview import Row, write_overview
+from ..export.summary import Summary
+from ..io.files import OutputFolder, ResultFile, refuse_existing
+from .inputs import Failure, Job
+
+if TYPE_CHECKING:
+    from ..core.protocols import Exporter
+
+DATASET = "dataset"
+"""Folder of a batch that Parquet files go to, so that it can be queried as one table."""
+
+FAILURES = "failures.csv"
+"""Name of the table of a batch's failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The results of one file.
+
+    Args:
+        job: what was asked for.
+        summary: what the timeline says.
+        text_source: where the text came from, e.g. ``"clip.srt"``; None if there was none.
+        files: the results by format.
+        seconds: how long it took, writing included.
+    """
+
+    job: Job
+    summary: Summary
+    text_source: str | None
+    files: dict[str, Path]
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """Seconds of media per second of time."""
+        return self.summary.duration_ns / NS / max(self.seconds, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The layout of results; picklable, so that workers know it, too.
+
+    The results of a single file go into the folder itself, those of a batch into a folder
+    each, beside a table of all, an overview and a table of failures.
+
+    Args:
+        root: the folder; None to write nothing.
+        formats: names of the formats that are written for each file.
+        batch: whether there may be several files.
+        overwrite: whether existing results may be replaced.
+    """
+
+    root: Path | None
+    formats: tuple[str, ...]
+    batch: bool
+    overwrite: bool = False
+
+    def claim(self, jobs: Iterable[Job], shared: bool = False) -> None:
+        """Make sure, before hours are spent, that the results of jobs can be written.
+
+        Args:
+            jobs: those that nothing was written for yet.
+            shared: whether the files about the whole batch are new, too.
+
+        Raises:
+            InputError: if a result exists and may not be replaced, or cannot be written.
+        """
+        if self.root is None:
+            return
+        names = ("index.html", "timeline.csv", FAILURES) if shared else ()
+        OutputFolder(self.root, self.overwrite).claim(*names)
+        for job in jobs:
+            for path in self.files(job).values():
+                refuse_existing(path, self.overwrite)
+
+    def files(self, job: Job) -> dict[str, Path]:
+        """Return where a file's results go, by format."""
+        if self.root is None:
+            return {}
+        known = exporters()
+        return {name: self._file(job, name, known[name].suffix) for name in self.formats}
+
+    def _file(self, job: Job, name: str, suffix: str) -> Path:
+        assert self.root is not None
+        if not self.batch:
+            return self.root / f"timeline{suffix}"
+        if name == "parquet":
+            return self.root / DATASET / f"{job.name}{suffix}"
+        return self.root / job.name / f"timeline{suffix}"
+
+    def open(self, job: Job, overwrite: bool) -> dict[str, Exporter]:
+        """Open the exporters of one file's results, by format."""
+        known = exporters()
+        shared = self.root if self.batch else None
+        return {
+            name: known[name](path, overwrite=overwrite, shared=shared)
+            for name, path in self.files(job).items()
+        }
+
+    def write_overview(self, rows: Sequence[Row]) -> Path | None:
+        """Write the page that lists all; None where pages are not wanted."""
+        if self.root is None or "html" not in self.formats:
+            return None
+        path = self.root / "index.html"
+        write_overview(rows, path, overwrite=True)
+        return path
+
+    def write_failures(self, failures: Sequence[Failure]) -> Path | None:
+        """Write the table of what failed and why; an old one goes where nothing failed."""
+        if self.root is None:
+            return None
+        path = self.root / FAILURES
+        if not failures:
+            path.unlink(missing_ok=True)
+            return None
+        with ResultFile(path, overwrite=True, newline="") as f:
+            table = csv.writer(f)
+            table.writerow(("file", "reason"))
+            table.writerows((str(file), str(error)) for file, error in failures)
+        return path
+
+    def write_table(self, tables: Iterable[Path]) -> Path | None:
+        """Join the tables of all files to one; None where tables are not wanted."""
+        if self.root is None or "csv" not in self.formats:
+            return None
+        path = self.root / "timeline.csv"
+        with ResultFile(path, overwrite=True, newline="") as f:
+            join_tables(tables, f)
+        return path
+
+
+def join_tables(tables: Iterable[Path], file: IO[str]) -> None:
+    """Write csv tables as one with the labels of all, in two passes and bounded memory."""
+    tables, known = tuple(tables), csv_columns(())
+    labels: dict[str, None] = dict.fromkeys(CANONICAL.labels)
+    for path in tables:
+        labels |= dict.fromkeys(column for column in _header(path) if column not in known)
+    writer = csv.DictWriter(file, csv_columns(tuple(labels)), restval="")
+    writer.writeheader()
+    for path in tables:
+        with path.open(encoding="utf-8", newline="") as f:
+            writer.writerows(csv.DictReader(f))
+
+
+def _header(path: Path) -> Sequence[str]:
+    with path.open(encoding="utf-8", newline="") as f:
+        return next(csv.reader(f), [])
+
+
+def row_of_failure(path: Path, error: EmofuseError) -> Row:
+    """Return what the overview shows of a file that failed."""
+    return Row(str(path), error=str(error))

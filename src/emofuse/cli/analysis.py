@@ -1,0 +1,120 @@
+"""What `emofuse analyze` and `emofuse batch` do with their options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import complain
+
+if TYPE_CHECKING:
+    from ..analyzer import AnalyzerConfig
+    from ..batch.inputs import Failure, TranscriptChoice
+    from ..batch.results import Outcome
+    from ..batch.run import Batch
+    from .display import ProgressBars
+
+_MEMORY_MB = 4000
+"""Most memory that a worker process may take, in MiB."""
+
+_STALL_S = 300.0
+"""Seconds without any progress after which a file is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a command line wants its media analyzed.
+
+    Args:
+        workers: how many files at once; None: one per processor core.
+        retry_failed: whether what failed in an earlier run is tried again.
+        dry_run: only say what would be done.
+        quiet: print errors only.
+        as_json: print the outcomes as JSON.
+    """
+
+    workers: int | None = None
+    retry_failed: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    as_json: bool = False
+
+
+def analyze_media(
+    paths: Sequence[Path],
+    out: Path | None,
+    overwrite: bool,
+    formats: tuple[str, ...],
+    transcript: Path | TranscriptChoice,
+    settings: AnalyzerConfig,
+    how: How,
+) -> Sequence[Failure]:
+    """Analyze media, print what came of them and return the failures."""
+    from ..batch.inputs import make_plan
+    from ..batch.results import Results
+    from ..batch.run import Batch, digest_of
+    from . import display as show
+
+    plan = make_plan(paths, transcript)
+    if plan.failures and not plan.jobs:
+        complain(show.failures(plan.failures))
+        return plan.failures
+    results = Results(out, formats, plan.batch, overwrite)
+    with Batch(plan, results, digest_of(settings, formats), how.retry_failed) as batch:
+        if how.dry_run:
+            show.stdout().print(show.intention(batch))
+            return plan.failures
+        return _run(batch, settings, how)
+
+
+def _run(batch: Batch, settings: AnalyzerConfig, how: How) -> Sequence[Failure]:
+    from . import display as show
+
+    outcomes: list[Outcome] = []
+    failures: list[Failure] = []
+    screen, talk = show.stdout(), not (how.quiet or how.as_json)
+    enabled = not how.quiet and show.is_terminal()
+    with show.ProgressBars([task.job for task in batch.tasks], enabled) as bars:
+        try:
+            with closing(_results(batch, settings, how, bars)) as results:
+                for result in results:
+                    if isinstance(result, tuple):
+                        failures.append(result)
+                        continue
+                    outcomes.append(result)
+                    if talk:
+                        bars.print(show.outcome(result), screen)
+        except KeyboardInterrupt:
+            if batch.resumable:
+                bars.clear()
+                complain(show.interrupted(batch, len(outcomes), len(failures)))
+            raise
+    if how.as_json:
+        screen.print_json(data=show.report_mapping(batch, outcomes, failures))
+    elif talk:
+        for line in show.closing(batch, bool(outcomes)):
+            screen.print(line, soft_wrap=True)
+    if failures:
+        complain(show.failures(failures, len(batch.plan.jobs) + len(batch.plan.failures)))
+    return failures
+
+
+def _results(
+    batch: Batch, settings: AnalyzerConfig, how: How, bars: ProgressBars
+) -> Generator[Outcome | Failure, None, None]:
+    """One file is analyzed in this process, several in processes of their own."""
+    from ..batch.run import Apart, run, run_here
+    from ..io.worker import Limits
+
+    if not batch.plan.batch:
+        from ..analyzer import Analyzer
+
+        return run_here(batch, Analyzer(settings), bars.begin(batch.plan.jobs[0]))
+    count = min(how.workers or os.cpu_count() or 1, len(batch.tasks))
+    limits = Limits(stall=_STALL_S)
+    doers = [Apart(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
+    return run(batch, doers, bars.begin, bars.end)

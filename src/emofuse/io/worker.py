@@ -1,0 +1,312 @@
+"""A process of our own for work on files: it may crash, hang or run out of memory alone.
+
+    worker = Worker(make_analysis, memory_mb=2000)        # a picklable function that makes a `Do`
+    result = worker.run(task, Limits(stall=300))          # raises WorkerFailed, the worker lives on
+    worker.close()
+
+Decoders are C code that reads what strangers made: a crash there ends the process that runs
+it. Here that costs one task, and the process is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Progress = Callable[[int, "int | None"], None]
+"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
+
+Do = Callable[[Any, Progress], Any]
+"""Does a task and returns its result; both are picklable. Exceptions reach the caller."""
+
+_POLL = 0.2  # seconds between looks at whether a running task is still wanted
+_PATIENCE = 1.5  # seconds that a process gets to stop by itself
+_STARTUP = 120.0  # seconds that a process gets to load its models
+_PROGRESS_INTERVAL = 0.2  # seconds between reports of progress
+
+
+class Cancelled(Exception):  # noqa: N818
+    """A task was stopped because nobody needs its result any more."""
+
+
+class Ending(str, Enum):
+    """How a task came to a bad end without an exception of its own."""
+
+    CRASHED = "crashed"
+    TOO_LONG = "took-too-long"
+    STALLED = "stalled"
+    MEMORY = "out-of-memory"
+
+
+class WorkerFailed(Exception):  # noqa: N818
+    """The process died, hung or ran out of memory; `str` says what happened in plain words."""
+
+    def __init__(self, ending: Ending, message: str) -> None:
+        super().__init__(ending, message)
+        self.ending = ending
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a task may take, in seconds, not counting the loading of models.
+
+    Args:
+        total: from start to end; None: without limit.
+        stall: without any progress; None: without limit.
+    """
+
+    total: float | None = None
+    stall: float | None = None
+
+
+class Worker:
+    """A process that does one task after the other, and is replaced when it dies.
+
+    Args:
+        make: makes what does the tasks, in the process; picklable.
+        memory_mb: limit of the process's memory, in MiB; None: without limit.
+        replaced: called whenever a process had to be replaced.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Do],
+        memory_mb: int | None = None,
+        replaced: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._make, self._memory_mb, self._replaced = make, memory_mb, replaced
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection | None = None
+
+    def start(self) -> None:
+        """Start the process if there is none; it begins to load its models."""
+        if self._process is not None and self._process.is_alive():
+            return
+        self.close()
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks of our threads
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_live, args=(theirs, self._make, self._memory_mb), name="emofuse", daemon=True
+        )
+        self._process.start()
+        theirs.close()  # so that its end tells us when the process ends
+
+    def run(
+        self,
+        task: Any,
+        limits: Limits = Limits(),
+        progress: Progress = lambda done_ns, total_ns: None,
+        stop: threading.Event | None = None,
+    ) -> Any:
+        """Do a task; waits until it is done and returns its result.
+
+        Args:
+            task: what to do; picklable.
+            limits: how long it may take.
+            progress: called with how far it is.
+            stop: set it to stop the task within about two seconds.
+
+        Raises:
+            Cancelled: if `stop` was set.
+            WorkerFailed: if the task takes too long, or the process dies.
+            Exception: whatever doing the task raised.
+        """
+        self.start()
+        assert self._connection is not None
+        try:
+            self._connection.send(("task", task))
+            return self._follow(self._connection, limits, progress, stop or threading.Event())
+        except (EOFError, BrokenPipeError, ConnectionError):
+            raise self._death() from None
+
+    def _follow(
+        self, connection: Connection, limits: Limits, progress: Progress, stop: threading.Event
+    ) -> Any:
+        clock = _Clock(limits)
+        reason: Exception | None = None
+        while True:
+            if reason is None and (reason := _why_stop(stop, clock)) is not None:
+                connection.send(("stop", None))
+                clock.give_up_in(_PATIENCE)
+            if reason is not None and clock.given_up:
+                self.close()
+                self._replaced()
+                raise reason
+            if not connection.poll(_POLL):
+                continue
+            kind, value = connection.recv()
+            if kind == "done":
+                return value
+            if kind == "failed":
+                raise value
+            if kind == "stopped":
+                raise reason or Cancelled
+            clock.moved(started=kind == "started")
+            if kind == "progress":
+                progress(*value)
+
+    def _death(self) -> WorkerFailed:
+        process = self._process
+        if process is not None:
+            process.join(_PATIENCE)
+        code = None if process is None else process.exitcode
+        self.close()
+        self._replaced()
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        return WorkerFailed(
+            Ending.CRASHED,
+            f"the process that read it died ({how}), because it ran out of memory or the file is "
+            "damaged; try a smaller or re-encoded one",
+        )
+
+    def close(self) -> None:
+        """End the process now."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+        self._process = self._connection = None
+
+
+class _Clock:
+    """When a task has to be over."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, now = limits, time.monotonic()
+        self._end, self._stall = now + _STARTUP, now + _STARTUP
+        self._last = float("inf")
+
+    def moved(self, started: bool) -> None:
+        """Note a sign of life."""
+        now, limits = time.monotonic(), self._limits
+        if started:
+            self._end = now + (float("inf") if limits.total is None else limits.total)
+        self._stall = now + (float("inf") if limits.stall is None else limits.stall)
+
+    def give_up_in(self, seconds: float) -> None:
+        self._last = time.monotonic() + seconds
+
+    @property
+    def given_up(self) -> bool:
+        return time.monotonic() > self._last
+
+    def overdue(self) -> WorkerFailed | None:
+        """Return why the task has to end, if it has to."""
+        now = time.monotonic()
+        if now > self._end:
+            message = f"stopped after {self._limits.total or _STARTUP:g} s, the longest allowed"
+            return WorkerFailed(Ending.TOO_LONG, message)
+        if now > self._stall:
+            message = f"stopped after {self._limits.stall or _STARTUP:g} s without any progress"
+            return WorkerFailed(Ending.STALLED, message)
+        return None
+
+
+def _why_stop(stop: threading.Event, clock: _Clock) -> Exception | None:
+    return Cancelled() if stop.is_set() else clock.overdue()
+
+
+# ------------------------------------------------------------ in the process itself
+
+
+def _live(connection: Connection, make: Callable[[], Do], memory_mb: int | None) -> None:
+    """Do tasks until the connection is closed: the whole life of a process."""
+    for name in (signal.SIGINT, signal.SIGTERM):  # the caller decides, also on Ctrl-C
+        signal.signal(name, signal.SIG_IGN)
+    if memory_mb is not None:
+        _limit_memory(memory_mb)
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(connection, tasks, stop), daemon=True).start()
+    do, unable = _made(make)
+    while True:
+        task = tasks.get()
+        try:
+            if unable is not None:
+                raise unable
+            connection.send(("started", None))
+            outcome = "done", do(task, _reporter(connection, stop))
+        except Cancelled:
+            outcome = "stopped", None
+        except MemoryError:
+            message = "there was too little memory for it; try a smaller file"
+            outcome = "failed", WorkerFailed(Ending.MEMORY, message)
+        except Exception as e:
+            outcome = "failed", e
+        _send(connection, outcome)
+        stop.clear()
+
+
+def _made(make: Callable[[], Do]) -> tuple[Do, Exception | None]:
+    """Make what does the tasks at once; if that fails every task hears why."""
+    try:
+        return make(), None
+    except Exception as e:
+        return (lambda task, progress: None), e
+
+
+def _send(connection: Connection, outcome: tuple[str, Any]) -> None:
+    try:
+        connection.send(outcome)
+    except OSError:
+        raise
+    except Exception as e:  # an exception, or its cause, that cannot be pickled
+        connection.send(
+            ("failed", RuntimeError(f"{type(outcome[1]).__name__}: {outcome[1]} ({e})"))
+        )
+
+
+def _listen(connection: Connection, tasks: queue.SimpleQueue[Any], stop: threading.Event) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            kind, value = connection.recv()
+            if kind == "stop":
+                stop.set()
+            else:
+                stop.clear()
+                tasks.put(value)
+    os._exit(0)  # the caller is gone or ended this process: nobody needs the result
+
+
+def _reporter(connection: Connection, stop: threading.Event) -> Progress:
+    last = 0.0
+
+    def progress(done_ns: int, total_ns: int | None) -> None:
+        nonlocal last
+        if stop.is_set():
+            raise Cancelled
+        if time.monotonic() - last > _PROGRESS_INTERVAL:
+            last = time.monotonic()
+            connection.send(("progress", (done_ns, total_ns)))
+
+    return progress
+
+
+def _limit_memory(memory_mb: int) -> None:
+    """Limit this process's memory, and let the system kill it first when memory runs out."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    with contextlib.suppress(ValueError, OSError):  # not on every system
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
