@@ -95,7 +95,7 @@ def check_part(fuser: str, fusion: Fusion, modality: Modality, model: Card) -> N
 
 def _card(store: Store, config: FusionConfig, card_id: str) -> Card:
     untrained = [name for name, kind in FUSERS.load_all().items() if not kind.learned]
-    known = [c.id for c in store.cards() if c.modality is Modality.FUSED]
+    known = [c.id for c in store.cards() if c.fusion is not None]
     if config.model is None and card_id not in known:
         raise ModelError(
             f"the strategy {config.strategy!r} needs a trained fuser and there is no "

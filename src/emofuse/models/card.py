@@ -208,7 +208,8 @@ class Card:
         embedding: width of the graph's second output, ``embedding``, float32
             (batch, width); None if it has none.
         fusion: of a fuser, whose `modality` is ``"fused"`` and which has no
-            `recogniser`: its strategy, and what it was trained with.
+            `recogniser`: its strategy, and what it was trained with. A fused model that has
+            a recogniser instead looks at everything itself: a group model.
         licence: of the weights.
         data: what it was trained on.
         metrics: measured figures.
@@ -238,8 +239,10 @@ class Card:
                 f"card {self.id!r}: prior has {len(self.prior)} entries for "
                 f"{len(self.taxonomy)} labels"
             )
-        if (self.fusion is not None) != (self.modality is Modality.FUSED):
-            raise ValueError(f"card {self.id!r}: modality fused and a table [fusion] go together")
+        if self.fusion is not None and self.modality is not Modality.FUSED:
+            raise ValueError(f"card {self.id!r}: a table [fusion] needs the modality fused")
+        if self.modality is Modality.FUSED and self.fusion is None and not self.recogniser:
+            raise ValueError(f"card {self.id!r}: a fused model needs [fusion] or a recogniser")
         for modality, row in (self.fusion.by_label if self.fusion else {}).items():
             if len(row) != len(self.taxonomy):
                 raise ValueError(
