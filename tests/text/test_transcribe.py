@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emofuse.core.estimates import Modality
-from emofuse.core.media import AudioChunk, Utterance, Watermark
+from emofuse.core.media import AudioChunk, Diagnostic, Utterance, Watermark
 from emofuse.core.time import Span, samples_to_ns
 from emofuse.errors import InputError, MissingExtra, ModelError
 from emofuse.sources.audio import read_audio
@@ -253,7 +253,7 @@ def test_moonshine_bears_scraps_of_sound(
 @pytest.mark.parametrize("seconds", [1, 5])
 def test_moonshine_hears_no_words_in_noise(moonshine: Transcriber, seconds: int) -> None:
     noise = np.random.default_rng(seconds).normal(0, 0.1, seconds * RATE).astype(np.float32)
-    assert moonshine.transcribe(noise, 0) == []
+    assert all(u.confidence < moonshine.trusted for u in moonshine.transcribe(noise, 0))
 
 
 def test_asking_for_a_missing_moonshine_says_how_to_get_it(
@@ -262,6 +262,30 @@ def test_asking_for_a_missing_moonshine_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "moonshine_voice", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"emofuse\[asr\]"):
         make_transcriber(TranscribeConfig("moonshine"))
+
+
+class Guesser:
+    """A transcriber that is sure of itself or not."""
+
+    name, trusted = "guesser", 0.6
+
+    def __init__(self, *confidences: float) -> None:
+        self._confidences = iter(confidences)
+
+    def transcribe(self, samples: np.ndarray, start: int) -> list[Utterance]:
+        span = Span(samples_to_ns(start, RATE), samples_to_ns(start + len(samples), RATE))
+        return [Utterance("words", span, (), next(self._confidences))]
+
+
+def test_words_that_nobody_is_sure_of_are_left_out_and_told_once() -> None:
+    stage = Transcribe(Guesser(0.9, 0.3, 0.5, 0.6))
+    out = []
+    for n in range(4):
+        chunk = AudioChunk(np.ones(RATE, np.float32), RATE, first=3 * n * RATE)
+        out += [*stage.feed(chunk), *stage.flush()]
+    assert [u.confidence for u in out if isinstance(u, Utterance)] == [0.9, 0.6]
+    (note,) = [d for d in out if isinstance(d, Diagnostic)]
+    assert (note.code, note.at_ns) == ("words-unsure", samples_to_ns(3 * RATE, RATE))
 
 
 @needs_moonshine
@@ -280,7 +304,7 @@ def test_tokens_that_break_off_are_a_model_error(tmp_path: Path) -> None:
 class Ruler:
     """A transcriber that says how long the sound was and how it began."""
 
-    name = "ruler"
+    name, trusted = "ruler", 0.0
 
     def transcribe(self, samples: np.ndarray, start: int) -> list[Utterance]:
         if not samples.any():

@@ -32,7 +32,7 @@ class Details:
 
         Example:
             >>> TextDetails.of_mapping({"text": "Well.", "snr": 14.0})
-            TextDetails(text='Well.', speaker=None)
+            TextDetails(text='Well.', speaker=None, language=None)
         """
         known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
@@ -65,7 +65,15 @@ class SpeechDetails(Details):
 
 @dataclass(frozen=True, slots=True)
 class TextDetails(Details):
-    """Of words: what was said and, if a transcript tells, by whom."""
+    """Of words.
+
+    Args:
+        text: what was said.
+        speaker: by whom, if a transcript tells.
+        language: ISO 639-1 code of a language that the model does not read: then the
+            estimate has no say.
+    """
 
     text: str | None = None
     speaker: str | None = None
+    language: str | None = None

@@ -167,6 +167,7 @@ class RejectionReason(str, Enum):
     NO_SPEECH = "no-speech"
     TOO_SHORT = "too-short"
     TOO_NOISY = "too-noisy"
+    OTHER_LANGUAGE = "other-language"
     CONTRADICTION = "contradiction"
     LOW_CONFIDENCE = "low-confidence"
 
@@ -183,6 +184,7 @@ _SENTENCES = {
     RejectionReason.NO_SPEECH: "Nobody speaks, and the rest does not say enough.",
     RejectionReason.TOO_SHORT: "There is too little speech to go by.",
     RejectionReason.TOO_NOISY: "The sound is too noisy.",
+    RejectionReason.OTHER_LANGUAGE: "The words are in a language that the model does not read.",
     RejectionReason.CONTRADICTION: "The modalities contradict each other.",
     RejectionReason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
 }

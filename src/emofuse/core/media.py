@@ -101,7 +101,8 @@ class Utterance:
 
     `confidence` in [0, 1] says how sure its text is: 1 for a given transcript,
     the speech recogniser's own figure otherwise. `speaker` is the name that a
-    transcript gives, if any.
+    transcript gives, if any. `language` is the ISO 639-1 code of a language that the
+    text model does not read; None if it reads it or nobody told.
 
     Example:
         >>> Utterance("Well.", Span(0, NS)).confidence
@@ -113,6 +114,7 @@ class Utterance:
     words: tuple[Word, ...] = ()
     confidence: float = 1.0
     speaker: str | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         if not self.text.strip():

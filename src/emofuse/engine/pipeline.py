@@ -68,7 +68,10 @@ class Chain:
             yield from items
             return
         for item in items:
-            yield from self._through(self._stages[start].feed(item), start + 1)
+            if isinstance(item, Diagnostic):  # for people: no stage has to know it
+                yield item
+            else:
+                yield from self._through(self._stages[start].feed(item), start + 1)
 
 
 class Fork:
@@ -96,7 +99,8 @@ class Fork:
 class Fuse:
     """Replaces slots by their fused estimates; everything else passes.
 
-    Embeddings end here: what leaves is kept for as long as a timeline is.
+    Evidence of quality 0 has no say where there is any other: words in a language that the
+    model does not read, say. Embeddings end here: what leaves is kept for as long as a timeline is.
     """
 
     def __init__(self, fuser: Fuser) -> None:
@@ -108,7 +112,7 @@ class Fuse:
             if isinstance(item, Estimate) and item.embedding is not None:
                 item = replace(item, embedding=None)
             yield item
-        elif (fused := self._fuser.fuse(item)) is not None:
+        elif (fused := self._fuser.fuse(_of_worth(item))) is not None:
             yield fused
 
     def flush(self) -> Iterator[Estimate]:
@@ -118,6 +122,12 @@ class Fuse:
     def reset(self) -> None:
         """Let the fuser forget the stream."""
         self._fuser.reset()
+
+
+def _of_worth(slot: Slot) -> Slot:
+    """Leave out evidence that is worth nothing, unless there is no other."""
+    worth = {m: e for m, e in slot.evidence.items() if e.quality > 0}
+    return replace(slot, evidence=worth) if worth else slot
 
 
 class Pipeline:

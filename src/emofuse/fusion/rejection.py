@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ..core.details import FaceDetails, SpeechDetails
+from ..core.details import FaceDetails, SpeechDetails, TextDetails
 from ..core.estimates import Estimate, Modality, Rejected, RejectionReason, SubjectKind
 from ..core.intervals import Interval, check_within
 from ..core.media import Watermark
@@ -120,6 +120,9 @@ def _flaw(e: Estimate, config: RejectionConfig) -> RejectionReason | None:
         (speech.voiced, config.short, RejectionReason.TOO_SHORT),
         (speech.snr, config.noisy, RejectionReason.TOO_NOISY),
     )
+    words = e.find_details(TextDetails)
+    if words is not None and words.language is not None:
+        return RejectionReason.OTHER_LANGUAGE
     return next(
         (why for value, least, why in measured if value is not None and value < least), None
     )

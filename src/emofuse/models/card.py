@@ -207,6 +207,8 @@ class Card:
             validation data; log-linear pooling divides by it.
         embedding: width of the graph's second output, ``embedding``, float32
             (batch, width); None if it has none.
+        languages: of a text model, ISO 639-1 codes of those that it was taught; text in
+            another has no say. Empty: nobody told, everything is read.
         fusion: of a fuser, whose `modality` is ``"fused"`` and which has no
             `recogniser`: its strategy, and what it was trained with. A fused model that has
             a recogniser instead looks at everything itself: a group model.
@@ -227,6 +229,7 @@ class Card:
     calibration: Calibration = Calibration()
     prior: tuple[float, ...] | None = None
     embedding: int | None = None
+    languages: tuple[str, ...] = ()
     fusion: Fusion | None = None
     licence: str = "unknown"
     data: tuple[Corpus, ...] = ()
@@ -311,5 +314,6 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         data=tuple(Corpus(**c) for c in fields.pop("data", ())),
         metrics=tuple(Metric(**m) for m in fields.pop("metrics", ())),
         notes=tuple(fields.pop("notes", ())),
+        languages=tuple(fields.pop("languages", ())),
         **fields,
     )

@@ -207,7 +207,7 @@ def _standardised(waveform: NDArray[np.float32], samples: int) -> NDArray[np.flo
 
 
 class SpeechRecogniser(OnnxRecogniser):
-    """Probabilities voiced waveforms of up to the card's window.
+    """Estimates the emotion of voiced waveforms of up to the card's window.
 
     Args:
         card: the model's card; its ``preparation`` has the keys of `Preparation`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.estimates import Modality
 from ..core.media import Track
 from ..core.protocols import Stage, StageContext
 from .transcribe import Transcribe, make_transcriber, transcriber_name
@@ -23,14 +24,17 @@ class TextFrontEnd:
 
     def stages(self, context: StageContext) -> Sequence[Stage[Any, Any]]:
         """Return speech recognition, where it is needed, and the cutting into sentences."""
+        from .language import ReadableWords
         from .sentences import Sentences
 
+        card = context.store.card(context.config.models[Modality.TEXT])
+        read = ReadableWords(card.languages, card.id), Sentences()
         if context.track is Track.TEXT:
-            return (Sentences(),)
+            return read
         config = context.config.transcribe
         transcriber = context.shared("transcriber", lambda: make_transcriber(config))
         assert transcriber is not None  # else the modality were not available
-        return Transcribe(transcriber, config.longest_seconds), Sentences()
+        return Transcribe(transcriber, config.longest_seconds), *read
 
     def _engine(self, context: StageContext) -> str:
         config = context.config.transcribe

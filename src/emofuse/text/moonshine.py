@@ -34,7 +34,7 @@ _PACE = 12  # tokens a second that nobody exceeds; the net when it dreams does
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenEncoderCache:
+class HeardWord:
     """A word and how sure the net is of it, in [0, 1]."""
 
     text: str
@@ -73,7 +73,7 @@ class MoonshineNet:
         self._past = [name for name in self._decoder.inputs if name.startswith("past_key_values.")]
         self._tokens = _read_tokens(folder / _TOKENS)
 
-    def hear(self, samples: NDArray[np.float32]) -> list[FrozenEncoderCache]:
+    def hear(self, samples: NDArray[np.float32]) -> list[HeardWord]:
         """Return the words that are said in mono float32 samples at `RATE`, shape (n,).
 
         There are none in less than a tenth of a second, in silence, and where the
@@ -117,8 +117,8 @@ class MoonshineNet:
             token, is_first = int(logits.argmax()), False
             yield token, float(1 / np.exp(logits - logits[token]).sum())
 
-    def _words(self, said: Iterable[tuple[int, float]]) -> Iterator[FrozenEncoderCache]:
-        """LabelAlignment tokens to words; a word is as sure as its least sure token."""
+    def _words(self, said: Iterable[tuple[int, float]]) -> Iterator[HeardWord]:
+        """Join tokens to words; a word is as sure as its least sure token."""
         spelt, confidence = b"", 1.0
         for token, probability in said:
             piece = self._tokens[token]
@@ -130,11 +130,11 @@ class MoonshineNet:
         yield from _word(spelt, confidence)
 
 
-def _word(spelt: bytes, confidence: float) -> Iterator[FrozenEncoderCache]:
+def _word(spelt: bytes, confidence: float) -> Iterator[HeardWord]:
     # One token may hold several words, and notes ("♪") are none.
     for text in spelt.decode("utf-8", "replace").replace(_SPACE, " ").split():
         if any(map(str.isalnum, text)):
-            yield FrozenEncoderCache(text, confidence)
+            yield HeardWord(text, confidence)
 
 
 def _read_tokens(path: Path) -> list[bytes]:

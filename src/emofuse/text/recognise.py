@@ -114,7 +114,7 @@ def collate(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 class TextRecogniser(OnnxRecogniser):
-    """Probabilities sentences.
+    """Estimates the emotion of sentences.
 
     Args:
         card: the model's card; its ``preparation`` has the keys of `Preparation`.

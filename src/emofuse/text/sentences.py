@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from ..core.details import TextDetails
@@ -183,14 +184,14 @@ class Sentences:
             return
         parts = split_sentences(held.text, self._longest)
         for text, span in zip(parts, _times(parts, held), strict=True):
-            details = TextDetails(text, held.speaker or None)
+            details = TextDetails(text, held.speaker or None, held.language)
             yield Sample(SPEAKER, span, text, held.confidence, details)
 
     def _continues(self, first: Utterance, second: Utterance) -> bool:
         last = first.text.rstrip(_CLOSING)[-1:]
         return (
             not (first.words or second.words)
-            and first.speaker == second.speaker
+            and (first.speaker, first.language) == (second.speaker, second.language)
             and first.span.end_ns <= second.span.start_ns + self._gap_ns
             and second.span.start_ns <= first.span.end_ns + self._gap_ns
             and last not in _FULL_STOPS + _WIDE_STOPS
@@ -203,7 +204,8 @@ class Sentences:
 def _join(first: Utterance, second: Utterance) -> Utterance:
     span = Span(first.span.start_ns, max(first.span.end_ns, second.span.end_ns))
     confidence = min(first.confidence, second.confidence)
-    return Utterance(f"{first.text} {second.text}", span, (), confidence, first.speaker)
+    text = f"{first.text} {second.text}"
+    return replace(first, text=text, span=span, words=(), confidence=confidence)
 
 
 def _times(parts: list[str], whole: Utterance) -> list[Span]:

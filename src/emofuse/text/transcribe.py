@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Modality
-from ..core.media import AudioChunk, Utterance, Watermark, Word
+from ..core.media import AudioChunk, Diagnostic, Utterance, Watermark, Word
 from ..core.registry import Registry, check_names, named
 from ..core.time import Span, samples_to_ns, to_ns
 from ..errors import EmofuseError, InputError, MissingExtra, ModelError
@@ -30,12 +30,12 @@ Waveform = NDArray[np.float32]
 _WHISPER_SIZES = ("small", "base", "tiny", "small.en", "base.en", "tiny.en")
 """Models that are looked for when none is named, the best first; larger ones are slow on a CPU."""
 
-_DREAM = 0.5
-"""Confidence below which Moonshine has most likely dreamt up words for noise."""
-
 
 class Transcriber(Protocol):
     """A speech recogniser. What it answers depends on the samples alone."""
+
+    trusted: float
+    """Confidence of an utterance below which its words are left out, in [0, 1]."""
 
     @property
     def name(self) -> str:
@@ -74,6 +74,11 @@ class TranscriberKind(Protocol):
 
 TRANSCRIBERS: Registry[TranscriberKind] = Registry("emofuse.transcribers", "speech recogniser")
 """The speech recognisers by name."""
+
+_UNSURE = (
+    "speech was recognized with too little certainty at some places (another language, noise, "
+    "unclear speech): these words are left out; a transcript would tell them"
+)
 
 AUTO, NONE = "auto", "none"
 """What may be asked for beside a name: the best at hand, and none."""
@@ -221,6 +226,7 @@ class Moonshine:
 
     name = "moonshine"
     rank = 1
+    trusted = 0.6  # of German and Polish, heard as English, 97 % lie below; of English, 3 %
 
     @classmethod
     def describe(cls, config: TranscribeConfig) -> str:
@@ -234,9 +240,9 @@ class Moonshine:
     def transcribe(self, samples: Waveform, start: int) -> list[Utterance]:
         """Recognise English speech; see `Transcriber`."""
         heard = self._net.hear(samples)
-        confidence = sum(word.confidence for word in heard) / max(1, len(heard))
-        if confidence < _DREAM:
+        if not heard:
             return []
+        confidence = sum(word.confidence for word in heard) / len(heard)
         end = samples_to_ns(start + len(samples), RATE)
         whole = Span(samples_to_ns(start, RATE), end)
         spans = share_time([word.text for word in heard], whole)
@@ -260,6 +266,7 @@ class PocketSphinx:
 
     name = "pocketsphinx"
     rank = 2
+    trusted = 0.35  # of German and Polish two thirds lie below; so does much English, misheard
 
     @classmethod
     def describe(cls, config: TranscribeConfig) -> str:
@@ -329,6 +336,7 @@ class Whisper:
     """
 
     rank = 0
+    trusted = 0.37  # Whisper's own limit: a mean log-probability of -1
 
     @classmethod
     def describe(cls, config: TranscribeConfig) -> str:
@@ -427,6 +435,8 @@ class Transcribe:
     utterances when a region has ended, and `Watermark(Modality.TEXT)`. A region
     is cut before it is longer than `longest` seconds, in the quietest tenth of a
     second of that stretch's last third, so nothing depends on how the sound came in.
+    Words that the recogniser is not sure enough of are left out, and a note says so:
+    it invents them for noise and for languages that it does not know.
 
     Args:
         engine: the speech recogniser.
@@ -442,8 +452,9 @@ class Transcribe:
         """Forget the stream."""
         self._pieces: list[Waveform] = []
         self._first = self._end = 0  # stream indices of what is held
+        self._told = False
 
-    def feed(self, item: AudioChunk | Watermark) -> Iterator[Utterance | Watermark]:
+    def feed(self, item: AudioChunk | Watermark) -> Iterator[Utterance | Watermark | Diagnostic]:
         """Take voiced sound or progress; yield what was said in ended regions.
 
         Raises:
@@ -459,13 +470,13 @@ class Transcribe:
             upto = min(upto, samples_to_ns(self._first, RATE))
         yield Watermark(Modality.TEXT, upto)
 
-    def flush(self) -> Iterator[Utterance]:
+    def flush(self) -> Iterator[Utterance | Diagnostic]:
         """Recognise what is held."""
         if self._pieces:
             yield from self._recognise(np.concatenate(self._pieces))
         self._pieces = []
 
-    def _extend(self, chunk: AudioChunk) -> Iterator[Utterance]:
+    def _extend(self, chunk: AudioChunk) -> Iterator[Utterance | Diagnostic]:
         if chunk.rate != RATE:
             raise ValueError(f"speech recognition needs {RATE} Hz, got {chunk.rate}")
         if self._pieces and chunk.first != self._end:
@@ -481,8 +492,13 @@ class Transcribe:
             self._pieces = [held[cut:]]
             self._first += cut
 
-    def _recognise(self, samples: Waveform) -> Iterable[Utterance]:
-        return self._engine.transcribe(samples, self._first)
+    def _recognise(self, samples: Waveform) -> Iterator[Utterance | Diagnostic]:
+        for utterance in self._engine.transcribe(samples, self._first):
+            if utterance.confidence >= self._engine.trusted:
+                yield utterance
+            elif not self._told:
+                self._told = True
+                yield Diagnostic("words-unsure", _UNSURE, utterance.span.start_ns)
 
 
 def _quietest(samples: Waveform) -> int:

@@ -91,7 +91,7 @@ def make_detector(store):
 
 
 class Parrot:
-    name, rank = "parrot", 9
+    name, rank, trusted = "parrot", 9, 0.0
 
     @classmethod
     def describe(cls, config):

@@ -17,6 +17,7 @@ export const REASONS = {
   "no-speech": "Nobody speaks, and the rest does not say enough.",
   "too-short": "There is too little speech to go by.",
   "too-noisy": "The sound is too noisy.",
+  "other-language": "The words are in a language that the model does not read.",
   contradiction: "The modalities contradict each other.",
   "low-confidence": "No expression is much more probable than the others.",
 };
