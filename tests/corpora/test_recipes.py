@@ -249,6 +249,14 @@ def test_meld_can_be_read_as_words_though_there_are_films(tmp_path: Path) -> Non
     assert all(e.path is None for e in recipes.recipe("meld").load(tmp_path, medium="text"))
 
 
+def test_meld_is_read_from_plain_tables_too(tmp_path: Path) -> None:
+    text = 'dialogue,utterance,speaker,emotion,sentiment,text\n3,1,Joey,anger,negative,"No, no."\n'
+    (tmp_path / "meld-dev.csv").write_text(text)
+    (entry,) = recipes.recipe("meld").load(tmp_path)
+    assert (entry.id, entry.text, entry.speaker) == ("validation_dia3_utt1", "No, no.", "Joey")
+    assert dict(entry.labels) == {"anger": 1.0}
+
+
 def test_meld_that_is_no_utf8_is_read_as_it_was_written(tmp_path: Path) -> None:
     made.meld_words(tmp_path)
     row = "1,That\x92s it,Joey,joy,positive,0,0\n".encode("latin-1")

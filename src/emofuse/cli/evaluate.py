@@ -253,6 +253,81 @@ def fusion(
     _print(report, as_json, quiet, out)
 
 
+@app.command("cross-corpus")
+def cross_corpus(
+    data: Data = None,
+    cache: Annotated[
+        Path | None,
+        _how(
+            metavar="DIR",
+            help="Folder for unpacked archives, predictions and trainings, kept for the next "
+            "time; default: in emofuse's own cache folder.",
+        ),
+    ] = None,
+    leave_one_out: Annotated[
+        Path | None,
+        _how(
+            metavar="FILE",
+            help="Settings of a speech training (configs/speech-frozen.yaml: minutes): train "
+            "without each of its corpora and measure that one, instead of reporting what the "
+            "card of the voice model says of such trainings. Needs the extra `train`.",
+        ),
+    ] = None,
+    n_resamples: Resamples = 2000,
+    threads: Threads = 1,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    update_cards: Annotated[
+        Path | None,
+        result(
+            "--update-cards",
+            metavar="DIR",
+            help="Write the metrics into the models' cards in a folder (ID.toml).",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate on people and recordings that no model has met: one report of all modalities.
+
+    ROOT holds what you have of the corpora, archives (crema-d.tar …) included; what is
+    missing is named.
+    """
+    from ..evaluation.cross_corpus import layout
+    from ..evaluation.cross_corpus.evaluate import evaluate
+    from ..evaluation.cross_corpus.study import CrossCorpusPlan
+    from ..evaluation.report.card_metrics import update_card
+    from ..models.store import Store
+
+    folder = _claimed(out, overwrite, *FILES)
+    store = Store()
+    home = cache or store.cache_dir / "evaluation"
+    root = data or Path(os.environ.get("EMOFUSE_DATA") or ".")
+    with _progress(quiet) as progress:
+        root = layout.unpacked(root, home, progress)
+        trained: dict[str, str] = {}
+        if leave_one_out is not None:
+            from .train import leave_one_out as train_without_each
+
+            trained = train_without_each(leave_one_out, root, home / "leave-one-out")
+        plan = CrossCorpusPlan(
+            root=root,
+            predictions=home / "predictions",
+            left_out=trained,
+            recipe=leave_one_out.name if leave_one_out else "",
+            threads=threads,
+            n_resamples=n_resamples,
+            command=_command(),
+        )
+        found = evaluate(plan, progress, store)
+    if folder is not None:
+        _write(found.report, folder)
+    if update_cards is not None:
+        for model_id, metrics in found.cards.items():
+            update_card(update_cards / f"{model_id}.toml", metrics)
+    _print(found.report, as_json, quiet, out)
+
+
 def read_corpus(
     name: str, data: Path | None, labelling: str | None, model: LocatedModel
 ) -> Manifest:

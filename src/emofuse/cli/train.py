@@ -172,6 +172,39 @@ def embed(
     typer.echo(copy(card, into))
 
 
+def leave_one_out(config: Path, data: Path, runs: Path) -> dict[str, str]:
+    """Train a speech model without each of its corpora in turn.
+
+    A training that is finished is not repeated, one that was interrupted goes on.
+
+    Args:
+        config: settings of the training.
+        data: folder of the corpora.
+        runs: where the trainings are kept.
+
+    Returns:
+        Corpus → card of the model that was trained without it.
+
+    Raises:
+        InputError: if the settings are wrong or name fewer than two corpora.
+        MissingExtra: if torch is not installed.
+    """
+    named = _trainers(Modality.SPEECH, config)({}).config.corpora
+    if len(named) < 2:
+        raise InputError(f"{config}: to leave one out it must name two corpora or more")
+    corpora = read_file(config)["corpora"]
+    cards = {}
+    for number, choice in enumerate(named):
+        flags = {
+            "data": Flag("--data", str(data)),
+            "run": Flag("--cache", str(runs / f"{config.stem}-without-{choice.name}")),
+            "out": Flag("--cache", None),
+            "corpora": Flag("--leave-one-out", corpora[:number] + corpora[number + 1 :]),
+        }
+        cards[choice.name] = str(_runs(Modality.SPEECH, config, flags)())
+    return cards
+
+
 def _runs(which: Modality, config: Path, flags: Mapping[str, Flag]) -> Callable[[], Path]:
     """Read the settings and return what trains by them.
 

@@ -19,6 +19,8 @@ from ..recipe import Medium, Recipe, Request, named_split, unknown_label
 
 _TABLES = {Split.TRAIN: "train", Split.VALIDATION: "dev", Split.TEST: "test"}
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+_PLAIN = dict(zip(("text", "speaker", "emotion", "dialogue", "utterance"), _COLUMNS, strict=True))
+"""Columns of tables ``meld-dev.csv``, which hold the words alone."""
 _CLIP = re.compile(r"dia(\d+)_utt(\d+)", re.IGNORECASE)
 
 Clips = dict[tuple[Split, int, int], Path]
@@ -28,7 +30,7 @@ def _read(request: Request) -> Manifest:
     native, clips = taxonomy("meld"), _clips(request)
     entries: list[Entry] = []
     for split, name in _TABLES.items():
-        if table := tree.find(request.root, f"{name}_sent_emo.csv"):
+        if table := tree.find(request.root, f"{name}_sent_emo.csv", f"meld-{name}.csv"):
             entries += _entries(table, split, clips, native)
     if not entries:
         raise RECIPE.absent(request.root)
@@ -38,7 +40,7 @@ def _read(request: Request) -> Manifest:
 def _entries(table: Path, split: Split, clips: Clips, native: Taxonomy) -> list[Entry]:
     example = next((path for (of, *_), path in clips.items() if of is split), None)
     entries = []
-    for number, row in enumerate(tree.read_table(table, *_COLUMNS), 2):
+    for number, row in enumerate(_rows(table), 2):
         try:
             dialogue, utterance = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
         except ValueError:
@@ -62,6 +64,16 @@ def _entries(table: Path, split: Split, clips: Clips, native: Taxonomy) -> list[
             )
         )
     return entries
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Read a table under MELD's own names of its columns."""
+    if not table.name.lower().startswith("meld-"):
+        return tree.read_table(table, *_COLUMNS)
+    return [
+        {_PLAIN.get(name, name): cell for name, cell in row.items()}
+        for row in tree.read_table(table, *_PLAIN)
+    ]
 
 
 def _clips(request: Request) -> Clips:
@@ -99,7 +111,8 @@ RECIPE = Recipe(
     home="https://affective-meld.github.io/",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and, for more than words, "
     "the clips diaX_uttY.mp4 in folders that name the split (train_splits, dev_splits_complete, "
-    "output_repeated_splits_test)",
+    "output_repeated_splits_test); or meld-train.csv, meld-dev.csv with dialogue, utterance, "
+    "speaker, emotion, text",
     read=_read,
     remark="The same characters speak in all three splits, as its makers made them: preparing "
     "it needs --allow speakers. A few clips are missing from the archives.",

@@ -92,6 +92,23 @@ def equal_mass(confidence: Floats, bins: int) -> NDArray[np.int64]:
     return rank * bins // max(len(confidence), 1)
 
 
+def confident_errors(
+    actual: Indices, probabilities: Floats, above: float = 0.9
+) -> tuple[float, float]:
+    """How many answers are surer than `above`, and how many of those are wrong: shares.
+
+    The second is NaN where no answer is.
+
+    >>> p = np.array([[0.95, 0.05], [0.04, 0.96], [0.6, 0.4], [0.5, 0.5]])
+    >>> confident_errors(np.array([0, 0, 0, 1]), p)
+    (0.5, 0.5)
+    """
+    confidence, right = _top(actual, probabilities)
+    sure = confidence > above
+    wrong = float((~right[sure]).mean()) if sure.any() else float("nan")
+    return (float(sure.mean()) if len(sure) else 0.0), wrong
+
+
 def brier(actual: Indices, probabilities: Floats) -> float:
     """Brier score over all classes: mean squared distance to the truth, 0 best, 2 worst.
 

@@ -34,6 +34,7 @@ from ..protocol.label_alignment import canonical_map
 from ..protocol.protocols import UNUSABLE
 from ..protocol.robustness import Corruption
 from .inference import LogitRecogniser, Piece, Predictions, Progress, Tick, predict
+from .scenes import Crops, FaceFinder
 from .segmentation import Segmentation, Segmenter
 
 Floats = NDArray[np.float32]
@@ -222,6 +223,7 @@ def compute(
     recogniser: LogitRecogniser,
     *,
     corruption: Corruption | None = None,
+    find: FaceFinder | None = None,
     tick: Tick = lambda: None,
 ) -> CachedPredictions:
     """Run a recogniser on every sample of a manifest.
@@ -233,6 +235,7 @@ def compute(
         manifest: the samples.
         recogniser: the model.
         corruption: applied to each sample first.
+        find: finds the faces of photos and films; None: they are crops.
         tick: called after each sample.
 
     Raises:
@@ -242,14 +245,14 @@ def compute(
     entries = manifest.entries
     row_of = {entry.id: i for i, entry in enumerate(entries)}
     quality = np.zeros(len(entries), np.float32)
-    grade = _grader(recogniser.card)
+    grade = _grader(recogniser.card) if find is None else _graded
 
     def view(medium: Any, entry: Entry) -> Sequence[Piece]:
         pieces, quality[row_of[entry.id]] = grade(medium)
         return pieces
 
     view_used = corruption.view(view) if corruption else view
-    found = predict(recogniser, entries, [view_used], tick)[0]
+    found = predict(recogniser, entries, [view_used], tick, find)[0]
     card = recogniser.card
     p = card.calibration.probabilities(found.logits, card.taxonomy.multi_label)
     prior = np.array(card.prior or np.full(len(card.taxonomy), 1 / len(card.taxonomy)))
@@ -415,6 +418,11 @@ def _grader(card: Card) -> Grader:
         return [(s.data, s.span.duration) for s in found], max(quality, _TRACE)
 
     return windows
+
+
+def _graded(faces: Crops) -> tuple[Sequence[Piece], float]:
+    """Rate what was found in a scene: the mean quality, 0 where no face was."""
+    return faces, float(np.mean([quality for _, quality in faces])) if faces else 0.0
 
 
 def _means(found: Predictions, rows: NDArray[Any], fallback: NDArray[Any]) -> Floats:
