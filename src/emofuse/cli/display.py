@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..core.media import MediaKind
 from ..core.modality import name_of
-from ..core.time import NS
+from ..core.time import NS, clock
 from ..export.summary import (
     Person,
     Summary,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..batch.inputs import Failure, Job
     from ..batch.results import Outcome
     from ..batch.run import Batch
+    from ..group.keyframes import Keyframe
 
 CAVEAT = "emofuse reports expressions: what faces, voices and words show, not what people feel."
 
@@ -216,6 +217,16 @@ def _says(person: Person, summary: Summary) -> str:
     says = describe(person, timed=summary.timed)
     doubt = describe_doubt(person) if summary.timed else ""
     return f"{says}; {doubt}" if doubt else says
+
+
+def keyframes(found: Sequence[Keyframe]) -> Table:
+    """Return a table of chosen keyframes."""
+    table = Table("time", "mood", "score", "difference", box=None, padding=(0, 2))
+    for keyframe in found:
+        mood = keyframe.mood.label if keyframe.mood else "nothing to go by"
+        at = clock(keyframe.at.start_ns)
+        table.add_row(at, mood, f"{keyframe.score:.0%}", f"{keyframe.difference:.1%}")
+    return table
 
 
 def failures(failed: Sequence[Failure], of: int = 1) -> str:

@@ -20,7 +20,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import corpus, live, serve
+from . import corpus, keyframes, live, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import How, analyze_media
@@ -356,6 +356,7 @@ app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("serve")(serve.serve)
 app.command("live")(live.live)
+app.command("keyframes")(keyframes.keyframes)
 app.command("devices")(live.devices)
 models_app.command("embed")(training.embed)
 
