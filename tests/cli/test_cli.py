@@ -303,7 +303,7 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "CLIP", "--detector", "yunet"], "downloads are switched off"),
         (["analyze", "CLIP", "--transcript", "CLIP"], "talking.mp4"),
         (["models", "show", "nope"], "no model 'nope'; known models:"),
-        (["models", "get", "nope"], "no model 'nope'"),
+        (["models", "pull", "nope"], "no model 'nope'"),
         (["config", "--config", "no.yaml"], "no.yaml: No such file"),
         (["train", "face", "--config", "no.yaml"], "no.yaml: No such file"),
     ],
@@ -422,7 +422,7 @@ def test_models_are_listed(run: Run) -> None:
 
 
 def test_getting_an_embedded_model_prints_where_it_is(run: Run) -> None:
-    ran = run("models", "get", emofuse.AnalyzerConfig().models[Modality.FACE])
+    ran = run("models", "pull", emofuse.AnalyzerConfig().models[Modality.FACE])
     assert ran.code == 0, ran.err
     assert Path(ran.out.splitlines()[0]).is_file()
 

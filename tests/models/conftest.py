@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,7 @@ class Served:
     content: dict[str, bytes] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -35,19 +37,32 @@ def server() -> Iterator[Served]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.requests.append(self.path)
+            served.ranges.append(self.headers.get("Range", ""))
             fault = served.faults.pop(0) if served.faults else ""
             body = served.content.get(self.path)
             if body is None or fault == "500":
                 self.send_error(404 if body is None else 500)
                 return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            if fault == "redirect":
+                self.send_response(302)
+                self.send_header("Location", self.path)
+                self.end_headers()
+                return
+            first = int(served.ranges[-1].removeprefix("bytes=").rstrip("-") or 0)
+            self.send_response(206 if first else 200)
+            body = body[first:]
+            if fault == "long":
+                body += bytes(1_000_000)
+            if fault != "no length":
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if fault == "corrupt":
                 body = b"<html>please log in</html>".ljust(len(body))
-            if fault == "break":
+            if fault in ("break", "stall", "no length"):
                 body = body[: len(body) // 2]
             self.wfile.write(body)
+            if fault == "stall":
+                time.sleep(1.0)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -65,8 +80,8 @@ def server() -> Iterator[Served]:
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or fills the cache of whoever runs it, nor obeys their environment."""
-    for name in ("EMOFUSE_OFFLINE", "EMOFUSE_MIRROR", "EMOFUSE_MODELS", "EMOFUSE_LICENCES"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("OFFLINE", "MIRROR", "MODELS", "LICENCES", "ACCEPT", "TIMEOUT"):
+        monkeypatch.delenv(f"EMOFUSE_{name}", raising=False)
     monkeypatch.setenv("EMOFUSE_CACHE", str(tmp_path / "cache"))
 
 
@@ -81,6 +96,8 @@ def make_card(tmp_path: Path) -> Callable[..., Path]:
         recogniser: str = "face",
         licence: str = "Apache-2.0",
         folder: str = "models",
+        digest: bool = True,
+        more: str = "",
     ) -> Path:
         home = tmp_path / folder
         home.mkdir(exist_ok=True)
@@ -91,11 +108,13 @@ def make_card(tmp_path: Path) -> Callable[..., Path]:
             'summary = "made by a test"',
             'labels = ["neutral", "happy"]',
             f'licence = "{licence}"',
+            more,
             "[files.weights]",
             f'name = "{model_id}.bin"',
-            f'sha256 = "{hashlib.sha256(content).hexdigest()}"',
-            f"bytes = {len(content)}",
         ]
+        if digest:
+            lines.append(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
+            lines.append(f"bytes = {len(content)}")
         if url is not None:
             lines.append(f'url = "{url}"')
         (home / f"{model_id}.toml").write_text("\n".join(lines), encoding="utf-8")

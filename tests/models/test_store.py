@@ -1,9 +1,13 @@
+import hashlib
+import io
 import os
 import subprocess
 import sys
 import textwrap
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 
 from emofuse.errors import InputError, ModelError
 from emofuse.io.download import mirrored
+from emofuse.models.archive import unpack
 from emofuse.models.store import Licences, Store, Whereabouts, megabytes
 
 CardMaker = Callable[..., Path]
@@ -32,6 +37,14 @@ class CountingMeter:
 
     def close(self) -> None:
         self.closed = True
+
+
+BLOCK = 1 << 14  # bytes lost at most when a connection breaks
+
+
+def _first(asked: str) -> int:
+    """The first byte of a header ``Range``."""
+    return int(asked.removeprefix("bytes=").rstrip("-") or 0)
 
 
 def everything_in(folder: Path) -> list[str]:
@@ -73,20 +86,32 @@ def test_a_download_arrives_once_and_shows_its_progress(
     assert shown.closed
 
 
-@pytest.mark.parametrize("fault", ["corrupt", "break", "500"])
-def test_a_passing_fault_is_survived_by_trying_again(
-    content: bytes, server: Any, remote: Store, fault: str
+@pytest.mark.parametrize(
+    "fault", ["corrupt", "break", "stall", "no length", "long", "500", "redirect"]
+)
+def test_a_passing_fault_is_survived(
+    content: bytes, server: Any, remote: Store, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("EMOFUSE_TIMEOUT", "0.3")
     server.faults = [fault]
     path = remote.files(remote.card("tiny"))["weights"]
     assert path.read_bytes() == content
     assert len(server.requests) == 2
     assert everything_in(remote.cache_dir / "models") == ["tiny.bin"]
+    if fault in ("break", "stall"):
+        assert len(content) // 2 - BLOCK < _first(server.ranges[1]) <= len(content) // 2
+    else:
+        assert server.ranges[1] == ""
 
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [("corrupt", "its sha256 is another"), ("break", "broke off"), ("500", "answered 500")],
+    [
+        ("corrupt", "its sha256 is another"),
+        ("no length", "its size .* is another"),
+        ("long", "its size .* is another"),
+        ("500", "answered 500"),
+    ],
 )
 def test_a_lasting_fault_is_explained_and_leaves_nothing_behind(
     server: Any, remote: Store, fault: str, says: str
@@ -96,9 +121,171 @@ def test_a_lasting_fault_is_explained_and_leaves_nothing_behind(
     with pytest.raises(ModelError, match=says) as caught:
         remote.files(card)
     assert str(remote.cache_dir) in str(caught.value), "says where to put it by hand"
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
     assert everything_in(remote.cache_dir) == []
     assert remote.whereabouts(card) is Whereabouts.REMOTE
+
+
+def test_redirects_in_a_circle_are_given_up(server: Any, remote: Store) -> None:
+    server.faults = ["redirect"] * 100
+    with pytest.raises(ModelError, match="30 redirects"):
+        remote.files(remote.card("tiny"))
+
+
+def test_what_broke_off_is_gone_on_with_by_the_next_command(
+    content: bytes, server: Any, remote: Store
+) -> None:
+    """Each connection breaks in the middle of what is left; a block is lost each time."""
+    server.faults = ["break"] * 3
+    card = remote.card("tiny")
+    with pytest.raises(ModelError, match=r"broke off; the same command resumes it"):
+        remote.files(card)
+    assert remote.whereabouts(card) is Whereabouts.REMOTE, "half a file is no model"
+    assert remote.files(card)["weights"].read_bytes() == content
+    firsts = [_first(asked) for asked in server.ranges]
+    for before, now in pairwise(firsts):
+        assert 0 <= (before + len(content)) // 2 - now < BLOCK
+
+
+def test_two_processes_fetch_a_file_once(content: bytes, server: Any, make_card: CardMaker) -> None:
+    server.content["/tiny.bin"] = content
+    folder = make_card(url=f"{server.url}/tiny.bin")
+    script = (
+        "import sys; from pathlib import Path; from emofuse.models.store import Store; "
+        "s = Store(folders=[Path(sys.argv[1])]); s.files(s.card('tiny'))"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", script, str(folder)]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert len(server.requests) == 1
+    assert "tiny.bin" in everything_in(Store(folders=[folder]).cache_dir / "models")
+
+
+# Files of which no digest is published
+
+
+@pytest.fixture
+def unpinned(content: bytes, server: Any, make_card: CardMaker) -> Store:
+    server.content["/tiny.bin"] = content
+    return Store(folders=[make_card(url=f"{server.url}/tiny.bin", digest=False)])
+
+
+def test_the_first_download_is_trusted_and_says_so(
+    content: bytes, server: Any, unpinned: Store
+) -> None:
+    card = unpinned.card("tiny")
+    digest = hashlib.sha256(content).hexdigest()
+    with pytest.warns(RuntimeWarning, match=f"no digest of it is published; sha256 {digest}"):
+        path = unpinned.files(card)["weights"]
+    unpinned.verify(card)
+    assert unpinned.files(card)["weights"] == path, "and is not told again"
+    path.unlink()
+    server.content["/tiny.bin"] = content[::-1]
+    with pytest.raises(ModelError, match="its sha256 is another"):
+        unpinned.files(card)
+    path.write_bytes(content[::-1])
+    with pytest.raises(ModelError, match="damaged"):
+        unpinned.verify(card)
+
+
+def test_an_unpinned_download_never_goes_on_where_it_broke(
+    content: bytes, server: Any, unpinned: Store
+) -> None:
+    """Its second half could be that of another file, and nobody would know."""
+    server.faults = ["break"]
+    with pytest.warns(RuntimeWarning, match="trusted"):
+        assert unpinned.files(unpinned.card("tiny"))["weights"].read_bytes() == content
+    assert server.ranges == ["", ""]
+
+
+def test_removing_a_model_forgets_what_was_trusted(
+    content: bytes, server: Any, unpinned: Store
+) -> None:
+    card = unpinned.card("tiny")
+    with pytest.warns(RuntimeWarning, match="trusted"):
+        unpinned.files(card)
+    assert unpinned.remove(card) >= len(content)
+    assert unpinned.whereabouts(unpinned.card("tiny")) is Whereabouts.REMOTE
+
+
+def test_a_damaged_ledger_is_named(unpinned: Store) -> None:
+    unpinned.cache_dir.mkdir()
+    (unpinned.cache_dir / "ledger.json").write_text("[1")
+    with pytest.raises(ModelError, match=r"ledger.json.* is damaged.*delete it"):
+        unpinned.files(unpinned.card("tiny"))
+
+
+# Terms, archives, conversions
+
+
+def test_terms_have_to_be_accepted_first(
+    content: bytes, server: Any, make_card: CardMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.content["/tiny.bin"] = content
+    folder = make_card(url=f"{server.url}/tiny.bin", more='terms = "for research only"')
+    store = Store(folders=[folder])
+    card = store.card("tiny")
+    with pytest.raises(ModelError, match=r"for research only .*--accept-licence"):
+        store.files(card)
+    assert server.requests == []
+    monkeypatch.setenv("EMOFUSE_ACCEPT", "other tiny")
+    assert store.files(card)
+    monkeypatch.delenv("EMOFUSE_ACCEPT")
+    store.accept(card)
+    assert Store(folders=[folder]).files(card), "it is remembered"
+    with pytest.raises(ModelError, match="for research only"):
+        store.files(replace(card, licence="another one"))
+
+
+def _zipped(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr(name, content)
+    return out.getvalue()
+
+
+def test_a_file_out_of_an_archive(content: bytes, server: Any, make_card: CardMaker) -> None:
+    archive = _zipped("model/tiny.onnx", content)
+    server.content["/a.zip"] = archive
+    folder = make_card(url=f"{server.url}/a.zip", content=archive)
+    path = folder / "tiny.toml"
+    path.write_text(path.read_text() + '\nmember = "model/tiny.onnx"\n')
+    store = Store(folders=[folder])
+    card = store.card("tiny")
+    got = store.files(card)["weights"]
+    assert got.read_bytes() == content
+    assert everything_in(store.cache_dir / "models") == ["tiny.bin"], "the zip is not kept"
+    store.verify(card)
+    got.write_bytes(content[::-1])
+    with pytest.raises(ModelError, match="damaged"):
+        store.verify(card)
+
+
+@pytest.mark.parametrize(
+    ("archive", "says"),
+    [(b"no zip", "no zip that can be read"), (_zipped("other", b"x"), "holds no model/tiny.onnx")],
+)
+def test_a_bad_archive_is_named(
+    server: Any, make_card: CardMaker, archive: bytes, says: str
+) -> None:
+    server.content["/a.zip"] = archive
+    folder = make_card(url=f"{server.url}/a.zip", content=archive)
+    path = folder / "tiny.toml"
+    path.write_text(path.read_text() + '\nmember = "model/tiny.onnx"\n')
+    store = Store(folders=[folder])
+    with pytest.raises(ModelError, match=says):
+        store.files(store.card("tiny"))
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "bomb.zip"
+    archive.write_bytes(_zipped("big", b"x"))
+    raw = bytearray(archive.read_bytes())
+    at = raw.index(b"PK\x01\x02") + 24  # the size that the directory declares
+    raw[at : at + 4] = (4_100_000_000).to_bytes(4, "little")
+    archive.write_bytes(raw)
+    with pytest.raises(ModelError, match="would unpack to 4100000000 bytes"):
+        unpack(archive, "big", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_does_not_exist_is_asked_for_once(content: bytes, server: Any, remote: Store) -> None:
@@ -192,7 +379,7 @@ def test_offline_asks_nobody_and_says_what_to_do(
     if how == "environment":
         monkeypatch.setenv("EMOFUSE_OFFLINE", "1")
     store = Store(folders=remote.folders, offline=True if how == "argument" else None)
-    with pytest.raises(ModelError, match=r"switched off; run `emofuse models get tiny`"):
+    with pytest.raises(ModelError, match=r"switched off; run `emofuse models pull tiny`"):
         store.files(store.card("tiny"))
     assert server.requests == []
     remote.offline = False

@@ -116,8 +116,9 @@ def test_a_whisper_model_that_is_not_here_is_not_downloaded(
 ) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("EMOFUSE_CACHE", str(tmp_path / "cache"))
     assert find_whisper() is None
-    with pytest.raises(ModelError, match=r"download_model\('base'\)"):
+    with pytest.raises(ModelError, match="models pull whisper-base"):
         make_transcriber(TranscribeConfig("whisper"))
     with pytest.raises(ModelError, match="no Whisper model 'giant'"):
         make_transcriber(TranscribeConfig("whisper", model="giant"))
@@ -199,6 +200,7 @@ def test_moonshine_is_the_first_choice_where_no_whisper_is(
     if HAS_WHISPER:
         constants = pytest.importorskip("huggingface_hub.constants")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("EMOFUSE_CACHE", str(tmp_path / "cache"))
     automatic = make_transcriber()
     assert automatic is not None
     assert automatic.name == "moonshine"

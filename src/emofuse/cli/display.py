@@ -28,7 +28,7 @@ from ..export.summary import (
     to_mapping,
 )
 from ..models import metrics_table as figures
-from ..models.card import Card
+from ..models.card import Card, ModelFile
 from ..models.store import Store, megabytes
 from .doctor import Check, Status
 
@@ -307,25 +307,31 @@ def outcome_mapping(result: Outcome) -> dict[str, Any]:
     }
 
 
-def cards(store: Store) -> Table:
-    """Make the table of all known models."""
+def cards(some: Sequence[Card], store: Store) -> Table:
+    """Make a table of models."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("Model", "For", "Labels"):
         table.add_column(name, no_wrap=name != "Labels")
     table.add_column("Size", justify="right", no_wrap=True)
     for name in ("Licence", "Where", "Measured"):
         table.add_column(name)
-    for card in store.cards():
+    for card in some:
         table.add_row(
             card.id,
             card.modality.value,
             str(len(card.taxonomy)),
-            megabytes(card.bytes),
+            _size(card),
             Text(card.licence),
             store.whereabouts(card).value,
             Text(key_metric(card)),
         )
     return table
+
+
+def _size(card: Card) -> str:
+    if all(file.bytes for file in card.files.values()):
+        return megabytes(card.bytes)
+    return f"> {megabytes(card.bytes)}" if card.bytes else "?"
 
 
 def key_metric(card: Card) -> str:
@@ -347,14 +353,20 @@ def card(card: Card, store: Store) -> RenderableType:
         ("For", card.modality.value),
         ("Labels", ", ".join(card.taxonomy.labels)),
         ("Licence", card.licence),
-        ("Size", f"{megabytes(card.bytes)}, {store.whereabouts(card).value}"),
+        *([("Terms", card.terms)] if card.terms else []),
+        ("Size", f"{_size(card)}, {store.whereabouts(card).value}"),
         *(("Trained on", _corpus(c.name, c.licence, c.used)) for c in card.data),
     ]
-    rows.extend(("File", f"{f.name}  sha256 {f.sha256}") for f in card.files.values())
+    rows.extend(("File", _file(f)) for f in card.files.values())
     rows.extend(("Note", note) for note in card.notes)
     for name, value in rows:
         table.add_row(name, Text(value))
     return Group(table, *_measured(card)) if card.metrics else table
+
+
+def _file(file: ModelFile) -> str:
+    digest = file.sha256 or "not published: the first download is trusted"
+    return f"{file.name}  sha256 {digest}"
 
 
 def _measured(card: Card) -> Iterator[RenderableType]:

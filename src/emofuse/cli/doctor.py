@@ -157,7 +157,7 @@ def _models(store: Store) -> Iterator[Check]:
                 "models",
                 card.id,
                 Status.ABSENT,
-                f"optional, {megabytes(card.bytes)}; emofuse models get {card.id}",
+                f"optional, {megabytes(card.bytes)}; emofuse models pull {card.id}",
             )
         else:
             yield _try("models", card.id, partial(_answer, card, store))

@@ -20,7 +20,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import corpus, keyframes, live, serve
+from . import corpus, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import How, analyze_media
@@ -40,8 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-models_app = typer.Typer(help="List, show and download models.", no_args_is_help=False)
-app.add_typer(models_app, name="models")
+app.add_typer(models.app, name="models")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(evaluation.app, name="evaluate")
 
@@ -283,58 +282,6 @@ def show_config(
     typer.echo(to_yaml(read_config(file)), nl=False)
 
 
-@models_app.callback(invoke_without_command=True)
-def list_models(
-    context: typer.Context,
-    as_json: AsJson = False,
-) -> None:
-    """List all models: labels, size, licence, where they are, how good they are."""
-    if context.invoked_subcommand is not None:
-        return
-    from ..models.describe import card_mapping
-    from ..models.store import Store
-    from . import display as show
-
-    store = Store()
-    if as_json:
-        show.stdout().print_json(data=[card_mapping(card, store) for card in store.cards()])
-    else:
-        show.stdout().print(show.cards(store))
-
-
-@models_app.command("show")
-def show_model(
-    model_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: AsJson = False,
-) -> None:
-    """Show a model's card: labels, data, licences, measured figures, files."""
-    from ..models.describe import card_mapping
-    from ..models.store import Store
-    from . import display as show
-
-    store = Store()
-    card = store.card(model_id)
-    if as_json:
-        show.stdout().print_json(data=card_mapping(card, store))
-    else:
-        show.stdout().print(show.card(card, store))
-
-
-@models_app.command("get")
-def get_models(
-    model_ids: Annotated[list[str], typer.Argument(metavar="ID…")],
-) -> None:
-    """Download models, so that they are there when there is no network."""
-    from ..models.store import Store
-
-    store = Store()
-    for card in [store.card(model_id) for model_id in model_ids]:
-        files = store.files(card)
-        store.verify(card)
-        for path in files.values():
-            typer.echo(path)
-
-
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check the installation: what works on this machine and how to get the rest."""
@@ -358,7 +305,7 @@ app.command("serve")(serve.serve)
 app.command("live")(live.live)
 app.command("keyframes")(keyframes.keyframes)
 app.command("devices")(live.devices)
-models_app.command("embed")(training.embed)
+models.app.command("embed")(training.embed)
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -1,7 +1,7 @@
 """The one downloader: pinned by checksum, atomic, able to resume, explicit about failures.
 
 ``EMOFUSE_OFFLINE`` forbids downloads; ``EMOFUSE_MIRROR`` is a base URL that replaces scheme
-and host of every URL.
+and host of every URL; ``EMOFUSE_TIMEOUT`` is for how many seconds a server may be silent.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import InputError
-from .atomic import atomic_path
+from .atomic import atomic_path, discard
 
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
+_CONNECT, _SILENCE = 10.0, 60.0  # seconds to connect, and without a byte
 _BLOCK = 1 << 14  # bytes lost at most when a connection breaks
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -54,6 +54,22 @@ def is_offline() -> bool:
     return value not in ("", "0", "false", "no", "off")
 
 
+def _timeouts() -> tuple[float, float]:
+    """Seconds to connect and seconds without a byte.
+
+    Raises:
+        InputError: if ``EMOFUSE_TIMEOUT`` is not a positive number.
+    """
+    given = os.environ.get("EMOFUSE_TIMEOUT", "").strip()
+    try:
+        silence = float(given or _SILENCE)
+        if not 0 < silence < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"EMOFUSE_TIMEOUT is {given!r}, expected seconds > 0, such as 60") from None
+    return min(_CONNECT, silence), silence
+
+
 def mirrored(url: str) -> str:
     """Return `url` with scheme and host replaced by ``EMOFUSE_MIRROR``, if that is set.
 
@@ -81,28 +97,31 @@ def download(
     meter: MakeMeter | None = None,
     resume: bool = False,
     tries: int = 1,
+    size: int = 0,
 ) -> None:
     """Download a file unless it is there already; it appears when it is complete and right.
 
     Args:
         url: where it is; see `mirrored`.
         path: where it goes; missing folders are made.
-        checksum: ``sha256:…`` or ``md5:…`` in hex; the first digits are enough.
+        checksum: ``sha256:…`` or ``md5:…`` in hex; the first digits are enough, and none
+            checks nothing.
         what: what it is, for messages; default: its name.
         meter: shows progress.
         resume: keep what came of a broken download in ``.NAME.part`` and go on from there
-            the next time. Two processes must not do that at once.
+            the next time. Another process that wants the same file meanwhile waits.
         tries: how often it is tried when the network or the server fails.
+        size: bytes that it has, if that is known: whoever sends more is cut off.
 
     Raises:
         DownloadError: if it cannot be had or written, or is not what the checksum says.
     """
-    if path.is_file() and file_digest(path, checksum).startswith(_hex(checksum)):
+    if _is_right(path, checksum):
         return
     for left in reversed(range(tries)):
         try:
             with _explained(mirrored(url), path, what or path.name, resume):
-                _attempt(mirrored(url), path, checksum, meter, resume)
+                _attempt(mirrored(url), path, checksum, meter, resume, size)
                 return
         except DownloadError as e:
             if not (left and _worth_another_try(e)):
@@ -129,49 +148,88 @@ def _hex(checksum: str) -> str:
     return checksum.partition(":")[2]
 
 
+def _is_right(path: Path, checksum: str) -> bool:
+    return path.is_file() and file_digest(path, checksum).startswith(_hex(checksum))
+
+
 def _attempt(
-    url: str, path: Path, checksum: str, make_meter: MakeMeter | None, resume: bool
+    url: str, path: Path, checksum: str, make_meter: MakeMeter | None, resume: bool, size: int
 ) -> None:
-    meter = make_meter(f"Downloading {path.name}") if make_meter else None
-    try:
-        with atomic_path(path) as part:
-            if resume:
-                kept = path.with_name(f".{path.name}.part")
-                _receive(url, kept, meter)
-                kept.replace(part)
-            else:
-                _receive(url, part, meter)
-            if not file_digest(part, checksum).startswith(_hex(checksum)):
-                raise ValueError(checksum.partition(":")[0])
-    finally:
-        if meter is not None:
-            meter.close()
+    kept = path.with_name(f".{path.name}.part")
+    with _alone(kept) if resume else nullcontext():
+        if _hex(checksum) and _is_right(path, checksum):
+            return  # another process was quicker
+        meter = make_meter(f"Downloading {path.name}") if make_meter else None
+        try:
+            with atomic_path(path) as part:
+                _receive(url, kept if resume else part, meter, size)
+                if resume:
+                    kept.replace(part)
+                if size and part.stat().st_size != size:
+                    raise _WrongSizeError(f"size ({part.stat().st_size} bytes, expected {size})")
+                if not _is_right(part, checksum):
+                    raise ValueError(checksum.partition(":")[0])
+        except OSError as e:
+            if e.errno in _NO_ROOM:
+                discard(kept)
+            raise
+        finally:
+            if meter is not None:
+                meter.close()
 
 
-def _receive(url: str, part: Path, meter: Meter | None) -> None:
+class _WrongSizeError(ValueError):
+    """More or fewer bytes came than the file has."""
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """Wait until no other process downloads to the same part; the lock ends with its process."""
+    import fcntl
+
+    lock = kept.with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            # Whoever held it before took the file away: then this lock keeps nobody off.
+            if lock.exists() and lock.stat().st_ino == os.fstat(held.fileno()).st_ino:
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
+
+
+def _receive(url: str, part: Path, meter: Meter | None, size: int) -> None:
     """Download to `part`, going on after what it holds already."""
     import requests  # costs 90 ms; only who downloads pays
 
     have = part.stat().st_size if part.is_file() else 0
     # Compressed on the way, a part's bytes could not be counted.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+    with requests.get(url, headers=headers, stream=True, timeout=_timeouts()) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             part.unlink()  # it is no part of what is there now
-            _receive(url, part, meter)
+            _receive(url, part, meter, size)
             return
         response.raise_for_status()
         resumed = response.status_code == requests.codes.partial_content
-        _store(response, part, have if resumed else 0, meter)
+        _store(response, part, have if resumed else 0, meter, size)
 
 
-def _store(response: Any, part: Path, have: int, meter: Meter | None) -> None:
+def _store(response: Any, part: Path, have: int, meter: Meter | None, size: int) -> None:
     if meter is not None:
         meter.total = have + int(response.headers.get("content-length", 0))
         if have:
             meter.update(have)
     with part.open("ab" if have else "wb") as out:
         for block in response.iter_content(_BLOCK):
+            have += len(block)
+            if size and have > size:
+                out.close()
+                part.unlink()
+                raise _WrongSizeError(f"size (more than the expected {size} bytes)")
             out.write(block)
             if meter is not None:
                 meter.update(len(block))

@@ -9,7 +9,7 @@ model without a card cannot be loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,12 +28,30 @@ from ..errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file of a model: name, sha256 in hex, size, and a URL if it is not embedded."""
+    """One file of a model.
+
+    Args:
+        name: as it is kept, without a folder.
+        sha256: in hex; empty: nobody has published it, and the first download is trusted.
+        bytes: its size; 0: not known.
+        url: where it is, if it is not embedded: of a fixed revision.
+        member: its name in the zip at `url`; digest and size are then the zip's.
+
+    Raises:
+        ValueError: if the name leads to another folder, or a file without a URL has no digest.
+    """
 
     name: str
-    sha256: str
-    bytes: int
+    sha256: str = ""
+    bytes: int = 0
     url: str | None = None
+    member: str = ""
+
+    def __post_init__(self) -> None:
+        if Path(self.name).name != self.name:
+            raise ValueError(f"a file's name must have no folder, got {self.name!r}")
+        if self.url is None and not self.sha256:
+            raise ValueError(f"the file {self.name!r} needs a sha256: it has no url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,48 @@ class Metric:
     command: str = ""
 
 
+DIMENSIONS = ("valence", "arousal", "dominance")
+"""What a dimensional model answers in place of emotions."""
+
+
+@dataclass(frozen=True, slots=True)
+class AffectOutput:
+    """Where a graph says valence and arousal.
+
+    Args:
+        valence: column of valence.
+        arousal: column of arousal.
+        output: name of the graph's output that has them; empty: the one with the labels' scores.
+        low: the value that means most unpleasant, or calmest.
+        high: the value that means most pleasant, or most excited.
+
+    Raises:
+        ValueError: if a column is negative or the range is empty.
+    """
+
+    valence: int
+    arousal: int
+    output: str = ""
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.valence, self.arousal) < 0 or not self.low < self.high:
+            raise ValueError(f"need columns >= 0 and low < high, got {self}")
+
+    def read(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Return valence and arousal of a graph's answers, brought to [-1, 1]: (n, 2).
+
+        Example:
+            >>> AffectOutput(2, 0, low=0.0).read(np.array([[0.5, 0.9, 0.75]])).tolist()
+            [[0.5, 0.0]]
+        """
+        values = rows[:, [self.valence, self.arousal]].astype(np.float64)
+        scaled = 2 * (values - self.low) / (self.high - self.low) - 1
+        out: NDArray[np.float64] = np.clip(scaled, -1.0, 1.0)
+        return out
+
+
 @dataclass(frozen=True, slots=True)
 class FusionPart:
     """A recogniser whose answers a fuser was trained with.
@@ -209,6 +269,10 @@ class Card:
             (batch, width); None if it has none.
         languages: of a text model, ISO 639-1 codes of those that it was taught; text in
             another has no say. Empty: nobody told, everything is read.
+        affect: where it says valence and arousal; None if it does not.
+        convert: name of what makes the ONNX graph of the published files, once
+            (`models.store.CONVERTERS`); None if ``"weights"`` is one.
+        terms: what a user has to agree to before the files are fetched; empty: nothing.
         fusion: of a fuser, whose `modality` is ``"fused"`` and which has no
             `recogniser`: its strategy, and what it was trained with. A fused model that has
             a recogniser instead looks at everything itself: a group model.
@@ -230,6 +294,9 @@ class Card:
     prior: tuple[float, ...] | None = None
     embedding: int | None = None
     languages: tuple[str, ...] = ()
+    affect: AffectOutput | None = None
+    convert: str | None = None
+    terms: str = ""
     fusion: Fusion | None = None
     licence: str = "unknown"
     data: tuple[Corpus, ...] = ()
@@ -259,13 +326,22 @@ class Card:
 
     @property
     def bytes(self) -> int:
-        """Size of all files."""
+        """Size of all files, as far as it is known."""
         return sum(f.bytes for f in self.files.values())
+
+    @property
+    def dimensional(self) -> bool:
+        """Whether it tells valence and arousal, and no emotions."""
+        return set(self.taxonomy.labels) <= set(DIMENSIONS)
 
     @property
     def downloads(self) -> bool:
         """Whether some file has to be fetched (nothing of an embedded model has)."""
         return any(f.url for f in self.files.values())
+
+
+Converter = Callable[[Card, Mapping[str, Path], Path], None]
+"""Makes an ONNX graph: card, its files by role, where the graph goes."""
 
 
 def read_card(path: Path) -> Card:
@@ -301,6 +377,7 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         )
     prior = fields.pop("prior", None)
     fusion = fields.pop("fusion", None)
+    affect = fields.pop("affect", None)
     if fusion is not None:
         fields.setdefault("recogniser", "")
     return Card(
@@ -309,6 +386,7 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         files={role: ModelFile(**f) for role, f in fields.pop("files").items()},
         window=window,
         fusion=None if fusion is None else Fusion.of_mapping(fusion),
+        affect=None if affect is None else AffectOutput(**affect),
         calibration=Calibration(**fields.pop("calibration", {})),
         prior=None if prior is None else tuple(prior),
         data=tuple(Corpus(**c) for c in fields.pop("data", ())),

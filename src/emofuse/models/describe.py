@@ -18,6 +18,8 @@ def card_mapping(card: Card, store: Store) -> dict[str, Any]:
         "summary": card.summary,
         "labels": list(card.taxonomy.labels),
         "licence": card.licence,
+        "terms": card.terms,
+        "affect": card.affect is not None,
         "bytes": card.bytes,
         "where": store.whereabouts(card).value,
         "data": [

@@ -8,24 +8,32 @@ Environment variables steer it, so that institutions need no code:
 ``EMOFUSE_CACHE``     folder for downloads; default: the platform's cache folder.
 ``EMOFUSE_MODELS``    further folders with cards and weights, joined as in ``PATH``.
 ``EMOFUSE_LICENCES``  ``commercial``: refuse weights that forbid commercial use.
+``EMOFUSE_ACCEPT``    ids of models whose terms are accepted, where cards ask for that.
+``EMOFUSE_TIMEOUT``   seconds after which a silent server is given up (60).
 ====================  ==================================================================
 
 What is checked, and when: a file's size whenever it is used; its sha256 when it
 is downloaded, and else the first time that this machine meets it (about 1.5 ms
 per MB). That it was right is remembered until the file changes, so later starts
-pay for a `stat` only. `Store.verify` always reads everything.
+pay for a `stat` only. `Store.verify` always reads everything. Where a card knows no
+digest, the first download is trusted and written down (`models.ledger`).
+
+Nothing that is downloaded is run as code: no pickle is ever opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 
+from ..core.registry import Registry
 from ..errors import ModelError
+from ..io.atomic import atomic_path
 from ..io.download import (
     DownloadError,
     MakeMeter,
@@ -35,7 +43,9 @@ from ..io.download import (
     is_offline,
     mirrored,
 )
-from .card import Card, ModelFile, read_card
+from .archive import unpack
+from .card import Card, Converter, ModelFile, read_card
+from .ledger import Ledger
 
 ZOO = Path(__file__).with_name("zoo")
 """The cards that ship with emofuse."""
@@ -43,7 +53,10 @@ ZOO = Path(__file__).with_name("zoo")
 WEIGHTS = Path(__file__).with_name("weights")
 """The weights that ship with emofuse."""
 
-_TRIES = 2  # a broken connection or a damaged answer is asked for once more
+CONVERTERS: Registry[Converter] = Registry("emofuse.converters", "converter of models")
+"""What makes an ONNX graph of published files, by the name in a card's ``convert``."""
+
+_TRIES = 3  # a broken connection or a damaged answer is asked for again
 
 
 class Whereabouts(str, Enum):
@@ -102,6 +115,7 @@ class Store:
         self.folders = _user_folders() if folders is None else tuple(map(Path, folders))
         self._allow = allow or _licences()
         self._meter = meter or download_bar
+        self._ledger = Ledger(self.cache_dir / "ledger.json")
         self._found: dict[str, tuple[Card, Path]] | None = None
         self._damaged: dict[str, str] = {}
 
@@ -139,16 +153,30 @@ class Store:
             ModelError: if the licence is not allowed, a file is missing or damaged,
                 or it cannot be downloaded; the message says what to do.
         """
+        self._check_terms(card)
+        paths = {role: self._file(card, file) for role, file in card.files.items()}
+        return paths | {"weights": self._convert(card, paths)} if card.convert else paths
+
+    def accept(self, card: Card) -> None:
+        """Remember that the user has accepted the terms of a model (`Card.terms`)."""
+        self._ledger.accept(card)
+
+    def _check_terms(self, card: Card) -> None:
         if not self._allow(card):
             raise ModelError(
                 f"model {card.id!r} has the licence {card.licence!r}, which the licence filter "
                 "(EMOFUSE_LICENCES) refuses; choose another model (see `emofuse models`)"
             )
-        return {role: self._file(card, file) for role, file in card.files.items()}
+        if card.terms and not self._ledger.accepted(card):
+            raise ModelError(
+                f"model {card.id!r}: {card.terms} (licence: {card.licence}). If you agree, run "
+                f"`emofuse models pull {card.id} --accept-licence` once, or name it in "
+                "EMOFUSE_ACCEPT"
+            )
 
     def whereabouts(self, card: Card) -> Whereabouts:
         """Say where a model's files are, without downloading or reading them."""
-        paths = [(self._path(card, f), f) for f in card.files.values()]
+        paths = [(self._path(card, f), self._ledger.known(f)) for f in card.files.values()]
         if not all(_has(path, f) for path, f in paths):
             return Whereabouts.REMOTE
         if any(path.is_relative_to(self.cache_dir) for path, _ in paths):
@@ -167,9 +195,45 @@ class Store:
             ModelError: if one is missing or damaged.
         """
         for file in card.files.values():
-            path = self._path(card, file)
-            _check_size(path, file)
-            _compare(path, file)
+            path, known = self._path(card, file), self._ledger.known(file)
+            _check_size(path, known)
+            if not known.sha256:
+                raise ModelError(
+                    f"nothing is known that {path} could be compared with; "
+                    f"`emofuse models pull {card.id}` trusts it from now on"
+                )
+            _compare(path, known)
+        if card.convert and (made := self._converted(card)).is_file():
+            _compare(made, self._ledger.known(_made(made)))
+
+    def remove(self, card: Card) -> int:
+        """Delete the files of a model from this machine; of one that was imported its card, too.
+
+        Returns:
+            Bytes freed.
+
+        Raises:
+            ModelError: if the model comes with emofuse, or nothing of it is here.
+        """
+        where = self.whereabouts(card)
+        if where is Whereabouts.EMBEDDED:
+            raise ModelError(f"{card.id!r} comes with emofuse; there is nothing to remove")
+        home, cached = self.home(card), self._folder(card)
+        named = [home / file.name for file in card.files.values()]
+        own = [*named, home / f"{card.id}.golden.npz", home / f"{card.id}.toml"]
+        imported = home in self.folders and not card.downloads
+        doomed = [p for p in own if imported and p.is_file()]
+        doomed += [p for p in cached.rglob("*") if p.is_file()] if cached.is_dir() else []
+        if not doomed:
+            raise ModelError(f"nothing of {card.id!r} is on this machine")
+        freed = sum(path.stat().st_size for path in doomed)
+        for path in doomed:
+            path.unlink()
+        shutil.rmtree(cached, ignore_errors=True)
+        for file in card.files.values():
+            self._ledger.forget(file)
+        self._found = None
+        return freed
 
     def _index(self) -> dict[str, tuple[Card, Path]]:
         """Cards by id, each with the folder its files are in."""
@@ -194,16 +258,53 @@ class Store:
         beside = self.home(card) / file.name
         if file.url is None or beside.exists():
             return beside
-        # The folder's name is the content's: a new version never overwrites an old one.
-        return self.cache_dir / "models" / file.sha256[:16] / file.name
+        return self._folder(card) / file.name
+
+    def _folder(self, card: Card) -> Path:
+        """The folder of a model's downloads; a new version never overwrites an old one."""
+        wanted = "|".join(f"{f.name} {f.url} {f.sha256}" for f in card.files.values())
+        return (
+            self.cache_dir / "models" / f"{card.id}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+        )
 
     def _file(self, card: Card, file: ModelFile) -> Path:
-        path = self._path(card, file)
-        if file.url is not None and not _has(path, file):
-            self._download(card, file, file.url, path)
-        _check_size(path, file)
-        self._check_once(path, file)
+        path, known = self._path(card, file), self._ledger.known(file)
+        if file.url is not None and not _has(path, known):
+            self._download(card, file, known, path)
+            known = self._ledger.known(file)
+        if not known.sha256 and path.is_file():
+            known = self._trust(card, file, path)
+        _check_size(path, known)
+        self._check_once(path, known)
         return path
+
+    def _trust(self, card: Card, file: ModelFile, path: Path) -> ModelFile:
+        """Write down what a file is that nobody has published a digest of, and say so."""
+        known = self._ledger.known(file)
+        if not known.sha256:
+            digest = file_digest(path)
+            self._ledger.trust(file, digest, path.stat().st_size)
+            warnings.warn(
+                f"{file.name} of {card.id!r}: no digest of it is published; sha256 {digest} is "
+                "trusted from now on, because it came first",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return self._ledger.known(file)
+
+    def _convert(self, card: Card, paths: dict[str, Path]) -> Path:
+        """Return the ONNX graph made of a model's published files; make it the first time."""
+        out = self._converted(card)
+        if not out.is_file():
+            convert = CONVERTERS.load(str(card.convert))
+            with atomic_path(out) as part:
+                convert(card, paths, part)
+            self._ledger.trust(_made(out), file_digest(out), out.stat().st_size)
+        self._check_once(out, self._ledger.known(_made(out)))
+        return out
+
+    def _converted(self, card: Card) -> Path:
+        return self._folder(card) / "converted.onnx"
 
     def _check_once(self, path: Path, file: ModelFile) -> None:
         """Compare the sha256 unless that was done before and the file is unchanged."""
@@ -219,19 +320,54 @@ class Store:
         except OSError:  # a read-only cache only means that the next start checks again
             pass
 
-    def _download(self, card: Card, file: ModelFile, url: str, path: Path) -> None:
-        what = f"{file.name} of model {card.id!r} ({megabytes(file.bytes)})"
+    def _download(self, card: Card, file: ModelFile, known: ModelFile, path: Path) -> None:
+        size = f" ({megabytes(file.bytes)})" if file.bytes else ""
+        what, url = f"{file.name} of model {card.id!r}{size}", str(file.url)
         if self.offline:
             raise ModelError(
                 f"{what} is not on this machine, and downloads are switched off; run "
-                f"`emofuse models get {card.id}` once with a network, or fetch {mirrored(url)} "
+                f"`emofuse models pull {card.id}` once with a network, or fetch {mirrored(url)} "
                 f"elsewhere and put it at {path}"
             )
         try:
-            checksum = f"sha256:{file.sha256}"
-            download(url, path, checksum, what=what, meter=self._meter, tries=_TRIES)
+            if file.member:
+                self._download_archive(card, file, path, what)
+                return
+            # Without a digest nobody would notice that a file changed between two parts of it.
+            checksum, resume = f"sha256:{known.sha256}", bool(known.sha256)
+            download(
+                url, path, checksum, what=what, meter=self._meter,
+                resume=resume, tries=_TRIES, size=known.bytes,
+            )  # fmt: skip
         except DownloadError as e:
             raise ModelError(f"{e} (EMOFUSE_CACHE names the folder of downloads)") from e
+
+    def _download_archive(self, card: Card, file: ModelFile, path: Path, what: str) -> None:
+        archive = path.with_name(f"{path.name}.zip")
+        checksum = f"sha256:{file.sha256}"
+        download(
+            str(file.url), archive, checksum, what=what, meter=self._meter,
+            resume=bool(file.sha256), tries=_TRIES, size=file.bytes,
+        )  # fmt: skip
+        unpack(archive, file.member, path)
+        archive.unlink()
+        self._trust_member(card, file, path)
+
+    def _trust_member(self, card: Card, file: ModelFile, path: Path) -> None:
+        met = self._ledger.known(file)
+        digest = file_digest(path)
+        if met.sha256 != file.sha256 and met.sha256 != digest:
+            path.unlink()
+            raise ModelError(
+                f"{file.member} of model {card.id!r} is another than at its first download; if "
+                f"that is right, run `emofuse models remove {card.id}` and pull it again"
+            )
+        self._ledger.trust(file, digest, path.stat().st_size)
+
+
+def _made(path: Path) -> ModelFile:
+    """A converted graph as the ledger knows it."""
+    return ModelFile(path.name, url=f"converted:{path.parent.name}")
 
 
 def megabytes(n: int) -> str:
@@ -289,14 +425,15 @@ def _read_cards(
 
 
 def _has(path: Path, file: ModelFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.bytes
+    """Whether a file is there and as long as it should be; a length of 0 is not known."""
+    return path.is_file() and path.stat().st_size == (file.bytes or path.stat().st_size)
 
 
 def _check_size(path: Path, file: ModelFile) -> None:
     if not path.is_file():
         raise ModelError(f"the model file {path} is missing; {_remedy(file)}")
     size = path.stat().st_size
-    if size != file.bytes:
+    if file.bytes and size != file.bytes:
         raise ModelError(
             f"the model file {path} has {size} bytes, its card says {file.bytes}; {_remedy(file)}"
         )

@@ -19,6 +19,7 @@ from ..core.media import AudioChunk, Diagnostic, Utterance, Watermark, Word
 from ..core.registry import Registry, check_names, named
 from ..core.time import Span, samples_to_ns, to_ns
 from ..errors import EmofuseError, InputError, MissingExtra, ModelError
+from ..models.store import Store, Whereabouts
 from .moonshine import MoonshineNet, find_moonshine
 from .sentences import share_time
 
@@ -192,16 +193,21 @@ def _whisper_folder(config: TranscribeConfig) -> Path:
     if folder is not None:
         return folder
     wanted = config.model or "base"
+    fetch = f"python -c \"import faster_whisper; faster_whisper.download_model('{wanted}')\""
+    if f"whisper-{wanted}" in {card.id for card in Store().cards()}:
+        fetch = f"emofuse models pull whisper-{wanted}"
     raise ModelError(
-        f"no Whisper model {wanted!r} on this machine: fetch it once with  python -c "
-        f"\"import faster_whisper; faster_whisper.download_model('{wanted}')\"  or set "
+        f"no Whisper model {wanted!r} on this machine: fetch it once with  {fetch}  or set "
         "transcribe.model to the folder of one"
     )
 
 
 def _whisper_name(config: TranscribeConfig, folder: Path) -> str:
     # In Hugging Face's cache: models--Systran--faster-whisper-base/snapshots/REVISION
-    size = config.model or folder.parents[1].name.split("whisper-")[-1]
+    # In our own: models/whisper-base-DIGEST
+    ours = folder.name.removeprefix("whisper-").rpartition("-")[0]
+    theirs = folder.parents[1].name.split("whisper-")[-1]
+    size = config.model or (ours if folder.name.startswith("whisper-") else theirs)
     return f"whisper ({Path(size).name})"
 
 
@@ -405,8 +411,8 @@ def find_whisper(model: str | None = None) -> Path | None:
     """Return the folder of a Whisper model on this machine, or None. Downloads nothing.
 
     Args:
-        model: a folder, or the name of a model that may be in Hugging Face's
-            cache; None looks for the usual sizes.
+        model: a folder, or the name of a model that ``emofuse models pull whisper-NAME`` has
+            fetched, or that may be in Hugging Face's cache; None looks for the usual sizes.
 
     Raises:
         ModelError: if faster-whisper knows no model of that name.
@@ -417,6 +423,8 @@ def find_whisper(model: str | None = None) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     for name in _WHISPER_SIZES if model is None else (model,):
+        if (pulled := _pulled_whisper(name)) is not None:
+            return pulled
         try:
             folder = Path(download_model(name, local_files_only=True))
         except LocalEntryNotFoundError:
@@ -426,6 +434,15 @@ def find_whisper(model: str | None = None) -> Path | None:
         if (folder / "model.bin").is_file():
             return folder
     return None
+
+
+def _pulled_whisper(name: str) -> Path | None:
+    """The folder of a model that `emofuse models pull` has fetched."""
+    store = Store()
+    card = next((c for c in store.cards() if c.id == f"whisper-{name}"), None)
+    if card is None or store.whereabouts(card) is Whereabouts.REMOTE:
+        return None
+    return store.files(card)["weights"].parent
 
 
 class Transcribe:
