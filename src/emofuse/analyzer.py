@@ -138,14 +138,16 @@ def default_models() -> dict[Modality, str]:
 
 
 def read_config(
-    path: Path | None = None, flags: Mapping[str, Flag] | None = None
+    path: Path | None = None,
+    flags: Mapping[str, Flag] | None = None,
+    base: AnalyzerConfig | None = None,
 ) -> AnalyzerConfig:
     """Read the analyzer's settings from a file, with flags on top; see `config.loader.read`.
 
     Raises:
         InputError: if the file cannot be read, or a setting is unknown or wrong.
     """
-    return read(AnalyzerConfig, path, flags)
+    return read(AnalyzerConfig, path, flags, base)
 
 
 class Analyzer:

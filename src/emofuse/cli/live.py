@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import EmofuseError, InputError, MissingExtra
-from .options import AsJson, panel
-
-if TYPE_CHECKING:
-    from ..analyzer import AnalyzerConfig
+from .options import AsJson, names, panel
 
 _device, _setting = panel("Devices"), panel("Settings")
 
@@ -43,7 +40,14 @@ def live(
     ] = None,
     config: Annotated[
         Path | None,
-        _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config`."),
+        _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config --live`."),
+    ] = None,
+    fps: Annotated[float | None, _setting(help="Pictures per second (25).")] = None,
+    detector: Annotated[
+        str | None, _setting(metavar="NAME", help=f"Face detector: {names('detectors')}.")
+    ] = None,
+    detect_every: Annotated[
+        int | None, _setting(min=1, help="Detect faces on every n-th picture (3).")
     ] = None,
 ) -> None:
     """Analyze camera and microphone live, in a window.
@@ -52,11 +56,22 @@ def live(
     q quits. Nothing leaves this machine, and nothing is stored unless you record it.
     """
     window = _window()
-    from ..analyzer import Analyzer
+    from ..analyzer import Analyzer, read_config
+    from ..config.loader import Flag
+    from ..streaming import live_config
     from ..streaming.feed import open_devices
 
-    analyzer = Analyzer(_settings(config, asr))
-    sources, notes = open_devices(_camera(camera), _microphone(microphone), loop=loop)
+    given = {
+        "transcribe.engine": Flag("--asr", asr),
+        "fps": Flag("--fps", fps),
+        "face.detector": Flag("--detector", detector),
+        "face.detect_every": Flag("--detect-every", detect_every),
+    }
+    flags = {key: flag for key, flag in given.items() if flag.value is not None}
+    analyzer = Analyzer(read_config(config, flags, live_config()))
+    sources, notes = open_devices(
+        _camera(camera), _microphone(microphone), loop=loop, fps=analyzer.config.fps
+    )
     settings = window.WindowConfig(
         fullscreen=fullscreen, push_to_talk=push_to_talk, record_to=record_to
     )
@@ -106,15 +121,6 @@ def _window() -> Any:
     from ..window import window
 
     return window
-
-
-def _settings(config: Path | None, asr: str | None) -> AnalyzerConfig:
-    from ..analyzer import read_config
-    from ..config.loader import Flag
-    from ..streaming import live_config
-
-    flags = {} if asr is None else {"transcribe.engine": Flag("--asr", asr)}
-    return live_config(read_config(config, flags))
 
 
 def _camera(text: str) -> int | str | bool:

@@ -21,6 +21,7 @@ import typer
 from .. import __version__
 from ..errors import EmofuseError, InputError
 from . import corpus, keyframes, live, models, serve
+from .config import app as config_app
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import How, analyze_media
@@ -41,6 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(models.app, name="models")
+app.add_typer(config_app, name="config")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(evaluation.app, name="evaluate")
 
@@ -267,19 +269,6 @@ def _transcript(text: str) -> Path | TranscriptChoice:
         return TranscriptChoice(text)
     except ValueError:
         return Path(text)
-
-
-@app.command("config")
-def show_config(
-    file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings to start from.")
-    ] = None,
-) -> None:
-    """Print all settings with their values as YAML, to be saved, changed and used."""
-    from ..analyzer import read_config
-    from ..config.loader import to_yaml
-
-    typer.echo(to_yaml(read_config(file)), nl=False)
 
 
 @app.command()

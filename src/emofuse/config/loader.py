@@ -38,7 +38,10 @@ class Flag:
 
 
 def read(
-    kind: type[Config], path: Path | None = None, flags: Mapping[str, Flag] | None = None
+    kind: type[Config],
+    path: Path | None = None,
+    flags: Mapping[str, Flag] | None = None,
+    base: Config | None = None,
 ) -> Config:
     """Build a configuration from a file and flags; what neither names keeps its default.
 
@@ -46,6 +49,7 @@ def read(
         kind: a configuration dataclass.
         path: a ``.yaml``, ``.yml``, ``.json`` or ``.toml`` file, or None.
         flags: dotted key → flag, e.g. ``{"fusion.strategy": Flag("--fusion", "logpool")}``.
+        base: has the defaults; those of `kind` by default.
 
     Raises:
         InputError: if the file cannot be read, a key is unknown, or a value is
@@ -54,6 +58,8 @@ def read(
     flags = flags or {}
     tree = read_file(path) if path is not None else {}
     tree = _without_empty_sections(kind, tree)
+    if base is not None:
+        tree = merge(to_mapping(base), tree)
     for key, flag in flags.items():
         _put(tree, key.split("."), flag.value)
     return _build(kind, tree, flags, file="" if path is None else f"{path}: ")

@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from .. import __version__
 from ..analyzer import read_config
+from ..streaming import live_config
 from .auth.auth import Guard
 from .http import about, analysis, jobs
 from .http.errors import ApiError
@@ -32,7 +33,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InputError: if the settings or the analysis configuration are wrong.
     """
     settings = settings or read_settings()
-    state = ServerState(settings, read_config(settings.config))
+    live = read_config(settings.config, base=live_config())
+    state = ServerState(settings, read_config(settings.config), live)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -41,10 +41,12 @@ class ServerState:
     Args:
         settings: how it runs.
         config: how media are analyzed.
+        live: how live sessions are.
     """
 
     settings: Settings
     config: AnalyzerConfig
+    live: AnalyzerConfig
     models: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
     started: float = field(default_factory=time.monotonic)

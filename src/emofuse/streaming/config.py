@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
 
 from ..analyzer import AnalyzerConfig
 from ..core.media import AudioInfo, MediaInfo, MediaKind, VideoInfo
@@ -50,31 +51,46 @@ class LiveConfig:
 
 
 def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
-    """Return settings that answer at once, made of those for files.
+    """Return settings that answer at once; whatever `config` sets otherwise than by default stays.
 
     The quick detector that finds landmarks looks at every third frame, where frames
     are slow at each, and optical flow carries its finds along; a still face keeps its
     number however slowly and unevenly frames come; nothing waits for a batch to fill;
     the voice model hears nothing of the future; speech is recognised in short pieces.
+
+    Settings from a file are put on top of these with `read_config(path, base=live_config())`.
+
+    Example:
+        >>> live_config().fps, live_config(AnalyzerConfig(fps=12.0)).fps
+        (25.0, 12.0)
     """
-    config = config or AnalyzerConfig()
-    return replace(
-        config,
+    own = AnalyzerConfig()
+    face = replace(own.face, detect_every=3, between=Between.FLOW, hold_seconds=2.0)
+    live = replace(
+        own,
         fps=25.0,
-        max_side=min(config.max_side, 640),
+        max_side=640,
         max_wait_seconds=0.0,
         lookahead_seconds=0.0,
-        face=replace(
-            config.face,
-            detector="compact",
-            detect_every=3,
-            between=Between.FLOW,
-            hold_seconds=max(config.face.hold_seconds, 2.0),  # nothing waits for a lost face
-        ),
-        transcribe=replace(
-            config.transcribe, longest_seconds=min(config.transcribe.longest_seconds, 6.0)
-        ),
+        face=face,
+        transcribe=replace(own.transcribe, longest_seconds=6.0),
     )
+    return _changed(live, own, config or own)
+
+
+T = TypeVar("T")
+
+
+def _changed(live: T, plain: T, given: T) -> T:
+    """Put on top of `live` whatever is given otherwise than in `plain`, section by section."""
+    changes = {}
+    for f in fields(plain):  # type: ignore[arg-type]
+        now, before, wanted = (getattr(c, f.name) for c in (live, plain, given))
+        if wanted == before:
+            continue
+        both = is_dataclass(wanted) and type(wanted) is type(before)
+        changes[f.name] = _changed(now, before, wanted) if both else wanted
+    return replace(live, **changes)  # type: ignore[type-var]
 
 
 def live_info(

@@ -141,7 +141,11 @@ def joined_info(infos: Sequence[MediaInfo]) -> MediaInfo:
 
 
 def open_devices(
-    camera: int | str | Path | bool, microphone: int | str | Path | bool, *, loop: bool = False
+    camera: int | str | Path | bool,
+    microphone: int | str | Path | bool,
+    *,
+    loop: bool = False,
+    fps: float = 25.0,
 ) -> tuple[list[Device], list[Diagnostic]]:
     """Open a camera and a microphone; one is enough, the other is looked for until it is there.
 
@@ -151,6 +155,7 @@ def open_devices(
         camera: see `open_camera`; False: none.
         microphone: see `open_microphone`; True: the system's choice, False: none.
         loop: play files again and again.
+        fps: pictures per second.
 
     Returns:
         What could be opened or is looked for, and a note about what is neither.
@@ -161,7 +166,7 @@ def open_devices(
     wanted: list[Opener] = []
     if camera is not False:
         number: int | str | Path = 0 if camera is True else camera
-        wanted.append(lambda wait: open_camera(number, loop=loop, wait=wait))
+        wanted.append(lambda wait: open_camera(number, fps=fps, loop=loop, wait=wait))
     if microphone is not False:
         chosen = None if microphone is True else microphone
         wanted.append(lambda wait: open_microphone(chosen, loop=loop, wait=wait))
@@ -232,7 +237,7 @@ def live(
         known = ", ".join(kind.value for kind in MeasurementKind)
         raise InputError(f"no kind of measurement in {list(kinds)!r}; there are {known}") from None
     analyzer = Analyzer(config or live_config())
-    sources, notes = open_devices(camera, microphone)
+    sources, notes = open_devices(camera, microphone, fps=analyzer.config.fps)
     return _live(analyzer, sources, notes, wanted, on_note or (lambda note: None))
 
 

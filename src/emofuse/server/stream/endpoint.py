@@ -44,11 +44,10 @@ class LiveModels:
             EmofuseError: if nothing is left to analyze, or a model is missing.
         """
         from ...analyzer import Analyzer
-        from ...streaming import live_config
 
         with self._making:
             if asr not in self._made:
-                config = live_config(self._state.config)
+                config = self._state.live
                 if not asr:
                     left = tuple(m for m in config.modalities if m is not Modality.TEXT)
                     config = replace(config, modalities=left)
