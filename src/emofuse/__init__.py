@@ -13,10 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .analyzer import Analyzer, AnalyzerConfig, analyze
+    from .analyzer import Analyzer, AnalyzerConfig
     from .core.estimates import Estimate, Modality, Probabilities, Subject
+    from .core.observation import Observation
     from .core.timeline import Timeline
     from .errors import EmofuseError, InputError, MissingExtra, ModelError
+    from .observe import Observer, analyze
     from .streaming import live
 
     __version__: str
@@ -30,6 +32,8 @@ __all__ = [
     "MissingExtra",
     "Modality",
     "ModelError",
+    "Observation",
+    "Observer",
     "Probabilities",
     "Subject",
     "Timeline",
@@ -41,7 +45,9 @@ __all__ = [
 _HOME = {
     "Analyzer": "analyzer",
     "AnalyzerConfig": "analyzer",
-    "analyze": "analyzer",
+    "analyze": "observe",
+    "Observer": "observe",
+    "Observation": "core.observation",
     "live": "streaming",
     "Estimate": "core.estimates",
     "Modality": "core.estimates",

@@ -25,6 +25,7 @@ from .core.media import (
     Grade,
     MediaInfo,
     Packet,
+    Sample,
     Track,
     Watermark,
     WindowSpec,
@@ -327,8 +328,20 @@ class Analyzer:
 
     def fuser(self, info: MediaInfo) -> Fuser:
         """Make the configured fuser for a medium's modalities."""
-        models = {m: self._store.card(self._recogniser(m).model_id) for m in self._present(info)}
+        return self.fuser_of(self._present(info))
+
+    def fuser_of(self, modalities: Iterable[Modality]) -> Fuser:
+        """Make the configured fuser for some modalities."""
+        models = {m: self._store.card(self.config.models[m]) for m in modalities}
         return make_fuser(self.config.fusion, models=models, store=self._store)
+
+    def estimate(self, modality: Modality, sample: Sample) -> Estimate:
+        """Ask a modality's model about one sample."""
+        with self._building:
+            recognise = self._recognise(modality)
+        (estimate,) = (e for e in (*recognise.feed(sample), *recognise.flush()))
+        assert isinstance(estimate, Estimate)
+        return estimate
 
     def provenance(self, info: MediaInfo) -> Provenance:
         """Say what this analyzer uses for a medium."""
@@ -394,19 +407,6 @@ class Analyzer:
                 "no words: the medium has no transcript or subtitles and no speech recogniser "
                 "is at hand (pip install 'emofuse[asr]', or give a transcript)",
             )
-
-
-def analyze(
-    path: str | os.PathLike[str],
-    *,
-    transcript: str | os.PathLike[str] | None = None,
-    config: AnalyzerConfig | None = None,
-) -> Timeline:
-    """Analyze one medium with an `Analyzer` of its own; see `Analyzer.analyze`.
-
-    Who analyzes several media keeps one `Analyzer`: its models are loaded once.
-    """
-    return Analyzer(config).analyze(path, transcript=transcript)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -96,27 +96,13 @@ class Probabilities:
         return zip(self.taxonomy.labels, map(float, self.values), strict=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a recogniser says of one sample.
-
-    Args:
-        probabilities: calibrated.
-        embedding: what the net made of the sample before it decided, float32,
-            shape (`Recogniser.embedding`,); None if the model gives none.
-    """
-
-    probabilities: Probabilities
-    embedding: NDArray[np.float32] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Affect:
     """Valence (unpleasant … pleasant) and arousal (calm … excited), each in [-1, 1].
 
     Example:
-        >>> Affect(0.5, -0.2).valence
-        0.5
+        >>> Affect.mean([Affect(0.5, -0.2), None, Affect(0.1, 0.2)], [1, 5, 1])
+        Affect(valence=0.3, arousal=0.0)
     """
 
     valence: float
@@ -125,6 +111,35 @@ class Affect:
     def __post_init__(self) -> None:
         if not (-1 <= self.valence <= 1 and -1 <= self.arousal <= 1):
             raise ValueError(f"valence and arousal must lie in [-1, 1], got {self}")
+
+    @classmethod
+    def mean(cls, some: Sequence[Affect | None], weights: Sequence[float]) -> Affect | None:
+        """Average those that there are by weights ≥ 0; None if there are none."""
+        pairs = [(a, w) for a, w in zip(some, weights, strict=True) if a is not None]
+        total = sum(w for _, w in pairs)
+        if not pairs:
+            return None
+        if not total:
+            pairs, total = [(a, 1.0) for a, _ in pairs], float(len(pairs))
+        valence = sum(a.valence * w for a, w in pairs) / total
+        arousal = sum(a.arousal * w for a, w in pairs) / total
+        return cls(*(min(1.0, max(-1.0, x)) for x in (valence, arousal)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a recogniser says of one sample.
+
+    Args:
+        probabilities: calibrated.
+        embedding: what the net made of the sample before it decided, float32,
+            shape (`Recogniser.embedding`,); None if the model gives none.
+        affect: valence and arousal, if the model tells.
+    """
+
+    probabilities: Probabilities
+    embedding: NDArray[np.float32] | None = None
+    affect: Affect | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ class Timeline:
         """Yield one flat dict of plain types per estimate.
 
         Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
-        per label of the union of the taxonomies in use, ``confidence, quality,
-        model, uncertain`` (the reason, or None). A label that a model does not know
+        per label of the union of the taxonomies in use, ``confidence, valence, arousal,
+        quality, model, uncertain`` (the reason, or None). What a model does not tell
         is None, not 0.
         """
         labels = self.labels
@@ -98,6 +98,8 @@ class Timeline:
                 "label": e.label,
                 **{label: known.get(label) for label in labels},
                 "confidence": e.confidence,
+                "valence": e.affect.valence if e.affect else None,
+                "arousal": e.affect.arousal if e.affect else None,
                 "quality": e.quality,
                 "model": e.model_id,
                 "uncertain": e.uncertain.reason.value if e.uncertain else None,
@@ -123,7 +125,7 @@ class Timeline:
         import pandas as pd  # only who asks for a frame pays for pandas
 
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
-        columns += ["confidence", "quality", "model", "uncertain"]
+        columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain"]
         frame = pd.DataFrame(list(self.records()), columns=columns)
         for edge in ("start", "end"):
             frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.details import Details, FaceDetails
-from ..core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
+from ..core.estimates import (
+    SPEAKER,
+    Affect,
+    Estimate,
+    Modality,
+    Probabilities,
+    Subject,
+    SubjectKind,
+)
 from ..core.media import Watermark
 from ..core.protocols import Slot
 from ..core.time import Span
@@ -18,7 +26,7 @@ from ..core.time import Span
 def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
     """Summarise one modality's estimates of one subject over a span.
 
-    Probabilities and embeddings are averaged, weighted by overlap with the span ×
+    Probabilities, affect and embeddings are averaged, weighted by overlap with the span ×
     quality; quality by overlap. Details are those of the best single piece of evidence,
     but for the mouth's motion, of which the mean is kept.
     """
@@ -37,6 +45,7 @@ def pool(estimates: Sequence[Estimate], span: Span) -> Estimate:
         span=span,
         probabilities=Probabilities(best.probabilities.taxonomy, share @ p),
         quality=min(1.0, float(overlap @ quality / overlap.sum())),
+        affect=Affect.mean([e.affect for e in estimates], share.tolist()),
         embedding=_mean_embedding(estimates, share),
         details=_pooled_details(estimates, best),
     )

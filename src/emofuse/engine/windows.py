@@ -178,6 +178,7 @@ class Recognise:
                 modality=self._modality,
                 quality=sample.quality,
                 model_id=self._recogniser.model_id,
+                affect=prediction.affect,
                 embedding=prediction.embedding if self._embeddings else None,
                 details=sample.details,
             )

@@ -34,7 +34,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
     return (
         *("file", "start", "end", "subject", "modality", "label"),
         *labels,
-        *("confidence", "quality", "model"),
+        *("confidence", "valence", "arousal", "quality", "model"),
         *(f"weight_{m.value}" for m in modalities()),
         *("disagreement", "uncertain", "text"),
     )
@@ -132,6 +132,8 @@ class CsvTable:
             e.label,
             *(_number(known.get(label)) for label in self._labels),
             _number(e.confidence),
+            _number(e.affect.valence if e.affect else None),
+            _number(e.affect.arousal if e.affect else None),
             _number(e.quality),
             e.model_id,
             *(_number(weights.get(m)) for m in modalities()),

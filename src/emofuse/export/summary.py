@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ..core.estimates import Estimate, Modality, RejectionReason, Subject, SubjectKind
+from ..core.estimates import Affect, Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.media import Diagnostic, MediaKind
 from ..core.modality import modalities, name_of
 from ..core.time import NS, Span, clock
@@ -52,6 +52,7 @@ class Person:
         doubts: reason → part of the subject's time that is uncertain for it, largest
             first; empty if nothing is.
         best: the most frequent best guess, uncertain or not.
+        affect: mean valence and arousal, by time, if a model tells them.
     """
 
     subject: Subject
@@ -65,6 +66,7 @@ class Person:
     coverage: float
     doubts: Mapping[RejectionReason, float] = field(default_factory=dict)
     best: str = ""
+    affect: Affect | None = None
 
     @property
     def label(self) -> str:
@@ -156,6 +158,7 @@ def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
         "reasons": {reason.value: round(part, 4) for reason, part in p.doubts.items()},
         "confidence": round(p.confidence, 4),
         "quality": round(p.quality, 4),
+        **_affect_mapping(p.affect),
         "present": round(p.present_ns / NS, 3),
         "coverage": round(p.coverage, 4),
         "modalities": [m.value for m in p.modalities],
@@ -169,6 +172,13 @@ def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
             for run in p.runs
         ],
     }
+
+
+def _affect_mapping(affect: Affect | None) -> dict[str, Any]:
+    if affect is None:
+        return {}
+    rounded = {"valence": round(affect.valence, 4), "arousal": round(affect.arousal, 4)}
+    return {"affect": rounded}
 
 
 def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
@@ -243,6 +253,8 @@ def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
             yield f"{_verb(person, summary)} for {_of_whole(person, summary)}"
         yield f"mean confidence {person.confidence:.0%}"
     yield f"evidence quality {person.quality:.0%}"
+    if person.affect is not None:
+        yield f"valence {person.affect.valence:+.2f}, arousal {person.affect.arousal:+.2f}"
     if summary.timed and (doubt := describe_doubt(person)):
         yield doubt
     if person.modalities:
@@ -354,6 +366,7 @@ def _person(
         coverage=min(1.0, present_ns / duration_ns) if duration_ns else 1.0,
         doubts=_largest_first(doubts),
         best=next(iter(_largest_first(best))),
+        affect=Affect.mean([e.affect for e in estimates], weights),
     )
 
 

@@ -72,6 +72,7 @@ def _lane(
         **_distributions([e.probabilities for e in rows], index),
         **_column("uncertain", rows, lambda e: e.uncertain and e.uncertain.reason.value),
         **_column("text", rows, lambda e: e.details_mapping().get("text")),
+        **_column("affect", rows, _affect),
         **_column("box", rows, lambda e: _permille(e.details_mapping().get("box", ())) or None),
     }
     if modality is Modality.FUSED:
@@ -115,6 +116,11 @@ def _column(
     """Return a column, unless there is nothing in it."""
     column = [value(e) for e in rows]
     return {name: column} if any(v is not None for v in column) else {}
+
+
+def _affect(e: Estimate) -> list[int] | None:
+    """Valence and arousal in ‰."""
+    return _permille((e.affect.valence, e.affect.arousal)) if e.affect else None
 
 
 def _percent(part: float | None) -> int | None:

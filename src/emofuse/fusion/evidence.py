@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Estimate, FusionDetails, Modality, Probabilities
+from ..core.estimates import Affect, Estimate, FusionDetails, Modality, Probabilities
 from ..core.labels import CANONICAL, Taxonomy
 from ..core.protocols import Slot
 from ..errors import ModelError
@@ -24,6 +24,8 @@ def fused_estimate(
 ) -> Estimate:
     """Return the fused estimate of a slot.
 
+    Valence and arousal are the mean of those parts that tell them, by their weights.
+
     Args:
         slot: its subject and span.
         parts: the evidence that counted.
@@ -39,6 +41,7 @@ def fused_estimate(
         modality=Modality.FUSED,
         quality=min(1.0, float(shares @ [e.quality for e in parts])),
         model_id=model_id,
+        affect=Affect.mean([e.affect for e in parts], shares.tolist()),
         fusion=FusionDetails(
             modality_weights={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
             disagreement=disagreement(p, shares),

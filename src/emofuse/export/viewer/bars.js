@@ -1,7 +1,7 @@
 // What is said of one person at one moment: the result, what each modality says, and how much it counted.
 import { colourOf } from "./colour.js";
 import { el } from "./dom.js";
-import { MODALITIES, NAMES, contradiction, percent } from "./format.js";
+import { MODALITIES, NAMES, contradiction, percent, signed } from "./format.js";
 
 export class Bars {
   constructor(labels) {
@@ -9,13 +9,14 @@ export class Bars {
     this.sure = el("span", { class: "verdict-sure" });
     this.dot = el("i", { class: "dot" });
     this.why = el("p", { class: "why" });
+    this.affect = el("p", { class: "why affect" });
     this.heads = {};
     this.cells = {};
     this.meter = el("i");
     this.differ = el("p", { class: "differ" });
     this.table = el("table", { class: "bars" });
     this.root = el("div", { class: "reading" },
-      el("p", { class: "verdict" }, this.dot, this.label, this.sure), this.why, this.table,
+      el("p", { class: "verdict" }, this.dot, this.label, this.sure), this.why, this.affect, this.table,
       this.disagreement = el("div", { class: "disagreement" }, el("div", { class: "meter" }, this.meter), this.differ));
     this.build(labels);
     this.show(null, {});
@@ -47,6 +48,9 @@ export class Bars {
     this.dot.style.background = fused ? colourOf(fused.label) : "transparent";
     this.why.textContent = fused?.uncertain ? (fused.uncertain.message)
       : fused && Number.isFinite(fused.quality) ? `quality of the evidence ${percent(fused.quality)}` : "";
+    const affect = fused?.affect;
+    this.affect.hidden = !affect;
+    this.affect.textContent = affect ? `valence ${signed(affect.valence)}, arousal ${signed(affect.arousal)}` : "";
     this.fill("fused", fused?.p, "");
     for (const key of MODALITIES) {
       const share = fused?.shares?.[key];

@@ -14,6 +14,9 @@ export function learnModalities(names = {}) {
 
 export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 
+/** A number in [-1, 1] with its sign. */
+export const signed = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
+
 /** Seconds as 1:05 or, with digits, 1:05.3. */
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;

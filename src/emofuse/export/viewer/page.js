@@ -16,12 +16,14 @@ function* estimates({ labels, lanes }) {
       yield {
         subject: lane.subject, modality: lane.modality, start: lane.start[i] / 1000, end: lane.end[i] / 1000,
         label, confidence: probabilities[label], quality: lane.quality[i] / 100, probabilities,
-        uncertain: lane.uncertain?.[i] ?? null, fusion: lane.fusion && fusion(labels, lane.fusion, i),
+        uncertain: lane.uncertain?.[i] ?? null, fusion: lane.fusion && fusion(labels, lane.fusion, i), affect: affect(lane.affect?.[i]),
         details: { text: lane.text?.[i] ?? null, box: lane.box?.[i]?.map((v) => v / 1000) ?? null },
       };
     }
   }
 }
+
+const affect = (permille) => permille && { valence: permille[0] / 1000, arousal: permille[1] / 1000 };
 
 function fusion(labels, { disagreement, parts }, i) {
   const present = Object.entries(parts).filter(([, part]) => part.p[i]);

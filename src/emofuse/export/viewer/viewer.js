@@ -16,6 +16,7 @@ const HOW = [
   ["Confidence", "The probability of the top label, adjusted so that on test data “70 %” was right about 70 times in 100. Other material is harder, and a person may well see something else."],
   ["Quality", "How good the evidence was: size, sharpness and light of the face; noise and length of the speech; how sure the words are. It says nothing about the person."],
   ["Weight and disagreement", "How much face, voice and words each counted in the result, and how far they contradict each other: 0 % if all say the same. A sarcastic “great” is a typical disagreement."],
+  ["Valence and arousal", "How pleasant (−1 to +1) and how excited (−1 to +1) the expression is. Shown only where a model tells it; it is never worked out from the labels."],
   ["Who is who", "“Face 2” is a face followed through the picture, not a known person. Who leaves and comes back may get a new number. A voice is given to the face whose mouth moves with it, and stands alone where that is unclear."],
 ];
 

@@ -56,6 +56,11 @@ def estimate_message(e: Estimate) -> dict[str, Any]:
         "model": e.model_id,
         "probabilities": {label: round(p, 4) for label, p in e.probabilities.items()},
     }
+    if e.affect is not None:
+        message["affect"] = {
+            "valence": round(e.affect.valence, 4),
+            "arousal": round(e.affect.arousal, 4),
+        }
     if e.fusion is not None:
         message["fusion"] = {
             "weights": {m.value: round(share, 4) for m, share in e.fusion.modality_weights.items()},
