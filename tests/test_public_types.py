@@ -20,6 +20,8 @@ from emofuse import (
     MissingExtra,
     Modality,
     ModelError,
+    Observation,
+    Observer,
     Probabilities,
     Subject,
     Timeline,
@@ -49,6 +51,9 @@ def read(path: str) -> Timeline | None:
 version: str = __version__
 for estimate in faces(analyze("interview.mp4")):
     line: str = describe(estimate.subject, estimate.probabilities)
+seen: Observation = analyze(image="face.jpg", audio="voice.wav", weights={"face": 1.0})
+several: list[Observation] = analyze(text=["Well."])
+again: Observation = Observer().fuse(seen, {"speech": 1.0})
 for estimate in live():
     label: str = estimate.label
 """

@@ -79,7 +79,8 @@ class Observer:
             seen = self._crop(pixels) if face_crop else self._face(pixels, notes)
             found |= {Modality.FACE: seen} if seen else {}
         if audio is not None:
-            found |= self._heard(audio, notes, words=text is None)
+            counts = self._weighted(weights).config.fusion.all_weights[Modality.TEXT] > 0
+            found |= self._heard(audio, notes, words=text is None and counts)
         if text is not None:
             found |= _pooled(self._read(text_source(text), (Modality.TEXT,), notes))
         return self.fuse(Observation(found, None, tuple(notes)), weights)

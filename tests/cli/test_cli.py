@@ -321,7 +321,6 @@ def test_bad_input_is_explained(
     "args",
     [
         ["anallyze", "x"],
-        ["analyze"],
         ["analyze", "x", "--fps", "many"],
         ["analyze", "x", "--threads", "0"],
         ["train", "smell"],

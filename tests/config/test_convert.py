@@ -46,7 +46,9 @@ def test_each_section_becomes_a_file_that_its_command_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "old.yaml").write_text(OLD)
-    assert main(["config", "convert", str(tmp_path / "old.yaml"), "--out", str(tmp_path / "n")]) == 0
+    assert (
+        main(["config", "convert", str(tmp_path / "old.yaml"), "--out", str(tmp_path / "n")]) == 0
+    )
     printed = capsys.readouterr()
     assert {Path(line).name for line in printed.out.split()} == {
         "face.yaml", "speech.yaml", "analyze.yaml",

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..core.media import MediaKind
 from ..core.modality import name_of
+from ..core.observation import Observation
 from ..core.time import NS, clock
 from ..export.summary import (
     Person,
@@ -307,6 +308,26 @@ def outcome_mapping(result: Outcome) -> dict[str, Any]:
     }
 
 
+def observation(found: Observation) -> RenderableType:
+    """Show what a face, a voice and words say, and all of them together."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name, right in (("", False), ("Label", False), ("Confidence", True), ("Weight", True)):
+        table.add_column(name, justify="right" if right else "left")
+    table.add_column("Valence, arousal")
+    weights = found.fused.fusion.modality_weights if found.fused and found.fused.fusion else {}
+    for e in found:
+        table.add_row(
+            name_of(e.modality),
+            "uncertain" if e.uncertain else e.label,
+            f"{e.confidence:.0%}",
+            f"{weights[e.modality]:.0%}" if e.modality in weights else "",
+            f"{e.affect.valence:+.2f}, {e.affect.arousal:+.2f}" if e.affect else "",
+        )
+    told = [note.message for note in found.notes]
+    told += [found.fused.doubt] if found.fused and found.fused.doubt else []
+    return Group(table, *(Text(line) for line in (*told, CAVEAT)))
+
+
 def cards(some: Sequence[Card], store: Store) -> Table:
     """Make a table of models."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -320,7 +341,7 @@ def cards(some: Sequence[Card], store: Store) -> Table:
             card.id,
             card.modality.value,
             str(len(card.taxonomy)),
-            _size(card),
+            _bytes(card),
             Text(card.licence),
             store.whereabouts(card).value,
             Text(key_metric(card)),
@@ -328,7 +349,7 @@ def cards(some: Sequence[Card], store: Store) -> Table:
     return table
 
 
-def _size(card: Card) -> str:
+def _bytes(card: Card) -> str:
     if all(file.bytes for file in card.files.values()):
         return megabytes(card.bytes)
     return f"> {megabytes(card.bytes)}" if card.bytes else "?"
@@ -354,7 +375,7 @@ def card(card: Card, store: Store) -> RenderableType:
         ("Labels", ", ".join(card.taxonomy.labels)),
         ("Licence", card.licence),
         *([("Terms", card.terms)] if card.terms else []),
-        ("Size", f"{_size(card)}, {store.whereabouts(card).value}"),
+        ("Size", f"{_bytes(card)}, {store.whereabouts(card).value}"),
         *(("Trained on", _corpus(c.name, c.licence, c.used)) for c in card.data),
     ]
     rows.extend(("File", _file(f)) for f in card.files.values())

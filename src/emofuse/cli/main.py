@@ -21,11 +21,23 @@ import typer
 from .. import __version__
 from ..errors import EmofuseError, InputError
 from . import corpus, keyframes, live, models, serve
-from .config import app as config_app
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import How, analyze_media
-from .options import AsJson, Overwrite, Quiet, complain, names, panel, result
+from .config import app as config_app
+from .observe import observe
+from .options import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    complain,
+    names,
+    panel,
+    read_weights,
+    result,
+    set_flags,
+    sets_help,
+)
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -110,24 +122,39 @@ def _root(
 _part = panel("What is analyzed")
 _setting = panel("Settings (they override --config)")
 _many = panel("Several files")
+_observed = panel("One observation (in place of PATH)")
 
 
 @app.command(
     help="Analyze media: who expressed what and when.\n\n"
     "The results of one file are DIR/timeline.json, .csv and .html. With several files, or a "
     "folder, each file gets a folder of its own, beside DIR/timeline.csv with everything and "
-    "DIR/index.html. Without --out only a summary is printed."
+    "DIR/index.html. Without --out only a summary is printed.\n\n"
+    "--image, --audio and --text in place of PATH take a face, a voice and words as one "
+    "observation: what each says, and all of them together (DIR/observation.json)."
 )
 def analyze(
     context: typer.Context,
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="PATH…",
             show_default=False,
             help="Video, audio, image or text files, or folders of video, audio and images.",
         ),
-    ],
+    ] = None,
+    image: Annotated[
+        Path | None, _observed(metavar="FILE", help="Image of a face.", show_default=False)
+    ] = None,
+    audio: Annotated[
+        Path | None, _observed(metavar="FILE", help="Sound of a voice.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None, _observed(metavar="TEXT", help="What is said.", show_default=False)
+    ] = None,
+    face_crop: Annotated[
+        bool, _observed("--face-crop", help="The image is nothing but a face; do not look for it.")
+    ] = False,
     out: Annotated[Path | None, result(metavar="DIR", help="Folder for the results.")] = None,
     formats: Annotated[
         str, result("--format", metavar="LIST", help=f"Formats to write: {names('exporters')}.")
@@ -180,6 +207,17 @@ def analyze(
             metavar="ID", help="A trained fuser of that strategy (see `emofuse train fusion`)."
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        _setting(
+            metavar="LIST",
+            help="How much each modality counts, e.g. face=.6,speech=.4; others do not.",
+        ),
+    ] = None,
+    models_: Annotated[
+        str | None,
+        _setting("--models", metavar="SET", help=f"Set of models: {sets_help()}."),
+    ] = None,
     smoothing: Annotated[
         str | None,
         _setting(metavar="NAME", help="Smoothing over time: none, mean, exponential or hmm."),
@@ -198,19 +236,28 @@ def analyze(
     from ..config.loader import Flag
 
     flags = {
+        **set_flags(models_),
         "fps": Flag("--fps", fps),
         "slot_seconds": Flag("--slot", slot),
-        "face.detector": Flag("--detector", detector),
+        **({"face.detector": Flag("--detector", detector)} if detector else {}),
+        "fusion.weights": Flag("--weights", read_weights(weights)),
         "fusion.strategy": Flag("--fusion", fusion),
         "fusion.model": Flag("--fuser", fuser),
         "smoothing.method": Flag("--smoothing", smoothing),
         "transcribe.engine": Flag("--asr", asr),
-        "models.threads": Flag("--threads", threads),
+        "threads": Flag("--threads", threads),
     }
     given = {key: flag for key, flag in flags.items() if flag.value is not None}
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
     choices = _formats(formats), _transcript(transcript)
     settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
+    if image is not None or audio is not None or text is not None:
+        if paths:
+            raise InputError("give either PATH, or --image, --audio and --text; not both")
+        observe(image, audio, text, face_crop, settings, out, overwrite, as_json)
+        return
+    if not paths:
+        raise InputError("nothing to analyze; give files or folders, or --image, --audio, --text")
     how = How(workers, retry_failed, dry_run, quiet, as_json)
     failures = analyze_media(paths, out, overwrite, *choices, settings, how)
     if context.obj:

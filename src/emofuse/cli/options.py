@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..config.loader import Flag
 from ..core.registry import Registry
+from ..errors import InputError
+from ..models.sets import SETS, find_set
 
 
 def names(kind: str) -> str:
@@ -35,3 +38,50 @@ def complain(message: str) -> None:
     with contextlib.suppress(OSError):
         for line in message.splitlines():
             typer.echo(line if line.startswith("emofuse: ") else f"emofuse: {line}", err=True)
+
+
+def sets_help() -> str:
+    """Return the sets of models, as help lists them."""
+    return "; ".join(f"{name} ({set_.summary})" for name, set_ in SETS.items())
+
+
+def set_flags(name: str | None) -> dict[str, Flag]:
+    """Return the settings that a set of models stands for; other flags may override them.
+
+    Raises:
+        InputError: if there is no such set.
+    """
+    if name is None:
+        return {}
+    chosen = find_set(name)
+    ids = {f"models.{m.value}": Flag("--models", id) for m, id in chosen.models.items()}
+    return {**ids, "face.detector": Flag("--models", chosen.detector)}
+
+
+def read_weights(text: str | None) -> dict[str, float] | None:
+    """Read ``face=.6,speech=.4``: modality → weight; those that are not named are 0.
+
+    Raises:
+        InputError: if it is not such a list.
+
+    Example:
+        >>> read_weights("face=.6, speech=.4")
+        {'face': 0.6, 'speech': 0.4, 'text': 0.0}
+    """
+    if text is None:
+        return None
+    from ..core.modality import modalities
+
+    read = {m.value: 0.0 for m in modalities()}
+    for part in text.split(","):
+        name, equals, value = (x.strip() for x in part.partition("="))
+        try:
+            if name not in read or not equals:
+                raise ValueError
+            read[name] = float(value)
+        except ValueError:
+            raise InputError(
+                f"--weights: got {part.strip()!r}, expected a list such as face=.6,speech=.4 of "
+                f"{', '.join(read)}"
+            ) from None
+    return read

@@ -173,11 +173,15 @@ def _speech(reader: _Reader, out: Converted) -> None:
     net = _net(reader, _SPEECH_NETS, "mfcc-cnn", out)
     made: dict[str, Any] = {"id": "speech-mine", "net": net}
     preparation: dict[str, Any] = {}
-    if (n := reader.get("n_mfcc", "num_mfcc", "mfcc")) is not None and net["name"].startswith("mfcc"):
+    if (n := reader.get("n_mfcc", "num_mfcc", "mfcc")) is not None and net["name"].startswith(
+        "mfcc"
+    ):
         preparation["coefficients"] = int(n)
     if (bands := reader.get("n_mels", "num_mels")) is not None:
         preparation["mel"] = {"mels": int(bands)}
-    if (seconds := reader.get("duration", "max_duration", "seconds", "max_length_seconds")) is not None:
+    if (
+        seconds := reader.get("duration", "max_duration", "seconds", "max_length_seconds")
+    ) is not None:
         preparation["seconds"] = float(seconds)
     rate = reader.get("sample_rate", "sampling_rate", "sr")
     if rate not in (None, 16_000):
@@ -194,7 +198,9 @@ def _fusion(reader: _Reader, out: Converted) -> None:
     name = reader.get("strategy", "fusion_type", "method", *_NAMES)
     strategy = _known(_STRATEGIES, name) or "weighted"
     if name is not None and _known(_STRATEGIES, name) is None:
-        out.notes.append(f"fusion_model: there is no strategy {name!r} here; weighted is put instead")
+        out.notes.append(
+            f"fusion_model: there is no strategy {name!r} here; weighted is put instead"
+        )
     weights = {
         _WEIGHTS[part]: float(value)
         for part in _WEIGHTS
@@ -263,7 +269,9 @@ def _training(reader: _Reader, out: Converted) -> dict[str, Any]:
         loop["optimizer"] = "sgd" if "sgd" in str(optimizer).lower() else "adamw"
     if (device := reader.get("device")) is not None:
         loop["device"] = "auto" if str(device) == "gpu" else str(device)
-    if (share := reader.get("validation_split", "val_split", "test_split", "test_size")) is not None:
+    if (
+        share := reader.get("validation_split", "val_split", "test_split", "test_size")
+    ) is not None:
         out.notes.append(f"training: a split of {share}; splits are the corpora's, by speakers")
     return made | ({"loop": loop} if loop else {})
 

@@ -66,7 +66,9 @@ def _timeouts() -> tuple[float, float]:
         if not 0 < silence < float("inf"):
             raise ValueError
     except ValueError:
-        raise InputError(f"EMOFUSE_TIMEOUT is {given!r}, expected seconds > 0, such as 60") from None
+        raise InputError(
+            f"EMOFUSE_TIMEOUT is {given!r}, expected seconds > 0, such as 60"
+        ) from None
     return min(_CONNECT, silence), silence
 
 

@@ -1,4 +1,4 @@
-"""Named choices of models: ``--models small|balanced|best``."""
+"""Named choices of models: ``--models NAME``."""
 
 from __future__ import annotations
 
@@ -36,30 +36,8 @@ SETS: Mapping[str, ModelSet] = {
         "the embedded models; nothing is downloaded",
         {Modality.FACE: "face-v4", Modality.SPEECH: "speech-v4", Modality.TEXT: "text-minilm-v2"},
     ),
-    "balanced": ModelSet(
-        "faces with valence and arousal, and finer words; some 50 MB are downloaded",
-        {
-            Modality.FACE: "emotieff-b0-va",
-            Modality.SPEECH: "speech-v4",
-            Modality.TEXT: "minilm-goemotions",
-        },
-        detector="yunet",
-        downloads=("yunet-2023mar",),
-    ),
-    "best": ModelSet(
-        "the largest models, with licences to agree to; some 520 MB are downloaded, and the "
-        "extras train and hub convert them once",
-        {
-            Modality.FACE: "emotieff-b0-va",
-            Modality.SPEECH: "emotion2vec-plus-base",
-            Modality.TEXT: "roberta-goemotions",
-        },
-        detector="yunet",
-        downloads=("yunet-2023mar",),
-    ),
 }
-"""The sets by name. They follow the figures that their publishers state: only the embedded
-models are measured here."""
+"""The sets by name."""
 
 
 def find_set(name: str) -> ModelSet:

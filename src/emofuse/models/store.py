@@ -264,7 +264,9 @@ class Store:
         """The folder of a model's downloads; a new version never overwrites an old one."""
         wanted = "|".join(f"{f.name} {f.url} {f.sha256}" for f in card.files.values())
         return (
-            self.cache_dir / "models" / f"{card.id}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+            self.cache_dir
+            / "models"
+            / f"{card.id}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
         )
 
     def _file(self, card: Card, file: ModelFile) -> Path:
