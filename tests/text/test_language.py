@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.analyzer import AnalyzerConfig, analyze
+from emofuse.analyzer import AnalyzerConfig
 from emofuse.core.estimates import Modality, RejectionReason
 from emofuse.core.media import Diagnostic, Utterance, Watermark
 from emofuse.core.time import NS, Span
+from emofuse.observe import analyze
 from emofuse.text.language import ReadableWords, is_readable, language_of
 from emofuse.text.transcribe import NONE, TranscribeConfig
 
