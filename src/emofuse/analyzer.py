@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from . import __version__
 from .config.loader import Flag, read
 from .core.estimates import Estimate, Modality, Subject, SubjectKind
+from .core.labels import CANONICAL, LabelMap
 from .core.media import (
     Diagnostic,
     Frame,
@@ -34,6 +35,7 @@ from .core.modality import modalities, specs
 from .core.protocols import Exporter, FrontEnd, Fuser, Recogniser, Source, Stage
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
+from .corpora.labels import canonical_map
 from .engine.active_speaker import (
     ActiveSpeakerAttribution,
     ActiveSpeakerConfig,
@@ -389,7 +391,15 @@ class Analyzer:
             config.batch,
             to_ns(config.max_wait_seconds),
             embeddings=config.fusion.learned,  # the pools have no use for them
+            label_map=self._label_map(modality),
         )
+
+    def _label_map(self, modality: Modality) -> LabelMap | None:
+        """Where the labels of a modality's model go; None if they are canonical ones."""
+        card = self._store.card(self._recogniser(modality).model_id)
+        if set(card.taxonomy.labels) <= set(CANONICAL.labels) and not card.taxonomy.multi_label:
+            return None
+        return card.label_map or canonical_map(card.taxonomy)
 
     def _recogniser(self, modality: Modality) -> Recogniser:
         if modality not in self._recognisers:
@@ -400,6 +410,11 @@ class Analyzer:
     def _remarks(self, info: MediaInfo) -> Iterator[Diagnostic]:
         """Tell about modalities that were wanted and cannot be had from this medium."""
         missing = set(self.config.modalities) - set(self._present(info))
+        for modality in self._present(info):
+            label_map = self._label_map(modality)
+            if label_map is not None:
+                model_id = self._recogniser(modality).model_id
+                yield Diagnostic("labels-mapped", f"labels of {model_id}: {label_map.told}")
         unwanted = self.config.transcribe.engine == NONE
         if Modality.TEXT in missing and info.audio is not None and not unwanted:
             yield Diagnostic(

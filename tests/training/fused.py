@@ -17,7 +17,7 @@ from emofuse.fusion.config import FusionConfig, Strategy
 from emofuse.fusion.factory import make_fuser
 from emofuse.models.card import Card
 from emofuse.models.store import Store
-from emofuse.training.core.export import write_card
+from emofuse.models.write import write_card
 from emofuse.training.fusion import FusionTraining, train
 
 LABELS = ("neutral", "happy", "sad", "angry")

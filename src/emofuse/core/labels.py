@@ -110,6 +110,22 @@ class LabelMap:
         object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
 
     @classmethod
+    def of_names(
+        cls,
+        source: Taxonomy,
+        target: Taxonomy,
+        map: Mapping[str, str | Mapping[str, float]],
+        drop: Mapping[str, str],
+    ) -> LabelMap:
+        """Build a map as files write it: a label goes to one label, or in parts to several.
+
+        Raises:
+            KeyError, ValueError: if it does not account for every label, see above.
+        """
+        weights = {k: {to: 1.0} if isinstance(to, str) else to for k, to in map.items()}
+        return cls(source, target, weights, drop)
+
+    @classmethod
     def identity(cls, taxonomy: Taxonomy) -> LabelMap:
         """Build the map that changes nothing.
 
@@ -133,3 +149,58 @@ class LabelMap:
         """Which target labels some source label reaches; the rest are masked in a loss."""
         covered: NDArray[np.bool_] = self.matrix.max(axis=0) > 0
         return covered
+
+    @property
+    def reached(self) -> Taxonomy:
+        """The covered labels of `target`, in its order."""
+        labels = zip(self.target.labels, self.covered, strict=True)
+        return Taxonomy(self.target.name, tuple(label for label, yes in labels if yes))
+
+    @property
+    def told(self) -> str:
+        """The map for people.
+
+        Example:
+            >>> voice = Taxonomy("voice", ("calm", "sad", "bored"))
+            >>> to = LabelMap(voice, CANONICAL, {"calm": {"neutral": 1.0}, "sad": {"sad": 1.0}},
+            ...               {"bored": "not an emotion here"})
+            >>> to.told
+            'calm → neutral; without bored (not an emotion here)'
+        """
+        renamed = [
+            f"{label} → {' + '.join(row)}"
+            for label, row in self.weights.items()
+            if [*row] != [label]
+        ]
+        left = [f"without {label} ({why})" for label, why in self.dropped.items()]
+        return "; ".join(renamed + left) or "as they are"
+
+    def fold(self, probabilities: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+        """Bring what a model says over `source` to the labels of `reached`.
+
+        Fine labels add up; of a multi-label model the largest counts, because its
+        probabilities are no parts of a whole.
+
+        Args:
+            probabilities: over `source`, shape (len(source),).
+
+        Returns:
+            Probabilities over `reached`, summing to 1 (uniform if nothing is left), and the
+            share in [0, 1] that was not said of dropped labels.
+
+        Example:
+            >>> voice = Taxonomy("voice", ("calm", "sad", "bored"))
+            >>> to = LabelMap(voice, CANONICAL, {"calm": {"neutral": 1.0}, "sad": {"sad": 1.0}},
+            ...               {"bored": "not an emotion here"})
+            >>> p, kept = to.fold(np.array([0.6, 0.2, 0.2]))
+            >>> to.reached.labels, p.round(2).tolist(), kept
+            (('neutral', 'sad'), [0.75, 0.25], 0.8)
+        """
+        p = np.asarray(probabilities, np.float64)
+        weights = self.matrix[:, self.covered]
+        said = (p[:, None] * weights).max(axis=0) if self.source.multi_label else p @ weights
+        whole = float(p.sum())
+        share = float((p * weights.sum(axis=1)).sum()) / whole if whole > 0 else 0.0
+        total = float(said.sum())
+        folded = said / total if total > 0 else np.full(len(said), 1 / len(said))
+        return folded, min(1.0, round(share, 9))

@@ -62,11 +62,7 @@ def load_map(name: str) -> LabelMap:
     if name == CANONICAL.name:
         return LabelMap.identity(CANONICAL)
     raw = _read(name)
-    weights = {
-        label: {target: 1.0} if isinstance(target, str) else target
-        for label, target in raw.get("map", {}).items()
-    }
-    return LabelMap(taxonomy(name), CANONICAL, weights, raw.get("drop", {}))
+    return LabelMap.of_names(taxonomy(name), CANONICAL, raw.get("map", {}), raw.get("drop", {}))
 
 
 def map_of(native: Taxonomy, file: Path | None = None) -> LabelMap:
@@ -99,16 +95,29 @@ def map_of(native: Taxonomy, file: Path | None = None) -> LabelMap:
             f"{', '.join(CANONICAL.labels)}) or [drop] ({lost[0]!r} = the reason), and name it "
             "with --map"
         )
-    weights = {
-        label: {target: 1.0} if isinstance(target, str) else target
-        for label, target in targets.items()
-        if label in native.labels
-    }
+    targets = {label: to for label, to in targets.items() if label in native.labels}
     dropped = {label: reason for label, reason in drop.items() if label in native.labels}
     try:
-        return LabelMap(native, CANONICAL, weights, dropped)
+        return LabelMap.of_names(native, CANONICAL, targets, dropped)
     except (KeyError, ValueError) as e:
         raise InputError(f"the map {file or 'of ' + native.name} cannot be used: {e}") from e
+
+
+def canonical_map(labels: Taxonomy) -> LabelMap:
+    """Return the map of some labels to the canonical ones.
+
+    Labels of a taxonomy that is kept in this module are recognised
+    whatever the taxonomy is called; others must be canonical or synonyms.
+
+    Raises:
+        InputError: if a label has no place.
+    """
+    if not set(labels.labels) <= set(CANONICAL.labels):
+        for name in names():
+            if set(taxonomy(name).labels) == set(labels.labels):
+                known = load_map(name)
+                return LabelMap(labels, CANONICAL, known.weights, known.dropped)
+    return map_of(labels)
 
 
 def to_valence() -> LabelMap:

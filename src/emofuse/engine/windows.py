@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Estimate, Modality, Subject
+from ..core.estimates import Estimate, Modality, Probabilities, Subject
+from ..core.labels import LabelMap
 from ..core.media import AudioChunk, Grade, Sample, Watermark, WindowSpec
 from ..core.protocols import Recogniser
 from ..core.time import NS, Span, samples_to_ns
@@ -125,6 +126,8 @@ class Recognise:
         max_wait_ns: a started batch is run when progress is this far past its
             first sample; 0 runs it with the next progress (live).
         embeddings: whether estimates carry the model's embeddings, if it has any.
+        label_map: where the model's own labels go; None: they stay. What is said of dropped
+            labels counts against the evidence.
     """
 
     def __init__(
@@ -134,7 +137,9 @@ class Recognise:
         batch: int = 8,
         max_wait_ns: int = 0,
         embeddings: bool = False,
+        label_map: LabelMap | None = None,
     ) -> None:
+        self._label_map = label_map
         self._recogniser = recogniser
         self._modality = modality
         self._batch = batch
@@ -171,12 +176,13 @@ class Recognise:
         held, self._held = self._held, None
         predictions = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
         for sample, prediction in zip(samples, predictions, strict=True):
+            probabilities, share = self._mapped(prediction.probabilities)
             yield Estimate(
                 subject=sample.subject,
                 span=sample.span,
-                probabilities=prediction.probabilities,
+                probabilities=probabilities,
                 modality=self._modality,
-                quality=sample.quality,
+                quality=sample.quality * share,
                 model_id=self._recogniser.model_id,
                 affect=prediction.affect,
                 embedding=prediction.embedding if self._embeddings else None,
@@ -184,3 +190,9 @@ class Recognise:
             )
         if held is not None:
             yield held
+
+    def _mapped(self, said: Probabilities) -> tuple[Probabilities, float]:
+        if self._label_map is None:
+            return said, 1.0
+        folded, share = self._label_map.fold(said.values)
+        return Probabilities(self._label_map.reached, folded), share

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
+from ..models.card import Card
 from .detect import Detection
 
 CROP_SIDE = 48
@@ -42,6 +44,18 @@ class CropGeometry:
     box_scale: float
     box_shift: tuple[float, float]
 
+    def wider(self, margin: float) -> CropGeometry:
+        """Return the geometry with more around the face: `margin` sides of the crop each way."""
+        if not margin:
+            return self
+        scale = 1 + 2 * margin
+        points = tuple(
+            ((x - 0.5) / scale + 0.5, (y - 0.5) / scale + 0.5) for x, y in self.landmarks
+        )
+        return CropGeometry(
+            f"{self.name}+{margin:g}", points, self.box_scale * scale, self.box_shift
+        )
+
 
 FER2013 = CropGeometry(
     name="fer2013",
@@ -56,6 +70,48 @@ to 0.09 of the crop. A crop is the Haar box itself, give or take: 1.04 widths of
 as measured on natural photos, 1.01 on FER2013's own faces, and not moved by more
 than 0.005 widths.
 """
+
+
+GEOMETRIES = {geometry.name: geometry for geometry in (FER2013,)}
+"""The geometries that a card may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropStyle:
+    """How a model wants its faces cut out.
+
+    Args:
+        geometry: where a face lies in the crop.
+        side: of the crop in pixels: at least what the model looks at, so that a model of
+            large pictures is not given enlarged small ones.
+    """
+
+    geometry: CropGeometry = FER2013
+    side: int = CROP_SIDE
+
+    @classmethod
+    def of_card(cls, card: Card) -> CropStyle:
+        """Read it from a card's preparation: ``crop``, ``margin`` and ``side``.
+
+        ``margin`` is how much more is to be seen on each side, in sides of the crop.
+
+        Raises:
+            ModelError: if the card names an unknown geometry.
+        """
+        p = card.preparation
+        name = p.get("crop", FER2013.name)
+        if name not in GEOMETRIES:
+            raise ModelError(
+                f"card {card.id!r} wants its faces cut out like {name!r}; there are "
+                f"{', '.join(GEOMETRIES)}"
+            )
+        side = p.get("side", CROP_SIDE)
+        wider = GEOMETRIES[name].wider(float(p.get("margin", 0.0)))
+        return cls(wider, max(CROP_SIDE, side if isinstance(side, int) else CROP_SIDE))
+
+
+USUAL = CropStyle()
+"""The crops of the embedded model."""
 
 
 def crop_face(

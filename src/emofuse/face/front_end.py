@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..core.estimates import Modality
 from ..core.media import MediaKind
 from ..core.protocols import Stage, StageContext
 
@@ -23,6 +24,7 @@ class FaceFrontEnd:
 
     def stages(self, context: StageContext) -> Sequence[Stage[Any, Any]]:
         """Return the tracker."""
+        from .crop import CropStyle
         from .detectors import make_detector
         from .mouth import MouthMotion
         from .track import FaceTracker
@@ -32,7 +34,8 @@ class FaceFrontEnd:
             face = replace(face, detect_every=1, confirmations=1)
         detector = context.shared("detector", lambda: make_detector(face.detector, context.store))
         mouths = MouthMotion() if context.attributes_speech else None
-        return (FaceTracker(detector, face, mouths),)
+        style = CropStyle.of_card(context.store.card(context.config.models[Modality.FACE]))
+        return (FaceTracker(detector, face, mouths, style),)
 
 
 FRONT_END = FaceFrontEnd()

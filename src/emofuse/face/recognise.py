@@ -21,6 +21,8 @@ class Colour(str, Enum):
 
     GREY = "grey"
     RGB = "rgb"
+    BGR = "bgr"
+    """The order in which OpenCV reads pictures, and models that were trained on such."""
 
     @property
     def channels(self) -> int:
@@ -36,6 +38,29 @@ class Standard(str, Enum):
 
     IMAGENET = "imagenet"
     """The mean and deviation of ImageNet's pictures, as its pretrained nets expect."""
+
+    UNIT = "unit"
+    """Black and white themselves: levels from 0 to 1."""
+
+    SIGNED = "signed"
+    """Middle grey: levels from -1 to 1."""
+
+    RAW = "raw"
+    """Nothing: levels from 0 to 255, for nets that scale them inside."""
+
+    SET = "set"
+    """The mean and deviation of the training faces, which the card names."""
+
+
+class Layout(str, Enum):
+    """The order of a prepared face's axes."""
+
+    NCHW = "nchw"
+    """Channels, rows, columns: PyTorch's."""
+    NHWC = "nhwc"
+    """Rows, columns, channels: TensorFlow's."""
+    NHW = "nhw"
+    """Rows, columns: grey without an axis for it."""
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -62,6 +87,10 @@ class FacePreparation:
         standard: what the levels are measured against. With `Standard.SELF` and
             colours, one mean and one deviation over all three channels keep the
             balance between them.
+        layout: order of the axes.
+        mean: subtracted from levels of 0 to 1, one for all channels or one each;
+            `Standard.SET` only.
+        deviation: what they are then divided by, > 0, likewise.
 
     Raises:
         ValueError: if a value makes no sense.
@@ -71,12 +100,21 @@ class FacePreparation:
     floor: float = 8.0
     colour: Colour = Colour.GREY
     standard: Standard = Standard.SELF
+    layout: Layout = Layout.NCHW
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "colour", Colour(self.colour))
-        object.__setattr__(self, "standard", Standard(self.standard))
-        if self.side < 8 or not self.floor > 0:
-            raise ValueError(f"need side >= 8 and floor > 0, got {self}")
+        for name, kind in (("colour", Colour), ("standard", Standard), ("layout", Layout)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        for name in ("mean", "deviation"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+            if len(getattr(self, name)) not in (1, self.colour.channels):
+                raise ValueError(f"need one {name} for all channels or one each, got {self}")
+        if self.side < 8 or not (self.floor > 0 and min(self.deviation) > 0):
+            raise ValueError(f"need side >= 8, floor > 0 and deviation > 0, got {self}")
+        if self.layout is Layout.NHW and self.colour is not Colour.GREY:
+            raise ValueError(f"without an axis for channels a face is grey, got {self}")
 
     @classmethod
     def of_card(cls, card: Card) -> FacePreparation:
@@ -89,7 +127,7 @@ class FacePreparation:
         try:
             p = card.preparation
             given = {k: v for k, v in p.items() if k in known}
-            return cls(**{**given, "side": int(p["side"]), "floor": float(p["floor"])})
+            return cls(**{**given, "side": int(p["side"]), "floor": float(p.get("floor", 8.0))})
         except KeyError as e:
             raise ModelError(
                 f"card {card.id!r}: the preparation of a face model needs {e}; export it again"
@@ -100,9 +138,15 @@ class FacePreparation:
             ) from e
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of a prepared face: (channels, side, side)."""
-        return self.colour.channels, self.side, self.side
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a prepared face: (channels, side, side), or as `layout` has it."""
+        square = (self.side, self.side)
+        channels = (self.colour.channels,)
+        return {
+            Layout.NCHW: channels + square,
+            Layout.NHWC: square + channels,
+            Layout.NHW: square,
+        }[self.layout]
 
     def __call__(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Prepare one crop: RGB uint8, (side', side', 3) → float32, `shape`.
@@ -118,13 +162,13 @@ class FacePreparation:
         return row
 
     def recolour(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give a crop the colours of `colour`: (H, W) for grey (Rec. 601 luma), else (H, W, 3)."""
+        """Make a crop (H, W) if the model sees grey (Rec. 601 luma), else RGB, (H, W, 3)."""
         import cv2
 
         out: Any = crop
         if self.colour is Colour.GREY and crop.ndim == 3:
             out = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-        elif self.colour is Colour.RGB and crop.ndim == 2:
+        elif self.colour is not Colour.GREY and crop.ndim == 2:
             out = cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB)
         pixels: NDArray[np.uint8] = out
         return pixels
@@ -150,9 +194,16 @@ class FacePreparation:
             faces = np.stack([self.resize(self.recolour(face)) for face in faces])
         levels = faces.astype(np.float32)
         levels = levels[:, None] if faces.ndim == 3 else levels.transpose(0, 3, 1, 2)
-        if self.standard is Standard.SELF:
-            return self._by_itself(levels)
-        return self._by_imagenet(levels)
+        if self.colour is Colour.BGR:
+            levels = levels[:, ::-1]
+        scaled = self._by_itself if self.standard is Standard.SELF else self._by_constants
+        return self._laid_out(scaled(levels))
+
+    def _laid_out(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring (n, channels, side, side) to the order of `layout`."""
+        if self.layout is Layout.NHWC:
+            return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
+        return levels[:, 0] if self.layout is Layout.NHW else levels
 
     @property
     def _pixels(self) -> tuple[int, ...]:
@@ -167,14 +218,28 @@ class FacePreparation:
         levels /= np.maximum(deviation, np.float32(self.floor))
         return levels
 
-    def _by_imagenet(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _by_constants(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean, deviation = (np.asarray(x, np.float64).reshape(-1, 1, 1) for x in self._constants)
+        scale, shift = (1 / (255 * deviation)).astype(np.float32), mean / deviation
+        out: NDArray[np.float32] = np.ascontiguousarray(levels * scale - shift.astype(np.float32))
+        return out
+
+    @property
+    def _constants(self) -> tuple[Any, Any]:
+        """Mean and deviation in fractions of white, one for all channels or one each."""
+        fixed = {
+            Standard.UNIT: ((0.0,), (1.0,)),
+            Standard.SIGNED: ((0.5,), (0.5,)),
+            Standard.RAW: ((0.0,), (1 / 255,)),
+            Standard.SET: (self.mean, self.deviation),
+        }
+        if self.standard in fixed:
+            return fixed[self.standard]
         mean, deviation = np.array(IMAGENET_MEAN), np.array(IMAGENET_DEVIATION)
         if self.colour is Colour.GREY:  # what a grey picture's luma would have
-            mean, deviation = _LUMA @ mean[:, None], _LUMA @ deviation[:, None]
-        scale = (1 / (255 * deviation)).astype(np.float32)[:, None, None]
-        shift = (mean / deviation).astype(np.float32)[:, None, None]
-        out: NDArray[np.float32] = np.ascontiguousarray(levels * scale - shift)
-        return out
+            return _LUMA @ mean[:, None], _LUMA @ deviation[:, None]
+        order = slice(None, None, -1 if self.colour is Colour.BGR else 1)
+        return mean[order], deviation[order]
 
 
 class FaceRecogniser(OnnxRecogniser):
@@ -189,5 +254,5 @@ class FaceRecogniser(OnnxRecogniser):
         self.preparation = FacePreparation.of_card(card)
 
     def prepare(self, sample: Any) -> NDArray[np.float32]:
-        """Turn an aligned RGB uint8 crop into a row, float32 (channels, side, side)."""
+        """Turn an aligned RGB uint8 crop into a row, float32, shape `FacePreparation.shape`."""
         return self.preparation(sample)

@@ -14,7 +14,7 @@ from ..core.estimates import Modality, Subject, SubjectKind
 from ..core.media import Frame, Sample, Track, Watermark
 from ..core.time import to_ns
 from .config import Between, FaceConfig
-from .crop import crop_face
+from .crop import USUAL, CropStyle, crop_face
 from .detect import Box, Detection, Detector, iou
 from .flow import FlowDetector
 from .mouth import MouthMotion
@@ -81,6 +81,7 @@ class FaceTracker:
         detector: finds the faces.
         config: how they are followed.
         mouths: measures how much each mouth moves: `FaceDetails.mouth`; None: nobody asks.
+        style: how the samples' faces are cut out. Their quality is measured on the usual crop.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class FaceTracker:
         detector: Detector,
         config: FaceConfig | None = None,
         mouths: MouthMotion | None = None,
+        style: CropStyle = USUAL,
     ) -> None:
         self._mouths = mouths
+        self._style = style
         self._detector = detector
         self._config = config = config or FaceConfig()
         flows = config.between is Between.FLOW
@@ -271,6 +274,8 @@ class FaceTracker:
                 motion = self._mouths.measure(subject.number, frame.image, detection, frame.at)
             box = _fractions(detection.box, frame.image.shape)
             details = replace(seen.details, box=box, mouth=motion)
+            if self._style != USUAL:
+                crop = crop_face(frame.image, detection, self._style.geometry, self._style.side)
             yield Sample(subject, frame.at, crop, quality, details)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ..core.estimates import Modality
 from ..core.labels import CANONICAL
 from ..core.protocols import Fuser
@@ -35,10 +37,19 @@ def make_fuser(
         ModelError: if there is no such fuser, or it was trained with other recognisers.
     """
     if priors is None:
-        priors = {c.id: c.prior for c in (models or {}).values() if c.prior is not None}
+        priors = {c.id: _prior(c) for c in (models or {}).values() if c.prior is not None}
     if config.card is not None:
         return _trained(config, config.card, priors, models, store or Store())
     return FUSERS.load(config.strategy).make(FuserRequest(config, priors))
+
+
+def _prior(card: Card) -> Sequence[float]:
+    """A model's prior over the labels that its estimates have."""
+    assert card.prior is not None
+    if card.label_map is None:
+        return card.prior
+    folded, _ = card.label_map.fold(np.array(card.prior))
+    return tuple(folded.tolist())
 
 
 def _trained(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 
 from ..config.loader import read_toml
 from ..core.estimates import Modality
-from ..core.labels import Taxonomy
+from ..core.labels import CANONICAL, LabelMap, Taxonomy
 from ..core.media import WindowSpec
 from ..core.time import to_ns
 from ..errors import ModelError
+
+_LEAST = 1e-9  # the smallest probability whose logarithm is told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,25 @@ class ModelFile:
             raise ValueError(f"a file's name must have no folder, got {self.name!r}")
         if self.url is None and not self.sha256:
             raise ValueError(f"the file {self.name!r} needs a sha256: it has no url")
+
+
+class Scores(str, Enum):
+    """What a graph's first output is: before or after its last softmax (or sigmoid)."""
+
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+
+    def logits(self, output: NDArray[Any], multi_label: bool = False) -> NDArray[np.float32]:
+        """Return an output, (n, labels), as logits: those of its probabilities, if it is any.
+
+        A softmax (or sigmoid) of the result gives the probabilities back, so that they are
+        calibrated like everybody's and never pass through a softmax twice.
+        """
+        if self is Scores.LOGITS:
+            return output.astype(np.float32)
+        p = np.clip(output.astype(np.float64), _LEAST, 1.0)
+        rest = np.log(np.maximum(1.0 - p, _LEAST)) if multi_label else 0.0
+        return (np.log(p) - rest).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +284,9 @@ class Card:
         files: the model's files by role; ``"weights"`` is the ONNX graph.
         preparation: parameters of `prepare`; the recogniser reads them.
         window: how its stream is cut; None for models of single frames or sentences.
+        scores: what the graph's first output is.
+        label_map: where its labels go among the canonical ones; None: each is one of them,
+            or has one of its common names.
         calibration: applied by every `infer`.
         prior: the calibrated model's mean probability of each label on its
             validation data; log-linear pooling divides by it.
@@ -290,6 +315,8 @@ class Card:
     files: Mapping[str, ModelFile]
     preparation: Mapping[str, Any] = field(default_factory=dict)
     window: WindowSpec | None = None
+    scores: Scores = Scores.LOGITS
+    label_map: LabelMap | None = None
     calibration: Calibration = Calibration()
     prior: tuple[float, ...] | None = None
     embedding: int | None = None
@@ -375,6 +402,10 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         window = WindowSpec(
             to_ns(window["seconds"]), to_ns(window["hop"]), to_ns(window.get("lookahead", 0.0))
         )
+    targets, dropped = fields.pop("map", {}), fields.pop("drop", {})
+    label_map = None
+    if targets or dropped:
+        label_map = LabelMap.of_names(taxonomy, CANONICAL, targets, dropped)
     prior = fields.pop("prior", None)
     fusion = fields.pop("fusion", None)
     affect = fields.pop("affect", None)
@@ -385,6 +416,8 @@ def card_from_mapping(raw: Mapping[str, Any]) -> Card:
         taxonomy=taxonomy,
         files={role: ModelFile(**f) for role, f in fields.pop("files").items()},
         window=window,
+        scores=Scores(fields.pop("scores", Scores.LOGITS)),
+        label_map=label_map,
         fusion=None if fusion is None else Fusion.of_mapping(fusion),
         affect=None if affect is None else AffectOutput(**affect),
         calibration=Calibration(**fields.pop("calibration", {})),

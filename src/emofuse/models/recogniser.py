@@ -1,4 +1,4 @@
-"""What every ONNX recogniser has in common: run, calibrate, wrap."""
+"""What every recogniser of a graph has in common: run, calibrate, wrap."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from ..core.estimates import Prediction, Probabilities
 from ..core.labels import Taxonomy
 from ..errors import ModelError
 from .card import Card
-from .runtime import Session
+from .runtime import answer, open_graph
 
 
 class OnnxRecogniser(ABC):
-    """A recogniser whose model is an ONNX graph: batch of prepared samples → logits.
+    """A recogniser whose model is a graph: batch of prepared samples → logits.
+
+    The graph is an ONNX file, or a TFLite one. It may answer with logits or with
+    probabilities, as the card says, and with more columns than there are labels: the first
+    ones count. Rows of different lengths are run one by one.
 
     Subclasses say how one sample is prepared and, if rows differ in length, how
     they are stacked. The entry-point group ``emofuse.recognisers`` names them.
@@ -31,7 +35,7 @@ class OnnxRecogniser(ABC):
 
     def __init__(self, card: Card, files: Mapping[str, Path], threads: int = 1) -> None:
         self.card = card
-        self._session = Session(files["weights"], threads)
+        self._session = open_graph(files["weights"], threads)
 
     @property
     def model_id(self) -> str:
@@ -58,7 +62,7 @@ class OnnxRecogniser(ABC):
 
     def logits(self, rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Run the graph on prepared rows: float32, shape (len(rows), labels), uncalibrated."""
-        return self._session.logits(*self.collate(rows))
+        return self.outputs(rows)[0]
 
     def infer(self, batch: Sequence[NDArray[Any]]) -> list[Prediction]:
         """Prediction prepared samples in order: calibrated probabilities, never logits.
@@ -95,7 +99,10 @@ class OnnxRecogniser(ABC):
         Raises:
             ModelError: if the graph's answers or embeddings are not what the card declares.
         """
-        logits, *more = self._session.answer(*self.collate(rows))
+        if len(rows) > 1 and len({row.shape for row in rows}) > 1 and not self._pads:
+            return self._one_by_one(rows)
+        scores, *more = answer(self._session, *self.collate(rows))
+        logits = self._logits(scores, len(rows))
         if self.embedding is None:
             return logits, None
         if not more or more[0].shape != (len(rows), self.embedding):
@@ -105,3 +112,25 @@ class OnnxRecogniser(ABC):
                 f"graph gives {got} for {len(rows)} samples; get or export the model again"
             )
         return logits, more[0].astype(np.float32)
+
+    @property
+    def _pads(self) -> bool:
+        """Whether `collate` brings rows to one length."""
+        return type(self).collate is not OnnxRecogniser.collate
+
+    def _one_by_one(
+        self, rows: Sequence[NDArray[Any]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        logits, embeddings = zip(*(self.outputs([row]) for row in rows), strict=True)
+        found = [e for e in embeddings if e is not None]
+        return np.concatenate(logits), np.concatenate(found) if found else None
+
+    def _logits(self, scores: NDArray[Any], rows: int) -> NDArray[np.float32]:
+        labels = len(self.card.taxonomy)
+        if scores.shape[0] != rows or scores.size < rows * labels:
+            raise ModelError(
+                f"the card of {self.model_id!r} names {labels} labels, its graph gives "
+                f"{scores.shape} for {rows} samples; get, import or export the model again"
+            )
+        columns = scores.reshape(rows, -1)[:, :labels]
+        return self.card.scores.logits(columns, self.card.taxonomy.multi_label)

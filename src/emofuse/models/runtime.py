@@ -1,10 +1,10 @@
-"""The one wrapper around ONNX Runtime."""
+"""What runs a model's graph: ONNX Runtime, or LiteRT for a TFLite file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,73 @@ from ..errors import ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
+
+
+class Graph(Protocol):
+    """A graph ready to run."""
+
+    inputs: tuple[str, ...]
+    """Names of its inputs."""
+    outputs: tuple[str, ...]
+    """Names of its outputs."""
+    shapes: tuple[tuple[int | None, ...], ...]
+    """Shape of each input; None where it is free."""
+    batch: int | None
+    """How many rows it takes at once; None: any number."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run the graph on named inputs and return its outputs in order."""
+        ...
+
+    @property
+    def providers(self) -> list[str]:
+        """What computes, the preferred first."""
+        ...
+
+
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
+
+def open_graph(path: Path, threads: int = 1) -> Graph:
+    """Load a graph with the runtime that its file is for: ``.tflite``, else ONNX.
+
+    Raises:
+        MissingExtra: if the runtime is not installed.
+        ModelError: if the file cannot be loaded.
+    """
+    if path.suffix.lower() == ".tflite":
+        from .litert import LiteRtSession
+
+        return LiteRtSession(path, threads)
+    return Session(path, threads)
+
+
+def answer(graph: Graph, *batch: NDArray[Any]) -> list[NDArray[Any]]:
+    """Run a graph on its inputs by position, in as many steps as its batch size asks for.
+
+    Returns:
+        Its outputs in order, each with as many rows as the inputs.
+    """
+    rows, size = len(batch[0]), graph.batch or len(batch[0])
+    steps = []
+    for start in range(0, rows, size):
+        part = [_filled(x[start : start + size], size) for x in batch]
+        out = graph.run(dict(zip(graph.inputs, part, strict=True)))
+        steps.append([x[: rows - start] for x in out])
+    return [np.concatenate(x) for x in zip(*steps, strict=True)] if len(steps) > 1 else steps[0]
+
+
+def _filled(rows: NDArray[Any], size: int) -> NDArray[Any]:
+    """Repeat the last row until there are `size`: a fixed batch takes no fewer."""
+    missing = size - len(rows)
+    return np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) if missing else rows
 
 
 class Session:
@@ -34,10 +101,17 @@ class Session:
         self._session = _open(path, threads, gpu)
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
+        self.shapes: tuple[tuple[int | None, ...], ...] = tuple(
+            tuple(n if isinstance(n, int) else None for n in i.shape)
+            for i in self._session.get_inputs()
+        )
+        self._types = {i.name: _TYPES.get(i.type) for i in self._session.get_inputs()}
+        self.batch: int | None = next((s[0] for s in self.shapes if s), None)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the graph on named inputs and return its outputs in order."""
-        outputs: list[NDArray[Any]] = self._session.run(None, dict(feeds))
+        typed = {name: np.asarray(x, self._types[name]) for name, x in feeds.items()}
+        outputs: list[NDArray[Any]] = self._session.run(None, typed)
         return outputs
 
     def answer(self, *batch: NDArray[Any]) -> list[NDArray[Any]]:

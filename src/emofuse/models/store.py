@@ -96,8 +96,8 @@ class Store:
         allow: says of a card whether its weights may be used, e.g.
             `Licences.COMMERCIAL`; default: ``EMOFUSE_LICENCES``, else all may.
         folders: further folders with cards (``*.toml``) and, beside them, their
-            files; default: ``EMOFUSE_MODELS``. A model there takes the place of an
-            embedded one of the same id: who names a folder means what is in it.
+            files; default: ``EMOFUSE_MODELS``, then `own_folder`. A model there takes the
+            place of an embedded one of the same id: who names a folder means what is in it.
         meter: makes the progress display of one download from a text; default: a
             bar on stderr if that is a terminal.
     """
@@ -395,9 +395,30 @@ def _licences() -> Licences:
         raise ModelError(f"EMOFUSE_LICENCES is {named!r}, expected {known}") from None
 
 
-def _user_folders() -> tuple[Path, ...]:
+def own_folder() -> Path:
+    """Return where models of the user's own are kept: what is imported goes there.
+
+    It is the first folder of ``EMOFUSE_MODELS``, else ``models`` in the platform's folder
+    for data of emofuse; the latter is always looked into.
+    """
+    named = _named_folders()
+    return named[0] if named else _data_folder()
+
+
+def _data_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("emofuse", appauthor=False)) / "models"
+
+
+def _named_folders() -> tuple[Path, ...]:
     named = os.environ.get("EMOFUSE_MODELS", "").split(os.pathsep)
     return tuple(Path(folder).expanduser() for folder in named if folder.strip())
+
+
+def _user_folders() -> tuple[Path, ...]:
+    named, own = _named_folders(), _data_folder()
+    return named if own in named or not own.is_dir() else (*named, own)
 
 
 def _read_cards(

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,15 @@ class Preparation:
 
     Args:
         max_tokens: longest row, special tokens included; what is beyond is cut off.
+        spell_out: whether pictographs and typographic signs are written out (see `plain`),
+            for vocabularies that do not know them.
 
     Raises:
         ValueError: if no word would be left.
     """
 
     max_tokens: int = 64
+    spell_out: bool = True
 
     def __post_init__(self) -> None:
         if self.max_tokens < 3:
@@ -96,18 +100,31 @@ class WordPieces:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as e:  # the library raises nothing narrower
             raise ModelError(f"cannot load the tokenizer {path}: {e}; get the model again") from e
+        filler = self._tokenizer.padding
+        self.padding: int = filler["pad_id"] if filler else _padding(self._tokenizer)
+        """Token id that fills up the shorter rows of a batch."""
+        self._spell_out = preparation.spell_out
         # Files often come with padding to a fixed length, which would only cost time.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(preparation.max_tokens)
 
     def __call__(self, text: str) -> NDArray[np.int64]:
         """Turn a text into token ids, special ones included: int64, shape (n,), n >= 2."""
-        return np.array(self._tokenizer.encode(plain(text)).ids, dtype=np.int64)
+        written = plain(text) if self._spell_out else text
+        return np.array(self._tokenizer.encode(written).ids, dtype=np.int64)
 
 
-def collate(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Stack rows of token ids, the shorter ones filled up with `PADDING`: (rows, longest)."""
-    out = np.full((len(rows), max(map(len, rows))), PADDING, dtype=np.int64)
+def _padding(tokenizer: Any) -> int:
+    """The id of what a vocabulary calls padding: BERT's and RoBERTa's way, else 0."""
+    ids = (tokenizer.token_to_id(name) for name in ("[PAD]", "<pad>"))
+    return next((int(i) for i in ids if i is not None), PADDING)
+
+
+def collate(
+    rows: Sequence[NDArray[np.int64]], padding: int = PADDING, length: int | None = None
+) -> NDArray[np.int64]:
+    """Stack rows of token ids, the shorter ones filled up: int64 (rows, length or longest)."""
+    out = np.full((len(rows), length or max(map(len, rows))), padding, dtype=np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return out
@@ -137,6 +154,14 @@ class TextRecogniser(OnnxRecogniser):
         """Turn a text into token ids, int64, shape (n,): see `WordPieces`."""
         return self._pieces(sample)
 
-    def collate(self, rows: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64]]:
-        """Stack rows of token ids into the graph's one input: see `collate`."""
-        return (collate(rows),)
+    def collate(self, rows: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], ...]:
+        """Stack rows of token ids into the graph's inputs: ids, and by name a mask or types."""
+        shape = self._session.shapes[0]
+        ids = collate(rows, self._pieces.padding, shape[1] if len(shape) > 1 else None)
+        lengths = np.array([len(row) for row in rows])[:, None]
+        mask = (np.arange(ids.shape[1]) < lengths).astype(np.int64)
+        by_name = {"mask": mask, "type": np.zeros_like(ids)}
+        return tuple(
+            next((x for part, x in by_name.items() if part in name.lower()), ids)
+            for name in self._session.inputs
+        )

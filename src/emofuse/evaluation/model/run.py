@@ -15,6 +15,7 @@ from ...core.estimates import Modality
 from ...corpora.manifest import Manifest, Split
 from ...errors import InputError
 from ...face.config import FaceConfig
+from ...face.crop import CropStyle
 from ...models.card import Calibration
 from ..metrics.calibration import nll
 from ..metrics.multilabel import best_thresholds
@@ -65,7 +66,9 @@ class ModelRun:
     ) -> None:
         self.model, self.plan, self.progress = model, plan, progress
         self.modality = model.card.modality
-        self.alignment: LabelAlignment = align(model.taxonomy, manifest.taxonomy, plan.label_map)
+        self.alignment: LabelAlignment = align(
+            model.taxonomy, manifest.taxonomy, plan.label_map, model.card.label_map
+        )
         self.multi = manifest.taxonomy.multi_label
         self.excluded: Counter[str] = Counter()
         self.warnings: list[str] = []
@@ -85,7 +88,9 @@ class ModelRun:
         self._read: FaceFinder | None = None
         self.views: list[View] = [view_of(model.card, s) for s in self._segmentations]
         if self.modality is Modality.FACE and plan.faces.need_detection(chosen):
-            self._read = FaceFinder(FaceConfig(detector=plan.detector))
+            self._read = FaceFinder(
+                FaceConfig(detector=plan.detector), style=CropStyle.of_card(model.card)
+            )
             self.views = [crops]
             self.notes.append(
                 f"Faces were found ({plan.detector}) and tracked as in an analysis; the "

@@ -30,7 +30,6 @@ from ...face.quality import crop_quality
 from ...io.atomic import atomic_path
 from ...models.card import Card
 from ...speech import quality as speech_quality
-from ..protocol.label_alignment import canonical_map
 from ..protocol.protocols import UNUSABLE
 from ..protocol.robustness import Corruption
 from .inference import LogitRecogniser, Piece, Predictions, Progress, Tick, predict
@@ -140,7 +139,7 @@ class CachedPredictions:
 
         Labels that the model does not know are 0.
         """
-        wide = self.probabilities.astype(np.float64) @ canonical_map(self.taxonomy).matrix
+        wide = self.probabilities.astype(np.float64) @ kept.canonical_map(self.taxonomy).matrix
         p = wide[:, [CANONICAL.index(label) for label in labels]] + 1e-12
         out: NDArray[np.float64] = p / p.sum(axis=1, keepdims=True)
         return out
@@ -388,7 +387,7 @@ def fingerprint_of(manifest: Manifest, card: Card) -> str:
 
 def truths(manifest: Manifest) -> tuple[str, ...]:
     """Return the canonical label of each sample; "" where none or several are the most likely."""
-    to = canonical_map(manifest.taxonomy)
+    to = kept.canonical_map(manifest.taxonomy)
     targets = kept.soft_targets(manifest, to)
     return tuple(_winner(row, to.target) for row in targets)
 

@@ -23,6 +23,7 @@ from ...corpora.recipe import CROP
 from ...engine.pipeline import Chain, Select
 from ...errors import InputError
 from ...face.config import FaceConfig
+from ...face.crop import USUAL, CropStyle
 from ...face.detectors import make_detector
 from ...face.track import FaceTracker
 from ...models.store import Store
@@ -58,14 +59,20 @@ class FaceFinder:
         config: detector and tracker.
         store: where the detector's weights are.
         fps: frames per second that are analyzed.
+        style: how the model wants its faces cut out.
 
     Raises:
         ModelError: if the detector's weights cannot be had.
     """
 
     def __init__(
-        self, config: FaceConfig | None = None, store: Store | None = None, fps: float = 8.0
+        self,
+        config: FaceConfig | None = None,
+        store: Store | None = None,
+        fps: float = 8.0,
+        style: CropStyle = USUAL,
     ) -> None:
+        self._style = style
         self._config = config or FaceConfig()
         self._detector = make_detector(self._config.detector, store or Store())
         self._fps = fps
@@ -94,7 +101,9 @@ class FaceFinder:
                 raise InputError(f"{entry.path} has no image, which a face model needs")
             if source.info.kind is MediaKind.IMAGE:
                 config = replace(config, detect_every=1, confirmations=1)
-            chain = Chain(Select(Track.VIDEO), FaceTracker(self._detector, config))
+            chain = Chain(
+                Select(Track.VIDEO), FaceTracker(self._detector, config, None, self._style)
+            )
             for packet in source.packets():
                 yield from (x for x in chain.feed(packet) if isinstance(x, Sample))
             yield from (x for x in chain.flush() if isinstance(x, Sample))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.labels import CANONICAL, LabelMap, Taxonomy
+from ...core.labels import LabelMap, Taxonomy
 from ...corpora import labels as kept
 from ...corpora.manifest import Entry
 from ...errors import InputError
@@ -92,13 +92,19 @@ class LabelAlignment:
         return tuple(x for x, yes in zip(self.space.labels, mask, strict=True) if yes)
 
 
-def align(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> LabelAlignment:
+def align(
+    model: Taxonomy,
+    corpus: Taxonomy,
+    label_map: Path | None = None,
+    model_map: LabelMap | None = None,
+) -> LabelAlignment:
     """Find the label space of a model and a corpus.
 
     Args:
         model: labels of the model.
         corpus: labels of the corpus.
         label_map: a user's map of the corpus' labels to the canonical ones.
+        model_map: the map of the model's labels that its card holds, if it holds one.
 
     Raises:
         InputError: if one of them has labels that no map knows, or they share none.
@@ -106,14 +112,14 @@ def align(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> L
     if set(model.labels) == set(corpus.labels) and label_map is None:
         truth = LabelMap(corpus, model, {x: {x: 1.0} for x in corpus.labels}, {})
         return LabelAlignment(model, model, np.eye(len(model)), truth, np.ones(len(model), bool))
-    projection = canonical_map(model).matrix
+    projection = (model_map or kept.canonical_map(model)).matrix
     coarse = kept.to_valence()
     if set(corpus.labels) == set(coarse.target.labels):
         # The corpus says nothing finer, so the predictions become as coarse as it is.
         truth = LabelMap(corpus, coarse.target, {x: {x: 1.0} for x in corpus.labels}, {})
         projection = projection @ coarse.matrix
     else:
-        truth = canonical_map(corpus) if label_map is None else kept.map_of(corpus, label_map)
+        truth = kept.canonical_map(corpus) if label_map is None else kept.map_of(corpus, label_map)
     shared = truth.covered & (projection > 0).any(axis=0)
     if shared.sum() < 2:
         raise InputError(
@@ -121,20 +127,3 @@ def align(model: Taxonomy, corpus: Taxonomy, label_map: Path | None = None) -> L
             "share fewer than two labels: there is nothing to evaluate"
         )
     return LabelAlignment(model, truth.target, projection, truth, shared)
-
-
-def canonical_map(labels: Taxonomy) -> LabelMap:
-    """Return the map of some labels to the canonical ones.
-
-    Labels of a taxonomy that is kept in `emofuse.corpora.labels` are recognised
-    whatever the taxonomy is called; others must be canonical or synonyms.
-
-    Raises:
-        InputError: if a label has no place.
-    """
-    if not set(labels.labels) <= set(CANONICAL.labels):
-        for name in kept.names():
-            if set(kept.taxonomy(name).labels) == set(labels.labels):
-                known = kept.load_map(name)
-                return LabelMap(labels, CANONICAL, known.weights, known.dropped)
-    return kept.map_of(labels)

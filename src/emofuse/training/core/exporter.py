@@ -14,12 +14,13 @@ from ...evaluation.metrics import calibration
 from ...evaluation.metrics import classification as metrics
 from ...models.card import Calibration, Card
 from ...models.recogniser import OnnxRecogniser
+from ...models.write import write_card, write_golden
 from . import cards
 from .calibrate import fit_temperature, prior
 from .checkpoint import disk_errors, load_weights
 from .console import log
 from .curves import draw_confusion
-from .export import write_card, write_golden, write_onnx
+from .export import write_onnx
 from .loop import BEST
 from .measure import predict_in_batches
 from .quantize import CHOICES, Products, Quantization, quantize, quantize_static

@@ -20,7 +20,8 @@ from ...errors import ModelError
 from ...face.detect import CompactConfig, CompactDetector, Detector
 from ...models.card import Card
 from ...models.runtime import Session
-from ..core.export import forget_origin, write_card
+from ...models.write import write_card
+from ..core.export import forget_origin
 from ..core.quantize import quantize
 from .detection_metrics import MetricState, compare, from_rows
 from .net import MEAN, SPREAD, STRIDES, DetectorNet

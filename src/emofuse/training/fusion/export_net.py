@@ -12,7 +12,8 @@ from ...core.labels import CANONICAL
 from ...fusion.learned import GraphFuser
 from ...models.calibrate import fit_temperature
 from ...models.card import Card
-from ..core.export import Exportable, write_card, write_onnx
+from ...models.write import write_card
+from ..core.export import Exportable, write_onnx
 from .cards import card_fields
 from .config import FusionTraining
 from .data import FusionData

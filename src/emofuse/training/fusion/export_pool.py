@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...fusion.fit import ModalityPosteriors, OpinionPool, fit
+from ...models.write import write_card
 from ..core.console import log
-from ..core.export import write_card
 from .cards import card_fields
 from .config import FusionTraining
 from .data import FusionData
