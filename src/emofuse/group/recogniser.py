@@ -13,7 +13,7 @@ from ..config.loader import construct
 from ..errors import InputError, ModelError
 from ..models.card import Card
 from ..models.recogniser import OnnxRecogniser
-from ..models.runtime import Session
+from ..models.runtime import Session, answer
 from .streams import Clip, Stream, StreamPreparation
 
 _AT_ONCE = 4  # clips in one inference: at full size each takes hundreds of megabytes
@@ -66,7 +66,10 @@ class GroupRecogniser(OnnxRecogniser):
             self._run(stream, rows, here[:, i], 1, width, 0.0)
             for i, (stream, width) in enumerate(self._widths.items())
         ]
-        return self._session.logits(np.concatenate(features, axis=1), here.astype(np.float32))
+        scores, *_ = answer(
+            self._session, np.concatenate(features, axis=1), here.astype(np.float32)
+        )
+        return self._logits(scores, len(rows))
 
     def outputs(
         self, rows: Sequence[NDArray[Any]]

@@ -16,8 +16,8 @@ from emofuse.face.recognise import FaceRecogniser
 from emofuse.io.download import file_digest
 from emofuse.models.golden import read_golden, replay
 from emofuse.models.runtime import Session
-from emofuse.training.core import export as exporting
 from emofuse.models.write import to_toml, write_golden
+from emofuse.training.core import export as exporting
 from emofuse.training.core.export import export
 from emofuse.training.face.nets.residual import FaceNet, FaceNetConfig
 from emofuse.training.face.task import drawn_faces

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
 from ...corpora import tree
+from ...corpora.labels import canonical_map
 from ...corpora.recipes import crema_d, ravdess
 from ...errors import InputError
 from ...models.calibrate import fit_temperature
@@ -25,7 +26,6 @@ from ...models.card import Card
 from ..fusion import posteriors
 from ..predict.cached import CachedPredictions
 from ..predict.inference import LogitRecogniser
-from ..protocol.label_alignment import canonical_map
 from .paired import Array, PairedSet, Part
 
 SEVEN, SIX = CANONICAL.labels[:7], CANONICAL.labels[:6]
