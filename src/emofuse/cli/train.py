@@ -189,7 +189,12 @@ def leave_one_out(config: Path, data: Path, runs: Path) -> dict[str, str]:
         InputError: if the settings are wrong or name fewer than two corpora.
         MissingExtra: if torch is not installed.
     """
-    named = _trainers(Modality.SPEECH, config)({}).config.corpora
+    read_file(config)  # a misspelt path is told before torch is loaded
+    try:
+        from ..training.speech.task import SpeechTraining
+    except ImportError as e:
+        raise _missing(e) from e
+    named = _read(SpeechTraining, Modality.SPEECH, config, {}).corpora
     if len(named) < 2:
         raise InputError(f"{config}: to leave one out it must name two corpora or more")
     corpora = read_file(config)["corpora"]
