@@ -17,6 +17,7 @@ from emofuse.face.detect import (
     HaarConfig,
     HaarDetector,
     YunetDetector,
+    _voted,
     iou,
     suppress,
 )
@@ -236,3 +237,14 @@ def test_a_detection_needs_a_size_and_five_points() -> None:
         Detection((0, 0, 0, 5), 1.0)
     with pytest.raises(ValueError, match="landmarks"):
         Detection((0, 0, 5, 5), 1.0, np.zeros((4, 2), np.float32))
+
+
+def test_landmarks_are_those_of_all_finds_of_a_face() -> None:
+    points = np.array([[3, 4], [7, 4], [5, 6], [4, 8], [6, 8]], np.float32)
+    best = Detection((0.0, 0.0, 10.0, 10.0), 0.9, points)
+    beside = Detection((0.5, 0.0, 10.0, 10.0), 0.9, points + 1)
+    other = Detection((40.0, 0.0, 10.0, 10.0), 0.9, points + 40)
+    voted = _voted(best, [best, beside, other])
+    np.testing.assert_allclose(voted.landmarks, points + 0.5)
+    assert voted.box == best.box
+    assert _voted(best, [best, other]) is best
