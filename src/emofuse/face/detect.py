@@ -487,7 +487,7 @@ def _voted(best: Detection, found: Sequence[Detection]) -> Detection:
     a crop, those of the surest find by .0568 (YuNet's taken for true).
     """
     boxes = np.array([d.box for d in found], np.float64)
-    same = np.flatnonzero(_overlap(boxes, best.box) > 0.5)
+    same = np.flatnonzero(_overlap(boxes, best.box) > 0.5).tolist()
     if best.landmarks is None or len(same) < 2:
         return best
     points = np.array([found[i].landmarks for i in same], np.float64)
