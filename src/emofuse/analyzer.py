@@ -91,7 +91,7 @@ class AnalyzerConfig:
 
     Example:
         >>> AnalyzerConfig(models={Modality.FACE: "mine"}).models[Modality.TEXT]
-        'text-minilm-v2'
+        'text-minilm-v3'
     """
 
     modalities: tuple[Modality, ...] = field(default_factory=modalities)

@@ -95,7 +95,7 @@ class FusionConfig:
             another package adds.
         weights: modality → weight (≥ 0), of the pools only; those left out keep their
             default: what `model` has learned, else that of the table of modalities: face :
-            voice : words = 0.45 : 0.30 : 0.25 in the linear pools and 1 : 1.1 : 0.2 in the
+            voice : words = 0.45 : 0.30 : 0.25 in the linear pools and 1 : 1.1 : 0.6 in the
             log-linear pool.
         model: id of a trained fuser's card; by default ``fusion-STRATEGY-v1`` for the
             nets and none for the pools.

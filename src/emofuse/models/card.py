@@ -292,6 +292,8 @@ class Card:
             validation data; log-linear pooling divides by it.
         embedding: width of the graph's second output, ``embedding``, float32
             (batch, width); None if it has none.
+        output: name of the graph's output with the logits, where it has several heads;
+            None: the first.
         languages: of a text model, ISO 639-1 codes of those that it was taught; text in
             another has no say. Empty: nobody told, everything is read.
         affect: where it says valence and arousal; None if it does not.
@@ -320,6 +322,7 @@ class Card:
     calibration: Calibration = Calibration()
     prior: tuple[float, ...] | None = None
     embedding: int | None = None
+    output: str | None = None
     languages: tuple[str, ...] = ()
     affect: AffectOutput | None = None
     convert: str | None = None

@@ -31,11 +31,19 @@ class OnnxRecogniser(ABC):
         card: the model's card.
         files: paths of its files by role (``"weights"`` at least).
         threads: intra-op threads of the session.
+
+    Raises:
+        ModelError: if the graph cannot be loaded, or lacks the output that the card names.
     """
 
     def __init__(self, card: Card, files: Mapping[str, Path], threads: int = 1) -> None:
         self.card = card
         self._session = open_graph(files["weights"], threads)
+        if card.output is not None and card.output not in self._session.outputs:
+            raise ModelError(
+                f"the card of {card.id!r} names the output {card.output!r}, its graph has "
+                f"{', '.join(self._session.outputs)}; get or export the model again"
+            )
 
     @property
     def model_id(self) -> str:
@@ -101,7 +109,7 @@ class OnnxRecogniser(ABC):
         """
         if len(rows) > 1 and len({row.shape for row in rows}) > 1 and not self._pads:
             return self._one_by_one(rows)
-        scores, *more = answer(self._session, *self.collate(rows))
+        scores, *more = self._chosen(answer(self._session, *self.collate(rows)))
         logits = self._logits(scores, len(rows))
         if self.embedding is None:
             return logits, None
@@ -112,6 +120,13 @@ class OnnxRecogniser(ABC):
                 f"graph gives {got} for {len(rows)} samples; get or export the model again"
             )
         return logits, more[0].astype(np.float32)
+
+    def _chosen(self, outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the scores of the head that the card names, and the embedding if there is one."""
+        if self.card.output is None:
+            return outputs
+        named = dict(zip(self._session.outputs, outputs, strict=True))
+        return [named[self.card.output], *(x for name, x in named.items() if name == "embedding")]
 
     @property
     def _pads(self) -> bool:

@@ -34,7 +34,7 @@ class ModelSet:
 SETS: Mapping[str, ModelSet] = {
     "small": ModelSet(
         "the embedded models; nothing is downloaded",
-        {Modality.FACE: "face-v4", Modality.SPEECH: "speech-v4", Modality.TEXT: "text-minilm-v2"},
+        {Modality.FACE: "face-v4", Modality.SPEECH: "speech-v4", Modality.TEXT: "text-minilm-v3"},
     ),
 }
 """The sets by name."""
