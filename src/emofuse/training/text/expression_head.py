@@ -79,7 +79,7 @@ def without_head(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.remove(node)
     for named in (graph.initializer, graph.output):
         for item in [i for i in named if i.name.startswith(EXPRESSION)]:
-            named.remove(item)  # type: ignore[attr-defined]
+            named.remove(item)
     return model
 
 
@@ -134,7 +134,7 @@ def attach(model: onnx.ModelProto, weight: Array, bias: Array) -> onnx.ModelProt
     graph.node.append(helper.make_node("Gemm", inputs, [EXPRESSION], transB=1))
     (old,) = (output for output in graph.output if output.name == LAYERS)
     graph.output.remove(old)
-    shape = ["batch", len(bias)]
+    shape: list[str | int | None] = ["batch", len(bias)]
     graph.output.append(helper.make_tensor_value_info(EXPRESSION, TensorProto.FLOAT, shape))
     onnx.checker.check_model(model)
     return model
@@ -267,7 +267,7 @@ def _material(root: Path, session: Session, pieces: WordPieces, labels: Sequence
     texts, known = read_meld(root, labels)
     spoken = [as_spoken(text) for text in texts]
     x = np.concatenate([features(session, pieces, t) for t in (texts, spoken)])
-    weight = np.repeat(np.float32([1 - SPOKEN, SPOKEN]), len(texts))
+    weight = np.repeat(np.array([1 - SPOKEN, SPOKEN], np.float32), len(texts))
     return Material(x, np.tile(known.y, 2), np.tile(known.group, 2), weight)
 
 
