@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,16 @@ import numpy as np
 import pytest
 
 from emofuse.cli.main import main
+from emofuse.core.estimates import Modality
 from emofuse.corpora.recipes.crema_d import SENTENCES, SPLIT_OF
 from emofuse.evaluation.cross_corpus import sections, sets
+from emofuse.evaluation.cross_corpus.study import CrossCorpusPlan, Study
 from emofuse.evaluation.fusion import posteriors
+from emofuse.evaluation.predict.loading import locate
 from emofuse.models.card import read_card
-from emofuse.models.store import ZOO, Store
+from emofuse.models.store import WEIGHTS, ZOO, Store
 
+SPEECH = Modality.SPEECH
 LETTERS = {"NEU": "N", "HAP": "H", "SAD": "S", "ANG": "A", "FEA": "F", "DIS": "D"}
 
 
@@ -132,3 +138,34 @@ def test_figures_of_left_out_corpora_come_from_the_card() -> None:
     )
     assert found["tess"]["vad uar"] == recorded.value
     assert sections._recorded(replace(card, metrics=())) == {}
+
+
+def test_a_model_that_was_trained_without_a_corpus_is_asked_about_it(
+    tmp_path: Path, media: Path
+) -> None:
+    """The embedded voice model, called one that has heard nothing, on EmoDB's layout."""
+    card = (ZOO / "speech-v4.toml").read_text()
+    no_data = re.sub(r"\[\[(data|metrics)\]\]\n(?:(?!\[).*\n)*", "", card)
+    (tmp_path / "speech-v4.toml").write_text(no_data)
+    shutil.copy(WEIGHTS / "speech-v4.onnx", tmp_path)
+    for name in ("03a01Fa", "03a01Wa", "08a01Na"):
+        shutil.copy(media / "speech.ogg", tmp_path / f"{name}.ogg")
+    models = {SPEECH: locate("speech-v4")[0].load()}
+    left_out = {"emodb": str(tmp_path / "speech-v4.toml")}
+    found = sections.left_out(Study(CrossCorpusPlan(tmp_path, left_out=left_out), models))
+    row = found.metrics["voices left out"]["emodb"]
+    assert found.measured
+    assert found.metrics["voices left out"]["recorded"] is False
+    assert row["full uar"] in (1 / 3, 0.0)  # the same sound under three labels
+    assert row["labels"] == 6
+
+
+@pytest.mark.slow  # imports torch
+def test_one_corpus_cannot_be_left_out(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "one.yaml").write_text("corpora: [{name: tess}]\n")
+    given = ("--data", str(root), "--leave-one-out", str(tmp_path / "one.yaml"))
+    assert main(["evaluate", "cross-corpus", *given]) != 0
+    assert "two corpora" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from ..predict import cached, loading
 from ..predict.cached import CachedPredictions
 from ..predict.scenes import FaceFinder
 from ..predict.segmentation import Segmentation
-from ..protocol.protocols import Kind, Protocol
+from ..protocol.protocols import Protocol
 from ..report.document import Section, Table
 from ..report.formatting import cell
 from . import sets
@@ -142,7 +142,7 @@ def _asked(study: Study, corpus: str, model: str) -> dict[str, float]:
     manifest = study.manifest(corpus)
     if {e.split for e in manifest} > {Split.TEST}:
         manifest = manifest.where(lambda e: e.split is not Split.TEST)
-    plan = Plan(Protocol(Kind.CROSS_CORPUS), segmentations=_CUTS, refit=False)
+    plan = Plan(Protocol.parse("cross-corpus"), segmentations=_CUTS, refit=False)
     run = ModelRun(located.load(study.plan.threads), manifest, plan, None, study.progress)
     row: dict[str, float] = {"labels": float(len(run.alignment.labels))}
     for cut, scored in zip(_CUTS, run.run(), strict=True):
