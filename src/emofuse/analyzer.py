@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import __version__
 from .config.loader import Flag, read
@@ -51,10 +51,14 @@ from .face.config import FaceConfig
 from .fusion.config import FusionConfig
 from .fusion.factory import make_fuser
 from .fusion.rejection import Rejection, RejectionConfig
+from .group.config import GroupConfig
 from .models.registry import load
 from .models.store import Store
 from .speech.vad import VadConfig
 from .text.transcribe import NONE, TranscribeConfig
+
+if TYPE_CHECKING:
+    from .group.stage import GroupStage
 
 T = TypeVar("T")
 
@@ -85,6 +89,7 @@ class AnalyzerConfig:
         transcribe: speech recognition where no transcript is given.
         fusion: strategy and weights.
         rejection: when a fused estimate is uncertain.
+        group: the mood of the group, if it is wanted; then more faces are followed, too.
 
     Raises:
         InputError: if a number is out of range or no modality is left.
@@ -110,6 +115,7 @@ class AnalyzerConfig:
     transcribe: TranscribeConfig = field(default_factory=TranscribeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     rejection: RejectionConfig = field(default_factory=RejectionConfig)
+    group: GroupConfig = field(default_factory=GroupConfig)
 
     def __post_init__(self) -> None:
         positive = {"fps": self.fps, "max_side": self.max_side, "slot_seconds": self.slot_seconds}
@@ -128,6 +134,9 @@ class AnalyzerConfig:
                 f"got {[m.value for m in self.modalities]}"
             )
         object.__setattr__(self, "models", default_models() | dict(self.models))
+        if self.group.enabled and self.face.max_faces < self.group.max_faces:
+            face = replace(self.face, max_faces=self.group.max_faces)
+            object.__setattr__(self, "face", face)
 
 
 def default_models() -> dict[Modality, str]:
@@ -270,7 +279,25 @@ class Analyzer:
         starts before a time is out, and notes.
         """
         yield from self._remarks(source.info)
-        yield from self.run(source.packets(), self.pipeline(source.info))
+        pipeline = self.pipeline(source.info)
+        if not self.config.group.enabled:
+            yield from self.run(source.packets(), pipeline)
+            return
+        group = self._group_stage(source.info)
+        for item in self.run(_shown_to(group, source.packets()), pipeline):
+            yield item
+            yield from group.feed(item)
+        yield from group.flush()
+
+    def _group_stage(self, info: MediaInfo) -> GroupStage:
+        """Make what tells the mood of the group."""
+        from .group.stage import GroupStage, make_judge
+
+        config = self.config.group
+        threads = self.config.threads
+        if "group" not in self._shared:
+            self._shared["group"] = load(config.model, self._store, threads)
+        return GroupStage(config, make_judge(self._shared["group"], self._store), info)
 
     @staticmethod
     def run(
@@ -353,6 +380,8 @@ class Analyzer:
         for modality in present:
             context = self._context(modality, info)
             components |= self._front_end(modality).components(context)
+        if self.config.group.enabled:
+            components["group"] = self.config.group.model
         return Provenance(
             version=__version__,
             models={**models, Modality.FUSED: fusion.card or fusion.strategy},
@@ -422,6 +451,12 @@ class Analyzer:
                 "no words: the medium has no transcript or subtitles and no speech recogniser "
                 "is at hand (pip install 'emofuse[asr]', or give a transcript)",
             )
+
+
+def _shown_to(group: GroupStage, packets: Iterable[Packet]) -> Iterator[Packet]:
+    for packet in packets:
+        group.see(packet)
+        yield packet
 
 
 def _plain(value: Any) -> Any:

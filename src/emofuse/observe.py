@@ -211,6 +211,7 @@ def analyze(
     *,
     transcript: str | os.PathLike[str] | None = None,
     config: AnalyzerConfig | None = None,
+    group: bool = False,
 ) -> Timeline: ...
 
 
@@ -248,6 +249,7 @@ def analyze(
     weights: Weights | None = None,
     face_crop: bool = False,
     config: AnalyzerConfig | None = None,
+    group: bool = False,
 ) -> Timeline | Observation | list[Observation]:
     """Analyze one medium, or a face, a voice and words together.
 
@@ -266,6 +268,7 @@ def analyze(
         weights: modality → how much it counts in the observation.
         face_crop: the images are nothing but faces.
         config: settings.
+        group: tell the mood of the group in the medium, too: estimates of ``group-1``.
 
     Raises:
         InputError: if an input cannot be read, or they do not go together.
@@ -278,7 +281,12 @@ def analyze(
         if weights is not None or face_crop:
             raise InputError("weights and face_crop go with image, audio and text; of a medium "
                              "set config.fusion.weights")  # fmt: skip
+        config = config or AnalyzerConfig()
+        if group:
+            config = replace(config, group=replace(config.group, enabled=True))
         return Analyzer(config).analyze(path, transcript=transcript)
+    if group:
+        raise InputError("a group is looked at in a medium: give its path")
     if transcript is not None:
         raise InputError("a transcript goes with a medium; give what is said as text")
     observer = Observer(config=config)

@@ -7,6 +7,7 @@ import pytest
 
 from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Recogniser
+from emofuse.group.mood import WIDTH
 from emofuse.models.registry import load, recognisers
 from emofuse.models.store import Store
 
@@ -33,12 +34,17 @@ def samples(recogniser: Recogniser) -> list:
     if modality is Modality.SPEECH:
         noise = [rng.normal(0, 0.1, n).astype(np.float32) for n in (48_000, 16_000, 4_000, 100)]
         return [*noise, np.zeros(16_000, np.float32)]
+    if modality is Modality.FUSED:  # rows of a group: the scene's own, and one a face
+        groups = [rng.random((1 + n, WIDTH)).astype(np.float32) for n in (0, 1, 2, 7, 40)]
+        for rows in groups:
+            rows[:, 0] = 1
+        return groups
     return ["I am so happy today!", "ok", "¿Qué? 你好 🙂", "word " * 400, "."]
 
 
 def test_every_modality_has_an_embedded_model() -> None:
     modalities = {STORE.card(i).modality for i in EMBEDDED}
-    assert modalities == {Modality.FACE, Modality.SPEECH, Modality.TEXT}
+    assert modalities == {Modality.FACE, Modality.SPEECH, Modality.TEXT, Modality.FUSED}
 
 
 def test_it_is_a_recogniser(recogniser: Recogniser) -> None:

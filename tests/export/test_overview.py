@@ -64,3 +64,14 @@ def test_certainty_is_weighted_by_time() -> None:
     assert row.confidence == pytest.approx(0.7)
     assert row.uncertain == pytest.approx(0.25)
     assert Row("a.mp4").confidence is None
+
+
+def test_groups_have_columns_and_pictures() -> None:
+    mood = {"label": "positive", "confidence": 0.8, "faces": 12.0, "read": 0.75, "dispersion": 0.31}
+    group = Row("party.jpg", "image", 0.1, group=mood, picture="data:image/jpeg;base64,AAAA")
+    page = overview_page([group, Row("broken.jpg", error="no picture")])
+    for part in (">dispersion<", "<b>positive</b>", "80%", "75%", "0.31", 'src="data:image/jpeg'):
+        assert part in page
+    assert page.count("<td") == 2 * page.count('aria-sort="none"')
+    assert 'data-label="positive"' in page
+    assert ">dispersion<" not in overview_page([Row("a.mp4", "video", 50.0)])

@@ -109,6 +109,16 @@ def test_modalities_can_be_chosen(client: httpx.Client, media: Path) -> None:
     assert {e["modality"] for e in response.json()["estimates"]} == {"speech", "fused"}
 
 
+def test_group_is_told_when_asked_for(client: httpx.Client, media: Path) -> None:
+    told = send(client, media / "portrait.jpg", modalities="face", group="yes").json()
+    (group,) = [e for e in told["estimates"] if e["subject"] == "group-1"]
+    assert set(group["probabilities"]) == {"positive", "neutral", "negative"}
+    assert told["summary"]["group"]["faces"] == 1
+    without = send(client, media / "portrait.jpg", modalities="face").json()
+    assert without["summary"]["group"] is None
+    refused(send(client, media / "portrait.jpg", group="maybe"), 422, "bad-argument")
+
+
 def test_deepface_shape(client: httpx.Client, media: Path) -> None:
     data = (media / "portrait.jpg").read_bytes()
     uri = "data:image/jpeg;base64," + base64.b64encode(data).decode()

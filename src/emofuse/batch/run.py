@@ -21,11 +21,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from .. import __version__
 from ..core.estimates import Modality
+from ..core.media import MediaKind
 from ..errors import EmofuseError, InputError, MissingExtra, ModelError
 from ..export import finish
 from ..export.overview import Row, row_of
 from ..export.summary import summarise
+from ..export.thumbnails import encode_jpeg
+from ..export.viewdata import data_uri
 from ..io.atomic import discard
+from ..io.images import read_image
 from ..io.worker import Cancelled, Limits, Progress, Worker, WorkerFailed
 from .inputs import Failure, Job, Plan
 from .journal import Entry, Fingerprint, Journal, State, fingerprint, quick_fingerprint
@@ -275,7 +279,19 @@ class Batch:
     def row(self, outcome: Outcome) -> Row:
         """Return what the overview shows of a result."""
         page, root = outcome.files.get("html"), self.results.root
-        return row_of(outcome.summary, page.relative_to(root).as_posix() if page and root else None)
+        link = page.relative_to(root).as_posix() if page and root else None
+        return row_of(outcome.summary, link, _picture(outcome) if page else None)
+
+
+def _picture(outcome: Outcome) -> str | None:
+    """Return a small picture of a photo of a group, for the overview."""
+    summary = outcome.summary
+    if summary.mood is None or summary.kind is not MediaKind.IMAGE:
+        return None
+    try:
+        return data_uri(encode_jpeg(read_image(outcome.job.path, max_side=640).pixels, 192))
+    except InputError:  # it was moved meanwhile
+        return None
 
 
 def digest_of(config: AnalyzerConfig, formats: Sequence[str]) -> str:
@@ -283,7 +299,8 @@ def digest_of(config: AnalyzerConfig, formats: Sequence[str]) -> str:
     from ..models.store import Store
 
     store = Store()
-    models = {i: [f.sha256 for f in store.card(i).files.values()] for i in config.models.values()}
+    used = [*config.models.values(), *([config.group.model] if config.group.enabled else [])]
+    models = {i: [f.sha256 for f in store.card(i).files.values()] for i in used}
     told = [__version__, asdict(config), models, sorted(formats)]
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..core.estimates import SubjectKind
 from ..core.media import MediaKind
 from ..core.modality import name_of
 from ..core.observation import Observation
@@ -22,6 +23,7 @@ from ..export.summary import (
     Person,
     Summary,
     count,
+    count_of_faces,
     describe,
     describe_doubt,
     person_name,
@@ -209,9 +211,15 @@ def people(summary: Summary) -> Table:
             Text(person_name(person.subject, summary.kind)),
             Text(_says(person, summary)),
             *((_presence(person), sure) if timed else ()),
-            " + ".join(name_of(m) for m in person.modalities),
+            _from(person, summary),
         )
     return table
+
+
+def _from(person: Person, summary: Summary) -> str:
+    if person.subject.kind is SubjectKind.GROUP and summary.mood:
+        return f"{count_of_faces(summary.mood)}, {summary.mood.read:.0%} read"
+    return " + ".join(name_of(m) for m in person.modalities)
 
 
 def _says(person: Person, summary: Summary) -> str:

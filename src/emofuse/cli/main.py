@@ -180,6 +180,17 @@ def analyze(
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
     no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
+    group: Annotated[
+        bool,
+        _part("--group", help="The mood of the group, too: of each photo or second of a video."),
+    ] = False,
+    model: Annotated[
+        str | None,
+        _part(metavar="ID", help="Model of the group, e.g. one of four streams (group-v1)."),
+    ] = None,
+    scenes: Annotated[
+        bool, _part("--scenes", help="The group's mood from cut to cut of a video.")
+    ] = False,
     config: Annotated[
         Path | None,
         _setting(
@@ -246,14 +257,21 @@ def analyze(
         "smoothing.method": Flag("--smoothing", smoothing),
         "transcribe.engine": Flag("--asr", asr),
         "threads": Flag("--threads", threads),
+        "group.enabled": Flag("--group", group or None),
+        "group.model": Flag("--model", model),
+        "group.scenes": Flag("--scenes", scenes or None),
     }
     given = {key: flag for key, flag in flags.items() if flag.value is not None}
+    if (model or scenes) and not group:
+        raise InputError("--model and --scenes say how a group is looked at; give --group, too")
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
     choices = _formats(formats), _transcript(transcript)
     settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
     if image is not None or audio is not None or text is not None:
         if paths:
             raise InputError("give either PATH, or --image, --audio and --text; not both")
+        if group:
+            raise InputError("--group goes with PATH: one observation is of one person")
         observe(image, audio, text, face_crop, settings, out, overwrite, as_json)
         return
     if not paths:

@@ -77,3 +77,23 @@ class TextDetails(Details):
     text: str | None = None
     speaker: str | None = None
     language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDetails(Details):
+    """Of a group.
+
+    Args:
+        faces: how many were found.
+        read: how many of them are large and clear enough to be read.
+        dispersion: how far people differ, in [0, 1]: 0 if all show the same, 1 if one half is
+            surely positive and the other surely negative; None below two faces.
+        voice: whether a voice had a say.
+        scene: number of the scene, from 1; it grows with each cut.
+    """
+
+    faces: int | None = None
+    read: int | None = None
+    dispersion: float | None = None
+    voice: bool | None = None
+    scene: int | None = None

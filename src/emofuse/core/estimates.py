@@ -184,6 +184,7 @@ class RejectionReason(str, Enum):
     TOO_NOISY = "too-noisy"
     OTHER_LANGUAGE = "other-language"
     CONTRADICTION = "contradiction"
+    FEW_FACES = "few-faces-read"
     LOW_CONFIDENCE = "low-confidence"
 
     @property
@@ -201,6 +202,7 @@ _SENTENCES = {
     RejectionReason.TOO_NOISY: "The sound is too noisy.",
     RejectionReason.OTHER_LANGUAGE: "The words are in a language that the model does not read.",
     RejectionReason.CONTRADICTION: "The modalities contradict each other.",
+    RejectionReason.FEW_FACES: "Too few of the faces are large and clear enough to be read.",
     RejectionReason.LOW_CONFIDENCE: "No expression is much more probable than the others.",
 }
 
@@ -229,7 +231,8 @@ class Estimate:
         embedding: of the model, only on the way to a fuser that asks for it: it never
             leaves a pipeline.
         fusion: how it came about; of fused estimates only.
-        details: what is kept of the evidence; of fused estimates in `fusion.details`.
+        details: what is kept of the evidence; of fused estimates of one subject in
+            `fusion.details`, of a group here.
         attribution: how likely the voice in it is this subject's, in [0, 1]; None if
             that was not in question.
         uncertain: of fused estimates that are not to be relied on; their

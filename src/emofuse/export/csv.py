@@ -29,6 +29,10 @@ class CsvExporter(WholeTimeline):
         write_csv(timeline, self.path, overwrite=self.overwrite)
 
 
+_GROUP = ("faces", "read", "dispersion", "scene")
+"""Columns that only a group's rows fill; see `GroupDetails`."""
+
+
 def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
     """Return the header of the CSV table for these emotion labels."""
     return (
@@ -36,7 +40,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
         *labels,
         *("confidence", "valence", "arousal", "quality", "model"),
         *(f"weight_{m.value}" for m in modalities()),
-        *("disagreement", "uncertain", "text"),
+        *("disagreement", "uncertain", "text", *_GROUP),
     )
 
 
@@ -122,7 +126,8 @@ class CsvTable:
                 f"got an estimate over {', '.join(known)}"
             )
         weights: Mapping[Modality, float] = e.fusion.modality_weights if e.fusion else {}
-        text = e.details_mapping().get("text", "") if e.modality is Modality.TEXT else ""
+        details = e.details_mapping()
+        text = details.get("text", "") if e.modality is Modality.TEXT else ""
         return [
             _cell(self.file),
             f"{e.span.start:.3f}",
@@ -140,6 +145,7 @@ class CsvTable:
             _number(e.fusion.disagreement if e.fusion else None),
             e.uncertain.reason.value if e.uncertain else "",
             _cell(" ".join(text.split())),
+            *(str(details.get(name, "")) for name in _GROUP),
         ]
 
 

@@ -24,7 +24,7 @@ from ..core.estimates import Estimate
 from ..core.media import Frame
 from ..core.timeline import Timeline
 from ..io.files import ResultFile
-from .thumbnails import Thumbnail, Thumbnails
+from .thumbnails import HighlightThumbnails, Thumbnail, Thumbnails
 from .viewdata import view_data
 from .whole import WholeTimeline
 
@@ -44,12 +44,13 @@ class HtmlExporter(WholeTimeline):
 
     def __init__(self, path: Path, *, overwrite: bool = False, shared: Path | None = None) -> None:
         super().__init__(path, overwrite=overwrite, shared=shared)
-        self._thumbnails = Thumbnails()
+        self._thumbnails, self._moments = Thumbnails(), HighlightThumbnails()
 
     def write(self, item: Frame | Estimate | Timeline) -> None:
         """Keep the timeline, and small pictures of some frames."""
         super().write(item)
         self._thumbnails.write(item)
+        self._moments.write(item)
 
     def save(self, timeline: Timeline) -> None:
         """Write the file."""
@@ -57,6 +58,7 @@ class HtmlExporter(WholeTimeline):
             timeline,
             self.path,
             self._thumbnails.thumbnails,
+            moments=self._moments.thumbnails,
             overwrite=self.overwrite,
             shared=self.shared,
         )
@@ -67,6 +69,7 @@ def write_report(
     path: Path | str,
     thumbnails: Sequence[Thumbnail] = (),
     *,
+    moments: Sequence[Thumbnail] = (),
     overwrite: bool = False,
     shared: Path | None = None,
 ) -> None:
@@ -77,6 +80,7 @@ def write_report(
         path: where the page goes. It plays the medium from where it lies now, if it is there.
         thumbnails: pictures of the medium (from `Thumbnails`), shown along the time axis
             and cut into portraits.
+        moments: pictures of a group's most expressive moments (from `HighlightThumbnails`).
         overwrite: replace an existing page.
         shared: a folder that the viewer itself goes to, for pages that share it; default:
             the page holds it and stands alone.
@@ -90,7 +94,8 @@ def write_report(
     if shared is not None:
         for name, text in ((SCRIPT, viewer_script()), (STYLE, viewer_style())):
             _share(shared / name, text)
-    page = render_report(timeline, thumbnails, source=_source(timeline, folder), base=base)
+    source = _source(timeline, folder)
+    page = render_report(timeline, thumbnails, moments=moments, source=source, base=base)
     with ResultFile(path, overwrite=overwrite) as f:
         f.write(page)
 
@@ -99,6 +104,7 @@ def render_report(
     timeline: Timeline,
     thumbnails: Sequence[Thumbnail] = (),
     *,
+    moments: Sequence[Thumbnail] = (),
     source: str | None = None,
     base: str | None = None,
 ) -> str:
@@ -107,10 +113,11 @@ def render_report(
     Args:
         timeline: what to show.
         thumbnails: pictures of the medium.
+        moments: pictures of a group's most expressive moments.
         source: address of the medium, relative to the page.
         base: address of the folder with the viewer's files; default: they are in the page.
     """
-    data = _data_block(view_data(timeline, thumbnails) | {"source": source})
+    data = _data_block(view_data(timeline, thumbnails, moments) | {"source": source})
     head, script, allowed = _inline() if base is None else _linked(base)
     policy = f"script-src {allowed[0]}; style-src {allowed[1]}; img-src data: blob: {_BESIDE}; "
     return _page(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.details import Details
+from ..core.details import Details, GroupDetails
 from ..core.estimates import (
     Affect,
     Estimate,
@@ -289,8 +289,9 @@ def _read_media(raw: Mapping[str, Any]) -> MediaInfo:
 def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -> Estimate:
     affect, fused, embedding = raw.get("affect"), raw.get("fusion"), raw.get("embedding")
     modality, details = Modality(raw["modality"]), raw.get("details", {})
+    subject = read_subject(raw["subject"])
     return Estimate(
-        subject=read_subject(raw["subject"]),
+        subject=subject,
         span=Span.of_seconds(raw["start"], raw["end"]),
         probabilities=_read_scores(raw, taxonomies),
         modality=modality,
@@ -306,7 +307,7 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
             {Modality(m): _read_scores(s, taxonomies) for m, s in fused["probabilities"].items()},
             _read_parts(details, fused["probabilities"]),
         ),
-        details=None if modality is Modality.FUSED else _read_details(modality, details),
+        details=_read_own(subject, modality, details),
         attribution=details.get("link"),
         uncertain=_read_uncertain(raw.get("uncertain")),
     )
@@ -316,6 +317,14 @@ def _read_parts(raw: Mapping[str, Any], parts: Iterable[str]) -> dict[Modality, 
     """Read what each part of a fused estimate keeps of its evidence."""
     found = {m: _read_details(m, raw) for m in map(Modality, parts)}
     return {m: details for m, details in found.items() if details is not None}
+
+
+def _read_own(subject: Subject, modality: Modality, raw: Mapping[str, Any]) -> Details | None:
+    """Read an estimate's own details: fused estimates of one subject have none."""
+    if modality is not Modality.FUSED:
+        return _read_details(modality, raw)
+    group = GroupDetails.of_mapping(raw)
+    return group if subject.kind is SubjectKind.GROUP and group.to_mapping() else None
 
 
 def _read_details(modality: Modality, raw: Mapping[str, Any]) -> Details | None:

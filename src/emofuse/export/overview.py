@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..core.estimates import SubjectKind
 from ..core.media import MediaKind
 from ..core.time import NS, to_ns
 from ..io.files import ResultFile
@@ -37,6 +38,9 @@ class Row:
         notes: remarks on what was left out, guessed or repaired.
         page: its page, relative to the overview; None if there is none.
         error: why it failed; None if it did not.
+        group: if it was asked for, its ``label``, ``confidence``, ``faces``, ``read`` (part) and
+            ``dispersion`` (or None).
+        picture: a small picture of it as a data URI; None if there is none.
     """
 
     file: str
@@ -46,6 +50,8 @@ class Row:
     notes: Sequence[str] = ()
     page: str | None = None
     error: str | None = None
+    group: Mapping[str, Any] | None = None
+    picture: str | None = None
 
     @property
     def confidence(self) -> float | None:
@@ -63,7 +69,7 @@ class Row:
         return sum(values) / sum(weights) if weights else None
 
 
-def row_of(summary: Summary, page: str | None = None) -> Row:
+def row_of(summary: Summary, page: str | None = None, picture: str | None = None) -> Row:
     """Return what the overview shows of a file."""
     return Row(
         file=summary.file,
@@ -83,7 +89,24 @@ def row_of(summary: Summary, page: str | None = None) -> Row:
         ],
         notes=[note.message for note in summary.notes],
         page=page,
+        group=_group(summary),
+        picture=picture,
     )
+
+
+def _group(summary: Summary) -> dict[str, Any] | None:
+    """Return a group's mood in plain types: the mood it has most of the time."""
+    if summary.mood is None:
+        return None
+    everybody = next(p for p in summary.people if p.subject.kind is SubjectKind.GROUP)
+    mood = summary.mood
+    return {
+        "label": everybody.label,
+        "confidence": round(everybody.confidence, 4),
+        "faces": round(mood.faces, 2),
+        "read": round(mood.read, 4),
+        "dispersion": None if mood.dispersion is None else round(mood.dispersion, 4),
+    }
 
 
 def write_overview(rows: Iterable[Row], path: Path | str, *, overwrite: bool = False) -> None:
@@ -100,11 +123,13 @@ def overview_page(rows: Iterable[Row]) -> str:
     """Return the page of `write_overview` as text."""
     rows = tuple(rows)
     labels = dict.fromkeys(label for r in rows for p in r.people for label in p["shares"])
+    groups = any(r.group for r in rows)
     head = "".join(
         f'<th{" class=num" if numeric else ""} aria-sort="none">'
         f'<button type="button">{name}</button></th>'
-        for name, numeric in _COLUMNS
+        for name, numeric in (*(_GROUP_COLUMNS if groups else ()), *_COLUMNS)
     )
+    labels |= dict.fromkeys(r.group["label"] for r in rows if r.group)
     choices = "".join(f"<option>{escape(label)}</option>" for label in labels)
     body = (
         f'<header><p class="overline">emofuse · results</p><h1>{_title(rows)}</h1></header>{HONEST}'
@@ -113,7 +138,7 @@ def overview_page(rows: Iterable[Row]) -> str:
         f'<label>Mostly <select id="label"><option value="">any label</option>{choices}</select>'
         '</label> <output id="shown"></output></p>'
         f'<div class="scroll"><table id="files"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(map(_row, rows))}</tbody></table></div></section>"
+        f"<tbody>{''.join(_row(r, groups) for r in rows)}</tbody></table></div></section>"
     )
     return document("emofuse results", body, script=viewer_file("overview.js"))
 
@@ -128,6 +153,16 @@ _COLUMNS = (
 )
 
 
+_GROUP_COLUMNS = (
+    ("", False),
+    ("group", False),
+    ("sure", True),
+    ("faces", True),
+    ("read", True),
+    ("dispersion", True),
+)
+
+
 def _title(rows: Sequence[Row]) -> str:
     failed = sum(r.error is not None for r in rows)
     whole = sum(r.duration for r in rows)
@@ -139,13 +174,16 @@ def _title(rows: Sequence[Row]) -> str:
     return ", ".join(parts)
 
 
-def _row(row: Row) -> str:
+def _row(row: Row, groups: bool) -> str:
     name = escape(row.file)
     if row.page:
         name = f'<a href="{escape(quote(row.page, errors="replace"))}">{name}</a>'
     timed = row.kind not in ("", MediaKind.IMAGE.value)
     lead = next((label for p in row.people for label in p["shares"]), "")
+    if groups:
+        lead = row.group["label"] if row.group else ""
     cells = (
+        *(_group_cells(row) if groups else ()),
         (name, row.file, ""),
         (short_clock(to_ns(row.duration)) if timed else "", row.duration, "num"),
         (str(len(row.people)) if row.kind else "", len(row.people), "num"),
@@ -158,6 +196,23 @@ def _row(row: Row) -> str:
         for text, key, kind in cells
     )
     return f'<tr data-label="{escape(lead)}">{tds}</tr>'
+
+
+def _group_cells(row: Row) -> Sequence[tuple[str, Any, str]]:
+    """Return the cells of a group's mood: text, sort key, class."""
+    image = f'<img class="picture" alt="" src="{escape(row.picture)}">' if row.picture else ""
+    if row.group is None:
+        return ((image, row.file, ""), ("", "", ""), *(("", -1, "num") for _ in range(4)))
+    g = row.group
+    apart = g["dispersion"]
+    return (
+        (image, row.file, ""),
+        (f"<b>{escape(g['label'])}</b>", g["label"], ""),
+        (_percent(g["confidence"]), g["confidence"], "num"),
+        (f"{g['faces']:.3g}", g["faces"], "num"),
+        (_percent(g["read"]) if g["faces"] else "", g["read"], "num"),
+        ("" if apart is None else f"{apart:.2f}", _sortable(apart), "num"),
+    )
 
 
 def _percent(part: float | None) -> str:

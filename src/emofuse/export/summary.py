@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from ..core.details import GroupDetails
 from ..core.estimates import Affect, Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.media import Diagnostic, MediaKind
 from ..core.modality import modalities, name_of
@@ -19,6 +20,11 @@ from ..core.timeline import Timeline
 UNCERTAIN = "uncertain"
 
 _Key = TypeVar("_Key")
+
+HIGHLIGHTS = 6
+"""Most expressive moments of a group that are shown."""
+
+_PLACE = {SubjectKind.GROUP: 0, SubjectKind.FACE: 1, SubjectKind.SPEAKER: 2}
 
 _FIRST = 8
 """People whom everybody shows at once: the longest present."""
@@ -80,6 +86,23 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Mood:
+    """What is told of a group beside the shares of its moods.
+
+    Args:
+        faces: how many were found, by time.
+        read: which share of them could be read, in [0, 1].
+        dispersion: how far people differed, by time, in [0, 1]; None if there never were two.
+        highlights: its most expressive moments, in order of time: short, sure and not neutral.
+    """
+
+    faces: float
+    read: float
+    dispersion: float | None
+    highlights: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A timeline in short.
 
@@ -90,6 +113,7 @@ class Summary:
         people: longest present first, voices last.
         notes: as in the timeline.
         facts: what is known of the medium, e.g. ``picture 640 × 480``.
+        mood: of the group, if it was asked for.
     """
 
     file: str
@@ -98,6 +122,7 @@ class Summary:
     people: tuple[Person, ...]
     notes: tuple[Diagnostic, ...]
     facts: tuple[str, ...] = ()
+    mood: Mood | None = None
 
     @property
     def timed(self) -> bool:
@@ -106,8 +131,8 @@ class Summary:
 
     @property
     def shown(self) -> tuple[Person, ...]:
-        """The people in the order to show them: the first eight by number, then the others."""
-        first = sorted(self.people[:_FIRST], key=lambda p: p.subject)
+        """The people in the order to show them: the group, eight by number, then the others."""
+        first = sorted(self.people[:_FIRST], key=lambda p: (not _is_group(p.subject), p.subject))
         return (*first, *self.people[_FIRST:])
 
 
@@ -126,13 +151,14 @@ def summarise(timeline: Timeline) -> Summary:
         for subject, all_estimates in by_subject.items()
         for basis, estimates in _basis(all_estimates, any_fused)
     ]
-    people.sort(key=lambda p: (p.subject.kind is not SubjectKind.FACE, -p.present_ns, p.subject))
+    people.sort(key=lambda p: (_PLACE[p.subject.kind], -p.present_ns, p.subject))
     summary = Summary(
         file=timeline.media.path or timeline.media.name,
         kind=timeline.media.kind,
         duration_ns=timeline.duration_ns,
         people=tuple(people),
         notes=timeline.notes,
+        mood=_mood([e for e in timeline if _is_group(e.subject)]),
     )
     return replace(summary, facts=tuple(_facts(timeline, summary)))
 
@@ -142,6 +168,7 @@ def to_mapping(summary: Summary) -> dict[str, Any]:
     return {
         "facts": list(summary.facts),
         "modalities": {m.value: name_of(m) for m in modalities()},
+        "group": summary.mood and _mood_mapping(summary.mood),
         "people": [_person_mapping(p, summary) for p in summary.shown],
     }
 
@@ -162,15 +189,25 @@ def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
         "present": round(p.present_ns / NS, 3),
         "coverage": round(p.coverage, 4),
         "modalities": [m.value for m in p.modalities],
-        "moments": [
-            {
-                "label": run.label,
-                "start": run.span.start,
-                "end": run.span.end,
-                "confidence": round(run.confidence, 4),
-            }
-            for run in p.runs
-        ],
+        "moments": [_run_mapping(run) for run in p.runs],
+    }
+
+
+def _mood_mapping(mood: Mood) -> dict[str, Any]:
+    return {
+        "faces": round(mood.faces, 2),
+        "read": round(mood.read, 4),
+        "dispersion": None if mood.dispersion is None else round(mood.dispersion, 4),
+        "highlights": [_run_mapping(run) for run in mood.highlights],
+    }
+
+
+def _run_mapping(run: Run) -> dict[str, Any]:
+    return {
+        "label": run.label,
+        "start": run.span.start,
+        "end": run.span.end,
+        "confidence": round(run.confidence, 4),
     }
 
 
@@ -186,7 +223,7 @@ def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
     if subject.kind is SubjectKind.FACE:
         return f"Face {subject.number}"
     if subject.kind is SubjectKind.GROUP:
-        return "Everybody"
+        return "Group"
     if kind is MediaKind.TEXT:
         return "Text"
     return "Voice" if subject.number == 1 else f"Voice {subject.number}"
@@ -248,17 +285,34 @@ def describe_doubt(person: Person) -> str:
 
 def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
     """Say how long a person was there, how sure the result is, and what it is based on."""
-    if summary.timed:
+    if _is_group(person.subject) and summary.mood:
+        yield from _describe_mood(summary.mood, summary.timed)
+    elif summary.timed:
         if summary.kind is not MediaKind.TEXT:
             yield f"{_verb(person, summary)} for {_of_whole(person, summary)}"
         yield f"mean confidence {person.confidence:.0%}"
-    yield f"evidence quality {person.quality:.0%}"
+    if not _is_group(person.subject):
+        yield f"evidence quality {person.quality:.0%}"
     if person.affect is not None:
         yield f"valence {person.affect.valence:+.2f}, arousal {person.affect.arousal:+.2f}"
     if summary.timed and (doubt := describe_doubt(person)):
         yield doubt
     if person.modalities:
         yield "from " + " + ".join(name_of(m) for m in person.modalities)
+
+
+def count_of_faces(mood: Mood) -> str:
+    """Write how many faces a group has, e.g. ``2.5 faces``."""
+    return f"{mood.faces:.3g} {'face' if mood.faces == 1 else 'faces'}"
+
+
+def _describe_mood(mood: Mood, timed: bool) -> Iterator[str]:
+    """Say how many faces a mood rests on, and how far people differ."""
+    yield f"on average {count_of_faces(mood)}" if timed else count_of_faces(mood)
+    if mood.faces:
+        yield f"{mood.read:.0%} of them read"
+    if mood.dispersion is not None:
+        yield f"dispersion between people {mood.dispersion:.2f}"
 
 
 def _verb(person: Person, summary: Summary) -> str:
@@ -368,6 +422,43 @@ def _person(
         best=next(iter(_largest_first(best))),
         affect=Affect.mean([e.affect for e in estimates], weights),
     )
+
+
+def _mood(estimates: Sequence[Estimate]) -> Mood | None:
+    """Summarise the estimates of a group; None if there are none."""
+    if not estimates:
+        return None
+    told = [(e, e.find_details(GroupDetails) or GroupDetails()) for e in estimates]
+    weights = [max(e.span.duration_ns, 1) for e in estimates]
+    found = sum((d.faces or 0) * w for (_, d), w in zip(told, weights, strict=True))
+    read = sum((d.read or 0) * w for (_, d), w in zip(told, weights, strict=True))
+    spread = [
+        (d.dispersion, w)
+        for (_, d), w in zip(told, weights, strict=True)
+        if d.dispersion is not None
+    ]
+    return Mood(
+        faces=found / sum(weights),
+        read=read / found if found else 0.0,
+        dispersion=sum(x * w for x, w in spread) / sum(w for _, w in spread) if spread else None,
+        highlights=highlights(estimates),
+    )
+
+
+def highlights(estimates: Iterable[Estimate], most: int = HIGHLIGHTS) -> tuple[Run, ...]:
+    """Return the most expressive moments of a group, in order of time.
+
+    Those are sure and not neutral; the more probable such a mood, the more expressive, and the
+    earlier of equals first.
+    """
+    sure = [e for e in estimates if e.label != "neutral" and not e.uncertain]
+    best = sorted(sure, key=lambda e: (-e.confidence, e.span))[:most]
+    chosen = sorted(best, key=lambda e: e.span)
+    return tuple(Run(e.label, e.span, e.confidence) for e in chosen)
+
+
+def _is_group(subject: Subject) -> bool:
+    return subject.kind is SubjectKind.GROUP
 
 
 def _largest_first(shares: Mapping[_Key, float]) -> dict[_Key, float]:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Estimate
+from ..core.estimates import Estimate, SubjectKind
 from ..core.media import Frame
-from ..core.time import Span
+from ..core.time import NS, Span
 from ..core.timeline import Timeline
 from ..io.images import read_image
+from .summary import highlights
+
+_WAITING = 180
+"""Pictures that wait at most: longer than any moment and what is known of it take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,46 @@ class Thumbnails:
     def _thin(self) -> None:
         self._kept = self._kept[::2]
         self._step *= 2
+
+
+class HighlightThumbnails:
+    """Keeps a picture of each of a group's most expressive moments.
+
+    Frames come before what is said of them: small pictures wait, one a second, until the moment
+    that they belong to is told. Memory does not grow with the medium.
+
+    Args:
+        side: of a picture, its longer one, in pixels.
+    """
+
+    def __init__(self, side: int = 320) -> None:
+        self._side = side
+        self._waiting: list[Thumbnail] = []
+        self._kept: list[tuple[Estimate, Thumbnail]] = []
+
+    def write(self, item: Frame | Estimate | Timeline) -> None:
+        """Look at a frame, or at what is said of a group."""
+        if isinstance(item, Frame):
+            last = self._waiting[-1].at.start_ns // NS if self._waiting else -1
+            if item.at.start_ns // NS != last:
+                self._waiting.append(Thumbnail(encode_jpeg(item.image, self._side), item.at))
+                del self._waiting[:-_WAITING]
+        elif isinstance(item, Estimate) and item.subject.kind is SubjectKind.GROUP:
+            self._take(item)
+
+    def _take(self, moment: Estimate) -> None:
+        seen = [t for t in self._waiting if moment.span.start_ns <= t.at.start_ns]
+        here = [t for t in seen if t.at.start_ns < max(moment.span.end_ns, 1)]
+        self._waiting = [t for t in seen if t.at.start_ns >= moment.span.end_ns]
+        if here:
+            self._kept.append((moment, here[len(here) // 2]))
+            best = {run.span for run in highlights(e for e, _ in self._kept)}
+            self._kept = [(e, t) for e, t in self._kept if e.span in best]
+
+    @property
+    def thumbnails(self) -> tuple[Thumbnail, ...]:
+        """One a moment, in order of time; each has the moment's time."""
+        return tuple(Thumbnail(t.jpeg, e.span) for e, t in self._kept)
 
 
 def encode_jpeg(image: NDArray[np.uint8], side: int, quality: int = 70) -> bytes:

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..core.details import GroupDetails
 from ..core.estimates import Estimate, Modality, Probabilities, Subject
 from ..core.timeline import Timeline
 from .json import head
@@ -18,12 +19,17 @@ from .thumbnails import Thumbnail, best_face
 Lanes = Mapping[tuple[Subject, Modality], Sequence[Estimate]]
 
 
-def view_data(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> dict[str, Any]:
+def view_data(
+    timeline: Timeline,
+    thumbnails: Sequence[Thumbnail] = (),
+    moments: Sequence[Thumbnail] = (),
+) -> dict[str, Any]:
     """Collect what a page shows: times in ms, probabilities in ‰, other parts of 1 in %.
 
     Args:
         timeline: what to show.
         thumbnails: small pictures of the medium, in order of time.
+        moments: pictures of a group's most expressive moments.
     """
     labels = tuple(dict.fromkeys(_labels(timeline)))
     index = {label: i for i, label in enumerate(labels)}
@@ -38,6 +44,7 @@ def view_data(timeline: Timeline, thumbnails: Sequence[Thumbnail] = ()) -> dict[
         "labels": labels,
         "lanes": [_lane(*key, rows, index) for key, rows in lanes.items()],
         "thumbnails": [{"time": t.at.start, "image": data_uri(t.jpeg)} for t in thumbnails],
+        "moments": [{"time": t.at.start, "image": data_uri(t.jpeg)} for t in moments],
         "portraits": {name: data_uri(jpeg) for name, jpeg in faces.items() if jpeg},
     }
 
@@ -73,11 +80,17 @@ def _lane(
         **_column("uncertain", rows, lambda e: e.uncertain and e.uncertain.reason.value),
         **_column("text", rows, lambda e: e.details_mapping().get("text")),
         **_column("affect", rows, _affect),
+        **_column("dispersion", rows, _dispersion),
         **_column("box", rows, lambda e: _permille(e.details_mapping().get("box", ())) or None),
     }
     if modality is Modality.FUSED:
         lane["fusion"] = _fusion(rows, index)
     return lane
+
+
+def _dispersion(e: Estimate) -> int | None:
+    details = e.find_details(GroupDetails)
+    return _percent(details.dispersion) if details else None
 
 
 def _fusion(rows: Sequence[Estimate], index: Mapping[str, int]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ COUNT = 16
 THRESHOLD = 0.5
 """Scores below this are dropped: no mood is more probable than the others together."""
 
-_GRID = 64  # side of the gray pictures that are compared: what moved, not noise
+_GRID = 64  # side of the gray pictures that are compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,12 +120,13 @@ class Keyframes:
         if self._second and frame.at.start_ns // NS != self._second[0].at.start_ns // NS:
             self._end_second()
         mood = self._scorer(frame.image)
+        before, self._before = self._before, shrunk(frame.image)
         self._second.append(
             Keyframe(
                 at=frame.at,
                 index=self._index,
                 score=mood.confidence if mood else 0.0,
-                difference=self._difference(frame.image),
+                difference=0.0 if before is None else difference(before, self._before),
                 mood=mood,
                 image=frame.image,
             )
@@ -170,13 +171,17 @@ class Keyframes:
         ):
             self._slots[slot] = candidate
 
-    def _difference(self, image: Image) -> float:
-        """Return how much a frame differs from the one before; the first does not."""
-        gray = cv2.resize(
-            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (_GRID, _GRID), interpolation=cv2.INTER_AREA
-        ).astype(np.float32)
-        before, self._before = self._before, gray
-        return 0.0 if before is None else float(np.abs(gray - before).mean()) / 255
+
+def shrunk(image: Image) -> NDArray[np.float32]:
+    """Return the small gray picture by which frames are compared: it has no noise."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return the mean difference of two `shrunk` frames, in [0, 1]."""
+    return float(np.abs(one - other).mean()) / 255
 
 
 def select_keyframes(scorer: Scorer, fps: float = FPS, threshold: float = THRESHOLD) -> Select:

@@ -44,7 +44,9 @@ LONGEST = 120.0
 FPS = 8.0
 """Frames a second that are looked at."""
 
-_READ_SIDE = 960  # longest side of the frames that are read: faces stay readable
+READ_SIDE = 960
+"""Longest side of the frames that are read: faces stay readable."""
+
 _FLOW_SIDE = 256  # at least, the side at which flow is searched
 _FLOW_RANGE = 20.0  # pixels of motion that 0 and 255 stand for, as in Wang et al. 2016
 _DECIBELS = 80.0  # range of the spectrogram
@@ -319,7 +321,7 @@ def read_clip(
         InputError: if it cannot be read, is too long, or there is nothing to see or hear in it.
     """
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        picture = read_image(path, max_side=None if boxes else 2 * _READ_SIDE).pixels
+        picture = read_image(path, max_side=None if boxes else 2 * READ_SIDE).pixels
         found = find_faces([picture], detector) if boxes is None else [(picture, b) for b in boxes]
         return make_clip(config, [picture], found)
     frames = read_frames(path, span)
@@ -338,7 +340,7 @@ def read_frames(path: Path, span: tuple[float | None, float | None] = (None, Non
         InputError: if it cannot be read, or is longer than `LONGEST`.
     """
     start, end = span[0] or 0.0, np.inf if span[1] is None else span[1]
-    source = FileSource(path, fps=FPS, max_side=_READ_SIDE, tracks={Track.VIDEO, Track.AUDIO})
+    source = FileSource(path, fps=FPS, max_side=READ_SIDE, tracks={Track.VIDEO, Track.AUDIO})
     try:
         if Track.VIDEO not in source.info.tracks:
             return []

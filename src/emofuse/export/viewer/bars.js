@@ -51,6 +51,10 @@ export class Bars {
     const affect = fused?.affect;
     this.affect.hidden = !affect;
     this.affect.textContent = affect ? `valence ${signed(affect.valence)}, arousal ${signed(affect.arousal)}` : "";
+    const said = [fused, ...Object.values(modalities)].filter(Boolean);
+    for (const label of this.labels) { // a group has moods, people have emotions
+      this.cells[`fused/${label}`].bar.closest("tr").hidden = said.length > 0 && !said.some(({ p }) => Object.hasOwn(p, label));
+    }
     this.fill("fused", fused?.p, "");
     for (const key of MODALITIES) {
       const share = fused?.shares?.[key];

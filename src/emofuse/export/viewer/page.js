@@ -17,7 +17,7 @@ function* estimates({ labels, lanes }) {
         subject: lane.subject, modality: lane.modality, start: lane.start[i] / 1000, end: lane.end[i] / 1000,
         label, confidence: probabilities[label], quality: lane.quality[i] / 100, probabilities,
         uncertain: lane.uncertain?.[i] ?? null, fusion: lane.fusion && fusion(labels, lane.fusion, i), affect: affect(lane.affect?.[i]),
-        details: { text: lane.text?.[i] ?? null, box: lane.box?.[i]?.map((v) => v / 1000) ?? null },
+        details: { dispersion: lane.dispersion?.[i] == null ? null : lane.dispersion[i] / 100, text: lane.text?.[i] ?? null, box: lane.box?.[i]?.map((v) => v / 1000) ?? null },
       };
     }
   }
@@ -41,7 +41,7 @@ function begin() {
   else if (media.kind === "image" && thumbnails.length) sources.image = thumbnails[0].image;
   const missing = media.kind === "video" || media.kind === "audio";
   const viewer = new Viewer({ ...data, estimates: [...estimates(data)].sort((a, b) => a.start - b.start) }, {
-    sources, thumbnails: media.kind === "image" ? [] : thumbnails, portraits: data.portraits,
+    sources, thumbnails: media.kind === "image" ? [] : thumbnails, portraits: data.portraits, moments: data.moments,
     onfile: missing ? (file) => (file.size > LOUD_BYTES ? null : file.arrayBuffer()) : null,
   });
   document.getElementById("viewer").append(

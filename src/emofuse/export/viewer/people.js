@@ -46,7 +46,7 @@ export function cellOf(e) {
   return {
     start: e.start, end: e.end, label: e.label, confidence: e.confidence, quality: e.quality, p: e.probabilities,
     uncertain: why(e), shares: e.fusion?.weights ?? {}, disagreement: e.fusion?.disagreement ?? null,
-    text: e.details?.text ?? null, box: e.details?.box ?? null, affect: e.affect ?? null,
+    text: e.details?.text ?? null, box: e.details?.box ?? null, affect: e.affect ?? null, dispersion: e.details?.dispersion ?? null,
   };
 }
 
@@ -129,7 +129,7 @@ export class People {
   get list() {
     const shown = [...this.all.values()].filter((p) => p.lanes.fused.length);
     const people = shown.length ? shown : [...this.all.values()];
-    const rank = (p) => (p.face ? 0 : 1e6) + Number(p.subject.split("-")[1]);
+    const rank = (p) => (p.face ? 0 : p.subject.startsWith("group") ? -1e6 : 1e6) + Number(p.subject.split("-")[1]);
     return people.sort((a, b) => rank(a) - rank(b));
   }
 

@@ -9,6 +9,7 @@ import { Player, peaksOf } from "./player.js";
 
 const STRIP = 46; // height of the row of small pictures
 const WAVE = 44;
+const SPREAD = 28;
 
 const HOW = [
   ["Bands and mix", "The thick band is the result of all evidence together: its color is the most probable label, and the paler, the less sure. Below it are the probabilities of all labels, stacked. The thin bands show what face, voice and words say by themselves. Gray stretches are empty: nobody was seen or heard."],
@@ -17,17 +18,18 @@ const HOW = [
   ["Quality", "How good the evidence was: size, sharpness and light of the face; noise and length of the speech; how sure the words are. It says nothing about the person."],
   ["Weight and disagreement", "How much face, voice and words each counted in the result, and how far they contradict each other: 0 % if all say the same. A sarcastic “great” is a typical disagreement."],
   ["Valence and arousal", "How pleasant (−1 to +1) and how excited (−1 to +1) the expression is. Shown only where a model tells it; it is never worked out from the labels."],
+  ["Group", "What the faces, the voice and the motion say together: positive, neutral or negative. “Apart” is how far people differ: nothing if all show the same, full height if one half is surely positive and the other surely negative. The model learned from made scenes; what a group feels it cannot know."],
   ["Who is who", "“Face 2” is a face followed through the picture, not a known person. Who leaves and comes back may get a new number. A voice is given to the face whose mouth moves with it, and stands alone where that is unclear."],
 ];
 
 export class Viewer {
   /**
    * `timeline`: as in timeline.json. The rest is optional: `sources`, {video, audio, image} addresses;
-   * `thumbnails`, [{time, image}]; `portraits`, subject → address; `wave(signal)`, the bytes to draw a waveform of;
+   * `thumbnails`, [{time, image}]; `portraits`, subject → address; `moments`, pictures of a group's highlights; `wave(signal)`, the bytes to draw a waveform of;
    * `onfile`, what hears of a file that the user opens; `after`, what stands below the people.
    */
-  constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, wave = null, onfile = null, after = [] } = {}) {
-    Object.assign(this, { timeline, sources, thumbnails, portraits, wave, onfile, after });
+  constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, moments = [], wave = null, onfile = null, after = [] } = {}) {
+    Object.assign(this, { timeline, sources, thumbnails, portraits, moments, wave, onfile, after });
     learnModalities(timeline.summary.modalities);
     this.people = new People(timeline.estimates);
     this.list = this.people.named(timeline.summary);
@@ -59,7 +61,7 @@ export class Viewer {
     this.root.append(this.facts(), ...this.notes(),
       el("div", { class: "watch" }, left, el("div", { class: "beside" }, side, this.kind === "audio" ? null : said, this.still ? people : null)));
     if (this.transcript) this.root.append(this.printedWords());
-    if (this.still) this.root.append(this.tables()); else this.root.append(this.timelinePart(), ...(left.contains(people) ? [] : [people]));
+    if (this.still) this.root.append(this.tables()); else this.root.append(this.timelinePart(), ...[this.momentsPart()].filter(Boolean), ...(left.contains(people) ? [] : [people]));
     this.root.append(...[this.doubts()].filter(Boolean), ...this.after, honest(), ...this.about());
     this.choose(this.chosen);
     const first = this.list[0].lanes.fused[0]?.start ?? 0;
@@ -98,6 +100,7 @@ export class Viewer {
     this.lanes.setPeople(this.list, this.people.labels);
     this.lanes.show(0, this.duration);
     if (this.thumbnails.length > 1) this.strip();
+    this.dispersion();
     return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
       el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom; a sideways wheel pans." }));
   }
@@ -121,6 +124,32 @@ export class Viewer {
         if (picture.naturalHeight) pen.drawImage(picture, x.from + i * width, 0, width - 1, height);
       }
     });
+  }
+
+  /** How far people differ, as a line along the time: the higher, the further. */
+  dispersion() {
+    const cells = (this.people.get("group-1")?.lanes.fused ?? []).filter((cell) => cell.dispersion !== null);
+    if (!cells.length) return;
+    this.lanes.addTrack("apart", SPREAD, (pen, x, view, height, colours) => {
+      pen.fillStyle = colours.soft;
+      for (const { start, end, dispersion } of cells) {
+        const tall = Math.max(1, dispersion * (height - 2));
+        pen.fillRect(x(start), height - tall, Math.max(x(end) - x(start) - 1, 0.5), tall);
+      }
+    });
+  }
+
+  /** The group's most expressive moments, to look at and to jump to. */
+  momentsPart() {
+    const found = this.timeline.summary.group?.highlights ?? [];
+    if (!found.length || this.still) return null;
+    return el("section", { class: "card", "aria-label": "Moments of the group" }, el("h2", { textContent: "Most expressive moments of the group" }),
+      el("ul", { class: "moments" }, ...found.map(({ label, start, end, confidence }) => {
+        const picture = this.moments.find(({ time }) => Math.abs(time - start) < 2e-3)?.image;
+        return el("li", {}, el("button", { type: "button", style: { "--tint": colourOf(label) }, onclick: () => { this.choose(this.people.get("group-1")); this.player.seek(start + 1e-3); } },
+          picture ? el("img", { src: picture, alt: "" }) : null,
+          el("span", { class: "tag", textContent: `${label} ${percent(confidence)} · ${clock(start)}–${clock(end)}` })));
+      })));
   }
 
   spokenPart() {

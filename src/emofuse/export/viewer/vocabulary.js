@@ -19,5 +19,6 @@ export const REASONS = {
   "too-noisy": "The sound is too noisy.",
   "other-language": "The words are in a language that the model does not read.",
   contradiction: "The modalities contradict each other.",
+  "few-faces-read": "Too few of the faces are large and clear enough to be read.",
   "low-confidence": "No expression is much more probable than the others.",
 };

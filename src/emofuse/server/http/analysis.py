@@ -83,7 +83,9 @@ async def _analyze(
     limits = state.settings.limits
     folder = incoming.home / "results"
     probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
-    task = Analysis(probe, parsed.modalities, parsed.transcribe, folder, formats)
+    task = Analysis(
+        probe, parsed.modalities, parsed.transcribe, folder, formats, group=parsed.group
+    )
     started = time.perf_counter()
     facts = await state.do(request, WorkItem(task, limits.analyze_timeout))
     state.metrics.analyzed(facts, time.perf_counter() - started)

@@ -48,6 +48,7 @@ async def create_job(request: Request, state: State, manager: Manager, client: C
                 transcript=parsed.transcript,
                 modalities=parsed.modalities,
                 transcribe=parsed.transcribe,
+                group=parsed.group,
                 facts=facts,
                 created=time.time(),
             )

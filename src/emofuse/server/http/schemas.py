@@ -145,6 +145,7 @@ ANALYSIS_REQUEST: dict[str, Any] = {
                         "transcript": _BINARY,
                         "modalities": {"type": "string", "examples": ["face,speech"]},
                         "transcribe": {"type": "string", "enum": ["auto", "none"]},
+                        "group": {"type": "string", "enum": ["no", "yes"]},
                     },
                 }
             },
@@ -156,6 +157,7 @@ ANALYSIS_REQUEST: dict[str, Any] = {
                         "text": {"type": "string"},
                         "modalities": {"type": "string"},
                         "transcribe": {"type": "string"},
+                        "group": {"type": "string"},
                     },
                 }
             },

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ from .errors import ApiError
 
 _FILES, _FIELDS = 6, 12
 _NAME_LENGTH = 120
-_OPTIONS = ("file", "text", "transcript", "modalities", "transcribe")
+_OPTIONS = ("file", "text", "transcript", "modalities", "transcribe", "group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,14 @@ class AnalysisRequest:
         transcript: a transcript.
         modalities: to analyze.
         transcribe: whether speech is recognized when no transcript is given.
+        group: whether the mood of the group is told, too.
     """
 
     uploads: tuple[Upload, ...]
     transcript: Upload | None
     modalities: tuple[Modality, ...]
     transcribe: bool
+    group: bool = False
 
 
 class UploadFolder:
@@ -134,7 +136,7 @@ async def _read_json(request: Request) -> dict[str, Any]:
         raise ApiError(
             "bad-argument",
             f"got {', '.join(unknown)[:80] or 'values that are not strings'}; a JSON request has "
-            "the strings text, modalities and transcribe",
+            "the strings text, modalities, transcribe and group",
         )
     return fields
 
@@ -163,7 +165,7 @@ def _check_fields(form: FormData) -> None:
             "bad-argument",
             f"unknown field {unknown[0][:40]!r}; expected {', '.join(_OPTIONS)}",
         )
-    for name in ("text", "modalities", "transcribe"):
+    for name in ("text", "modalities", "transcribe", "group"):
         if any(isinstance(value, UploadFile) for value in form.getlist(name)):
             raise ApiError("bad-argument", f"{name} is a file, expected a plain field")
     for value in form.getlist("file"):
@@ -220,7 +222,8 @@ def _order(
         tuple(uploads),
         transcript,
         _modalities(fields.get("modalities"), modalities),
-        _transcribe(fields.get("transcribe", "auto")),
+        _choice(fields, "transcribe", "auto", "none"),
+        not _choice(fields, "group", "no", "yes"),
     )
 
 
@@ -238,10 +241,12 @@ def _modalities(text: str | None, default: Sequence[Modality]) -> tuple[Modality
     return tuple(m for m in default if m.value in names)
 
 
-def _transcribe(text: str) -> bool:
-    if text not in ("auto", "none"):
-        raise ApiError("bad-argument", f"transcribe is {text[:40]!r}, expected auto or none")
-    return text == "auto"
+def _choice(fields: Mapping[str, str], name: str, default: str, other: str) -> bool:
+    """Whether an option is left at its default."""
+    text = fields.get(name, default)
+    if text not in (default, other):
+        raise ApiError("bad-argument", f"{name} is {text[:40]!r}, expected {default} or {other}")
+    return text == default
 
 
 def content_type(head: bytes, name: str = "the file") -> ContentType:

@@ -235,6 +235,7 @@ class JobManager:
             "options": {
                 "modalities": [m.value for m in job.modalities],
                 "transcribe": "auto" if job.transcribe else "none",
+                "group": "yes" if job.group else "no",
             },
             "error": {"code": job.error[0], "message": job.error[1]} if job.error else None,
             "formats": list(FORMATS),
@@ -279,6 +280,7 @@ class JobManager:
             job.transcribe,
             draft,
             tuple(exporters()),
+            group=job.group,
         )
         item = WorkItem(analysis, limits.job_timeout, self._progress_callback(job_id))
         self._runs[job_id] = _Run(item)

@@ -21,7 +21,7 @@ from ...io.media_types import ContentType
 from ..http.errors import ApiError
 from .tasks import Facts, Upload
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
@@ -61,6 +61,7 @@ class Job:
         finished: when it ended.
         attempts: how often it was started.
         error: code and message if it failed.
+        group: whether the mood of the group is told, too.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Job:
     finished: float | None = None
     attempts: int = 0
     error: tuple[str, str] | None = None
+    group: bool = False
 
     @property
     def bytes(self) -> int:
@@ -300,6 +302,7 @@ class JobStore:
             transcript=_upload(home, request["transcript"]) if request["transcript"] else None,
             modalities=tuple(Modality(m) for m in request["modalities"]),
             transcribe=request["transcribe"],
+            group=request["group"],
             facts=Facts(**request["facts"]),
             state=JobState(row["state"]),
             created=row["created"],
@@ -318,6 +321,7 @@ def _request(job: Job) -> str:
             "transcript": _stored(job.transcript) if job.transcript else None,
             "modalities": [m.value for m in job.modalities],
             "transcribe": job.transcribe,
+            "group": job.group,
             "facts": asdict(job.facts),
         }
     )

@@ -83,6 +83,7 @@ class Analysis:
         transcribe: whether speech is recognized when no transcript is given.
         out: the folder; created if needed.
         formats: which files are written.
+        group: whether the mood of the group is told, too.
     """
 
     probe: Probe
@@ -90,6 +91,7 @@ class Analysis:
     transcribe: bool
     out: Path
     formats: tuple[str, ...]
+    group: bool = False
 
 
 Task = Probe | Analysis
@@ -108,7 +110,7 @@ class AnalyzerWorker:
 
         self._limits = limits
         self._main = Analyzer(config)
-        self._analyzers = {(config.modalities, True): self._main}
+        self._analyzers = {(config.modalities, True, config.group.enabled): self._main}
 
     def warm_up(self) -> None:
         """Load the models before a client waits for them."""
@@ -137,7 +139,7 @@ class AnalyzerWorker:
         from ...export import exporters, finish
 
         roles = _assign_roles(task.probe, self._limits)
-        analyzer = self._analyzer(task.modalities, task.transcribe)
+        analyzer = self._analyzer(task)
         longest_ns = round(task.probe.seconds * NS) + _SLACK_NS
 
         def watch(done_ns: int, total_ns: int | None) -> None:
@@ -153,12 +155,14 @@ class AnalyzerWorker:
         finish(opened, replace(timeline, media=media))
         return replace(roles.facts, duration=timeline.duration_ns / NS)
 
-    def _analyzer(self, modalities: tuple[Modality, ...], transcribe: bool) -> Analyzer:
-
-        key = (modalities, transcribe)
+    def _analyzer(self, task: Analysis) -> Analyzer:
+        group = task.group or self._main.config.group.enabled
+        key = (task.modalities, task.transcribe, group)
         if key not in self._analyzers:
-            config = replace(self._main.config, modalities=modalities)
-            if not transcribe:
+            config = self._main.config
+            asked = replace(config.group, enabled=group)
+            config = replace(config, modalities=task.modalities, group=asked)
+            if not task.transcribe:
                 silent = replace(config.transcribe, engine="none")
                 config = replace(config, transcribe=silent)
             self._analyzers[key] = self._main.sharing(config)

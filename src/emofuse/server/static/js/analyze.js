@@ -29,7 +29,7 @@ export function together(files, words) {
 export class Start {
   constructor(health) {
     this.files = [];
-    this.options = { face: true, speech: true, text: true, transcribe: true };
+    this.options = { face: true, speech: true, text: true, transcribe: true, group: false };
     this.stops = [];
     this.root = el("div", { class: "start" });
     this.limits = health?.limits?.jobs;
@@ -58,7 +58,8 @@ export class Start {
       button(null, "Clear", () => this.clear()), this.goButton);
     const options = el("details", { class: "options" }, el("summary", { textContent: "Options" }), el("div", {},
       ...["face", "speech", "text"].map((key) => toggle(NAMES[key], true, (on) => { this.options[key] = on; })),
-      toggle("transcribe speech if no text is given", true, (on) => { this.options.transcribe = on; })));
+      toggle("transcribe speech if no text is given", true, (on) => { this.options.transcribe = on; }),
+      toggle("the mood of the group, too", false, (on) => { this.options.group = on; })));
     this.list = el("ul", { class: "jobs" });
     this.earlier = el("section", { hidden: true, "aria-label": "Earlier results" }, el("h2", { textContent: "Earlier results" }), this.list);
     this.root.append(
@@ -146,6 +147,7 @@ export class Start {
       if (text) form.append("text", text);
       if (chosen.length < 3) form.append("modalities", chosen.join(","));
       if (!this.options.transcribe) form.append("transcribe", "none");
+      if (this.options.group) form.append("group", "yes");
       try {
         made.push(await api.submit(form, (part) => { this.progress.value = (i + part) / groups.length; }, this.upload.signal));
       } catch (error) {
