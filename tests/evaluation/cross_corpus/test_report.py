@@ -83,7 +83,8 @@ def test_one_command_reports_what_is_there_and_names_what_is_not(
 ) -> None:
     cards = tmp_path / "cards"
     cards.mkdir()
-    (cards / "text-minilm-v2.toml").write_bytes((ZOO / "text-minilm-v2.toml").read_bytes())
+    card = f"{Modality.TEXT.spec.model}.toml"
+    shutil.copy(ZOO / card, cards)
     given = ("--data", str(root), "--cache", str(tmp_path / "cache"), "--resamples", "50")
     to = ("--out", str(tmp_path / "out"), "--update-cards", str(cards))
     assert main(["evaluate", "cross-corpus", *given, *to]) == 0
@@ -103,7 +104,7 @@ def test_one_command_reports_what_is_there_and_names_what_is_not(
     for row in found["alone"]:
         assert row["value"] in page
     assert [row["one person's clips"][:7] for row in found["fused"]] == ["RAVDESS", "CREMA-D"]
-    written = [m for m in read_card(cards / "text-minilm-v2.toml").metrics if m.corpus == "meld"]
+    written = [m for m in read_card(cards / card).metrics if m.corpus == "meld"]
     assert {m.name for m in written} >= {"weighted_f1", "ece"}
 
 
