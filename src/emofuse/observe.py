@@ -82,7 +82,7 @@ class Observer:
             counts = self._weighted(weights).config.fusion.all_weights[Modality.TEXT] > 0
             found |= self._heard(audio, notes, words=text is None and counts)
         if text is not None:
-            found |= _pooled(self._read(text_source(text), (Modality.TEXT,), notes))
+            found |= _pooled(self.read(text_source(text), (Modality.TEXT,), notes))
         return self.fuse(Observation(found, None, tuple(notes)), weights)
 
     def fuse(self, observation: Observation, weights: Weights | None = None) -> Observation:
@@ -112,7 +112,7 @@ class Observer:
         return self.analyzer.sharing(replace(config, fusion=fusion))
 
     def _face(self, pixels: Any, notes: list[Diagnostic]) -> Estimate | None:
-        seen = self._read(PictureSource(pixels), (Modality.FACE,), notes)
+        seen = self.read(PictureSource(pixels), (Modality.FACE,), notes)
         if not seen:
             notes.append(Diagnostic("no-face", "no face was found in the image"))
             return None
@@ -137,22 +137,34 @@ class Observer:
         with sound_source(audio) as source:
             if source.info.audio is None:
                 raise InputError(f"{source.info.name} has no sound; give a sound file as audio")
-            found = _pooled(self._read(source, wanted, notes))
+            found = _pooled(self.read(source, wanted, notes))
         if Modality.SPEECH not in found:
             notes.append(Diagnostic("no-voice", "no voice was found in the audio"))
         return found
 
-    def _read(
-        self, source: Source, wanted: tuple[Modality, ...], notes: list[Diagnostic]
+    def read(
+        self,
+        source: Source,
+        wanted: tuple[Modality, ...],
+        notes: list[Diagnostic] | None = None,
     ) -> list[Estimate]:
-        """What the models say of a source, each by itself."""
+        """Return what the models say of a source, each by itself; nothing is fused.
+
+        Args:
+            source: what is read.
+            wanted: which modalities.
+            notes: takes what the user should know.
+
+        Raises:
+            InputError: if none of the modalities is switched on.
+        """
         analyzer = self._part(wanted)
         branches = [branch.joined() for branch in analyzer.branches(source.info)]
         found = []
         for item in analyzer.run(source.packets(), Pipeline(branches, ())):
             if isinstance(item, Estimate):
                 found.append(item)
-            elif isinstance(item, Diagnostic):
+            elif isinstance(item, Diagnostic) and notes is not None:
                 notes.append(item)
         return found
 
