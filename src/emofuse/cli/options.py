@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..config.loader import Flag
+from ..core.modality import parse_weights
 from ..core.registry import Registry
 from ..errors import InputError
 from ..models.sets import SETS, find_set
@@ -59,29 +60,14 @@ def set_flags(name: str | None) -> dict[str, Flag]:
 
 
 def read_weights(text: str | None) -> dict[str, float] | None:
-    """Read ``face=.6,speech=.4``: modality → weight; those that are not named are 0.
+    """Read ``--weights``; see `core.modality.parse_weights`.
 
     Raises:
         InputError: if it is not such a list.
-
-    Example:
-        >>> read_weights("face=.6, speech=.4")
-        {'face': 0.6, 'speech': 0.4, 'text': 0.0}
     """
     if text is None:
         return None
-    from ..core.modality import modalities
-
-    read = {m.value: 0.0 for m in modalities()}
-    for part in text.split(","):
-        name, equals, value = (x.strip() for x in part.partition("="))
-        try:
-            if name not in read or not equals:
-                raise ValueError
-            read[name] = float(value)
-        except ValueError:
-            raise InputError(
-                f"--weights: got {part.strip()!r}, expected a list such as face=.6,speech=.4 of "
-                f"{', '.join(read)}"
-            ) from None
-    return read
+    try:
+        return {m.value: weight for m, weight in parse_weights(text).items()}
+    except ValueError as e:
+        raise InputError(f"--weights: {e}") from None

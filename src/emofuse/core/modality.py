@@ -240,6 +240,31 @@ def name_of(modality: Modality) -> str:
     return "result" if modality is Modality.FUSED else modality.spec.name
 
 
+def parse_weights(text: str) -> dict[Modality, float]:
+    """Read a list of weights; modalities that it does not name get 0.
+
+    Raises:
+        ValueError: if it is not such a list.
+
+    Example:
+        >>> parse_weights("face=.6, speech=.4")[Modality.SPEECH]
+        0.4
+    """
+    read = dict.fromkeys(modalities(), 0.0)
+    for part in text.split(","):
+        name, equals, value = (x.strip() for x in part.partition("="))
+        try:
+            if name not in {m.value for m in read} or not equals:
+                raise ValueError
+            read[Modality(name)] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"got {part.strip()!r}, expected a list such as face=.6,speech=.4 of "
+                f"{', '.join(m.value for m in read)}"
+            ) from None
+    return read
+
+
 def _broken() -> str:
     return "".join(f"; {message}" for message in _table(tuple(sys.path))[1].values())
 

@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .estimates import Estimate, Modality
+import numpy as np
+
+from .estimates import Affect, Estimate, Modality, Probabilities, Subject
+from .labels import Taxonomy
 from .media import Diagnostic
+from .time import NS, Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,21 @@ class Observation:
         if self.fused is not None:
             yield self.fused
 
+    @classmethod
+    def of_mapping(cls, raw: Mapping[str, Any]) -> Observation:
+        """Read what each modality says of what `to_mapping` made; the fused result is left.
+
+        Raises:
+            ValueError: if it is not such a mapping.
+
+        Example:
+            >>> said = {"text": {"probabilities": {"happy": 0.8, "sad": 0.2}, "model": "m"}}
+            >>> Observation.of_mapping(said)["text"].label
+            'happy'
+        """
+        given = {k: v for k, v in raw.items() if k not in (Modality.FUSED.value, "notes")}
+        return cls({Modality(name): _read(name, said) for name, said in given.items()}, None)
+
     def to_mapping(self) -> dict[str, Any]:
         """Return it as plain types: modality → label, confidence, probabilities and the rest."""
         return {
@@ -66,6 +85,27 @@ class Observation:
             "fused": None if self.fused is None else _plain(self.fused),
             "notes": [{"code": n.code, "message": n.message} for n in self.notes],
         }
+
+
+def _read(name: str, said: Any) -> Estimate:
+    try:
+        p = {str(label): float(value) for label, value in said["probabilities"].items()}
+        affect = Affect(**said["affect"]) if said.get("affect") else None
+        taxonomy = Taxonomy("labels", tuple(p))
+        total = sum(p.values())
+        values = np.array(list(p.values())) / (total if abs(total - 1) < 1e-2 else 1.0)
+        modality = Modality(name)
+        return Estimate(
+            subject=Subject(modality.spec.subject),
+            span=Span(0, NS),
+            probabilities=Probabilities(taxonomy, values),
+            modality=modality,
+            quality=float(said.get("quality", 1.0)),
+            model_id=str(said.get("model", "")),
+            affect=affect,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as e:
+        raise ValueError(f"{name}: not what a modality says: {e}") from e
 
 
 def _plain(e: Estimate) -> dict[str, Any]:

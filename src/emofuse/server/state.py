@@ -162,6 +162,7 @@ class ServerState:
         limits = self.settings.limits
         return {
             "/v1/analyze": limits.analyze_bytes,
+            "/v1/observe": limits.analyze_bytes,
             "/v1/jobs": limits.job_bytes,
             "/analyze": limits.analyze_bytes * 4 // 3 + _SMALL,  # base64
         }.get(path, _SMALL)

@@ -116,6 +116,38 @@ TIMELINE: Responses = {
     **ERRORS,
 }
 
+OBSERVATION: Responses = {
+    200: {
+        "description": "modality → label, confidence, probabilities; fused, with weights",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    **ERRORS,
+}
+
+FUSE_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["observation"],
+                    "properties": {
+                        "observation": {
+                            "type": "object",
+                            "description": "as POST /v1/observe answered",
+                        },
+                        "weights": {
+                            "type": "object",
+                            "additionalProperties": {"type": "number", "minimum": 0},
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
 EVENTS: Responses = {
     200: {
         "description": "events progress and end with the job",

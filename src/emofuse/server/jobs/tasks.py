@@ -5,6 +5,7 @@ Nothing here runs in the server's own process.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -94,7 +95,26 @@ class Analysis:
     group: bool = False
 
 
-Task = Probe | Analysis
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Take an image, sound and words as one observation; write it as ``observation.json``.
+
+    Args:
+        probe: the uploads.
+        transcribe: whether speech is recognized when there are no words.
+        weights: how much each modality counts; None: as configured.
+        face_crop: the image is nothing but a face.
+        out: the folder; created if needed.
+    """
+
+    probe: Probe
+    transcribe: bool
+    weights: Mapping[str, float] | None
+    face_crop: bool
+    out: Path
+
+
+Task = Probe | Analysis | Observe
 
 
 class AnalyzerWorker:
@@ -133,7 +153,38 @@ class AnalyzerWorker:
         """
         if isinstance(task, Probe):
             return _assign_roles(task, self._limits).facts
+        if isinstance(task, Observe):
+            return self._observe(task)
         return self._analyze(task, progress)
+
+    def _observe(self, task: Observe) -> Facts:
+        from ...observe import Observer
+        from ...text.transcripts import read_transcript
+
+        roles = _assign_roles(task.probe, self._limits)
+        kind = MediaKind(roles.facts.kind)
+        if kind is MediaKind.VIDEO:
+            raise ApiError(
+                "bad-combination",
+                f"{roles.main.name} is a video; an observation takes an image, sound and text: "
+                "send videos to /v1/analyze",
+            )
+        said = roles.main if kind is MediaKind.TEXT else roles.transcript
+        text = " ".join(u.text for u in read_transcript(said.path)) if said else None
+        sound = roles.main if kind is MediaKind.AUDIO else roles.audio
+        analyzer = self._analyzer(self._main.config.modalities, task.transcribe)
+        with _with_client_names(roles.main):
+            found = Observer(analyzer).observe(
+                image=roles.main.path if kind is MediaKind.IMAGE else None,
+                audio=sound.path if sound else None,
+                text=text,
+                weights=task.weights,
+                face_crop=task.face_crop,
+            )
+        task.out.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(found.to_mapping(), ensure_ascii=False)
+        (task.out / "observation.json").write_text(content, encoding="utf-8")
+        return roles.facts
 
     def _analyze(self, task: Analysis, progress: ProgressCallback) -> Facts:
         from ...export import exporters, finish

@@ -41,6 +41,12 @@ export const login = (token) => ask("/v1/login", {
   method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token }),
 });
 
+export const observe = (form, crop, signal) => json(`/v1/observe${crop ? "?face_crop=true" : ""}`, { method: "POST", body: form, signal });
+export const fuse = (observation, weights, signal) => json("/v1/fuse", {
+  method: "POST", headers: { "content-type": "application/json" }, signal,
+  body: JSON.stringify(weights ? { observation, weights } : { observation }),
+});
+
 export const resultAddress = (id, format) => `/v1/jobs/${encodeURIComponent(id)}/result?format=${format}`;
 export const mediaAddress = (id, index = 0) => `/v1/jobs/${encodeURIComponent(id)}/media${index ? `/${index}` : ""}`;
 

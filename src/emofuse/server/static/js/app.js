@@ -4,6 +4,7 @@ import { JobPage, Start } from "./analyze.js";
 import { button, el, relabel } from "../viewer/dom.js";
 import { Live } from "./live.js";
 import { Models } from "./models.js";
+import { Observe } from "./observe.js";
 
 const main = document.getElementById("main");
 let view = null, health = null;
@@ -12,6 +13,7 @@ function make(hash) {
   const [name, id] = hash.replace(/^#\/?/, "").split("/");
   if (name === "job" && id) return ["analyze", new JobPage(id), "Result"];
   if (name === "live") return ["live", new Live(health), "Live"];
+  if (name === "observe") return ["observe", new Observe(), "Face and voice"];
   if (name === "models") return ["models", new Models(), "Models"];
   return ["analyze", new Start(health), "Analyze"];
 }
