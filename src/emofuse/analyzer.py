@@ -74,6 +74,7 @@ class AnalyzerConfig:
         modalities: which modalities are analyzed: face, speech, text, and what other
             packages add.
         models: modality → id of its model; those left out keep their default.
+        affect: modality → id of a further model, of which valence and arousal are taken.
         threads: CPU threads of each model.
         fps: frames analyzed per second of media.
         max_side: frames with a longer side (pixels) are shrunk to this first.
@@ -101,6 +102,7 @@ class AnalyzerConfig:
 
     modalities: tuple[Modality, ...] = field(default_factory=modalities)
     models: Mapping[Modality, str] = field(default_factory=dict)
+    affect: Mapping[Modality, str] = field(default_factory=dict)
     threads: int = 1
     fps: float = 8.0
     max_side: int = 1280
@@ -174,6 +176,7 @@ class Analyzer:
         self.config = config or AnalyzerConfig()
         self._store = store or Store()
         self._recognisers: dict[Modality, Recogniser] = {}
+        self._affects: dict[str, Recogniser] = {}
         self._front_ends: dict[Modality, FrontEnd] = {}
         self._shared: dict[str, Any] = {}
         self._building = threading.RLock()  # several live sessions may start at once
@@ -187,7 +190,7 @@ class Analyzer:
         other = Analyzer(config, self._store)
         mine = self.config
         if (config.models, config.threads) == (mine.models, mine.threads):
-            other._recognisers = self._recognisers
+            other._recognisers, other._affects = self._recognisers, self._affects
         return other
 
     def analyze(
@@ -278,7 +281,7 @@ class Analyzer:
         estimate as soon as it is known, `Watermark(Modality.FUSED, …)` when all that
         starts before a time is out, and notes.
         """
-        yield from self._remarks(source.info)
+        yield from self.remarks(source.info)
         pipeline = self.pipeline(source.info)
         if not self.config.group.enabled:
             yield from self.run(source.packets(), pipeline)
@@ -378,6 +381,8 @@ class Analyzer:
         models = {m: self._recogniser(m).model_id for m in present}
         components: dict[str, str] = {}
         for modality in present:
+            if modality in self.config.affect:
+                components[f"affect of {modality.value}"] = self.config.affect[modality]
             context = self._context(modality, info)
             components |= self._front_end(modality).components(context)
         if self.config.group.enabled:
@@ -421,11 +426,32 @@ class Analyzer:
             to_ns(config.max_wait_seconds),
             embeddings=config.fusion.learned,  # the pools have no use for them
             label_map=self._label_map(modality),
+            affect=self._affect(modality),
         )
+
+    def _affect(self, modality: Modality) -> Recogniser | None:
+        """The further model that tells a modality's valence and arousal, if one is wanted."""
+        model_id = self.config.affect.get(modality)
+        if model_id is None:
+            return None
+        card = self._store.card(model_id)
+        if card.affect is None or card.modality is not modality:
+            raise ModelError(
+                f"affect.{modality.value}: {model_id!r} tells no valence and arousal of "
+                f"{modality.value}; choose a model whose card has [affect]"
+            )
+        if model_id not in self._affects:
+            self._affects[model_id] = load(model_id, self._store, self.config.threads)
+        return self._affects[model_id]
 
     def _label_map(self, modality: Modality) -> LabelMap | None:
         """Where the labels of a modality's model go; None if they are canonical ones."""
         card = self._store.card(self._recogniser(modality).model_id)
+        if card.dimensional:
+            raise ModelError(
+                f"{card.id!r} tells valence and arousal and no emotions: name it under affect "
+                "(--affect-model), beside a model that tells emotions"
+            )
         if set(card.taxonomy.labels) <= set(CANONICAL.labels) and not card.taxonomy.multi_label:
             return None
         return card.label_map or canonical_map(card.taxonomy)
@@ -436,8 +462,8 @@ class Analyzer:
             self._recognisers[modality] = load(model_id, self._store, self.config.threads)
         return self._recognisers[modality]
 
-    def _remarks(self, info: MediaInfo) -> Iterator[Diagnostic]:
-        """Tell about modalities that were wanted and cannot be had from this medium."""
+    def remarks(self, info: MediaInfo) -> Iterator[Diagnostic]:
+        """Tell of labels that are mapped, and of modalities that cannot be had from a medium."""
         missing = set(self.config.modalities) - set(self._present(info))
         for modality in self._present(info):
             label_map = self._label_map(modality)

@@ -159,6 +159,8 @@ class Observer:
             InputError: if none of the modalities is switched on.
         """
         analyzer = self._part(wanted)
+        if notes is not None:
+            notes += [n for n in analyzer.remarks(source.info) if n.code != "no-transcript"]
         branches = [branch.joined() for branch in analyzer.branches(source.info)]
         found = []
         for item in analyzer.run(source.packets(), Pipeline(branches, ())):

@@ -101,7 +101,7 @@ def test_formats(client: httpx.Client, media: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert set(archive.namelist()) == {"timeline.json", "timeline.csv", "timeline.html"}
         assert b"<html" in archive.read("timeline.html")
-    refused(send(client, media / "portrait.jpg", to="/v1/analyze?format=exe"), 422, 422, "bad-argument")
+    refused(send(client, media / "portrait.jpg", to="/v1/analyze?format=exe"), 422, "bad-argument")
 
 
 def test_modalities_can_be_chosen(client: httpx.Client, media: Path) -> None:
@@ -137,8 +137,8 @@ def test_deepface_refusals(client: httpx.Client, tmp_path: Path) -> None:
     for address in ("http://example.org/me.jpg", "/etc/passwd", "file:///etc/passwd"):
         refused(client.post("/analyze", json={"img": address}), 422, "url-refused")
     refused(client.post("/analyze", json={"img_path": "me.jpg"}), 422, "url-refused")
-    refused(client.post("/analyze", json={}), 422, 422, "bad-argument")
-    refused(client.post("/analyze", content=b"{"), 400, 422, "bad-request")
+    refused(client.post("/analyze", json={}), 422, "bad-argument")
+    refused(client.post("/analyze", content=b"{"), 400, "bad-request")
     data = io.BytesIO()
     import PIL.Image
 
@@ -148,7 +148,7 @@ def test_deepface_refusals(client: httpx.Client, tmp_path: Path) -> None:
     lenient = client.post("/analyze", json={"img": nobody, "enforce_detection": False})
     assert lenient.json() == {"results": []}
     aged = client.post("/analyze", json={"img": nobody, "actions": ["age"]})
-    assert "age" in refused(aged, 422, 422, "bad-argument")
+    assert "age" in refused(aged, 422, "bad-argument")
 
 
 # ------------------------------------------------------------------------ refusals
@@ -162,16 +162,16 @@ def test_what_is_no_medium(client: httpx.Client, media: Path, tmp_path: Path) ->
     broken.write_bytes((media / "talking.mp4").read_bytes()[:600])
     assert "broken.mp4" in refused(send(client, broken), 422, "unusable")
     empty = client.post("/v1/analyze", files={"text": (None, "  ")})
-    refused(empty, 400, 422, "bad-request")
-    refused(client.post("/v1/analyze", content=b"x" * 10), 400, 422, "bad-request")
+    refused(empty, 400, "bad-request")
+    refused(client.post("/v1/analyze", content=b"x" * 10), 400, "bad-request")
     torn = {"content-type": "multipart/form-data; boundary=x"}
-    refused(client.post("/v1/analyze", content=b"--y\r\n", headers=torn), 400, 422, "bad-request")
+    refused(client.post("/v1/analyze", content=b"--y\r\n", headers=torn), 400, "bad-request")
     noisy = {"content-type": "multipart/form-data"}
-    refused(client.post("/v1/analyze", content=b"--y\r\n", headers=noisy), 400, 422, "bad-request")
+    refused(client.post("/v1/analyze", content=b"--y\r\n", headers=noisy), 400, "bad-request")
     address = client.post("/v1/analyze", files={"file": (None, "http://example.org/a.mp4")})
     refused(address, 422, "url-refused")
     odd = client.post("/v1/analyze", files={"flie": ("a.mp4", b"x")})
-    assert "flie" in refused(odd, 422, 422, "bad-argument")
+    assert "flie" in refused(odd, 422, "bad-argument")
 
 
 def test_bombs_and_lies(client: httpx.Client, tmp_path: Path) -> None:
@@ -245,9 +245,9 @@ def test_uploads_that_stall(server: Running) -> None:
 def test_combinations(client: httpx.Client, media: Path) -> None:
     video, photo = media / "talking.mp4", media / "portrait.jpg"
     for files in ([video, photo], [photo, photo], [video, video], [video, media / "speech.ogg"]):
-        refused(send(client, *files), 422, 422, "bad-combination")
+        refused(send(client, *files), 422, "bad-combination")
     two_texts = {"file": ("a.srt", (media / "talking.srt").read_bytes()), "text": (None, "Hi.")}
-    refused(client.post("/v1/analyze", files=two_texts), 422, 422, "bad-combination")
+    refused(client.post("/v1/analyze", files=two_texts), 422, "bad-combination")
     wrong = {"file": ("a.mp4", video.read_bytes()), "transcript": ("t.srt", photo.read_bytes())}
     refused(client.post("/v1/analyze", files=wrong), 415, "unsupported-media")
 
@@ -399,8 +399,8 @@ def test_unknown_routes_and_methods(client: httpx.Client) -> None:
     refused(client.get("/static/../settings.py"), 404, "not-found")
     refused(client.get("/static/%2e%2e/settings.py"), 404, "not-found")
     refused(client.put("/v1/jobs"), 405, "method-not-allowed")
-    refused(client.get("/v1/jobs", params={"limit": 0}), 422, 422, "bad-argument")
-    refused(client.get("/v1/jobs", params={"state": "GONE"}), 422, 422, "bad-argument")
+    refused(client.get("/v1/jobs", params={"limit": 0}), 422, "bad-argument")
+    refused(client.get("/v1/jobs", params={"state": "GONE"}), 422, "bad-argument")
 
 
 # --------------------------------------------------------------------------- about

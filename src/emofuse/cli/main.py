@@ -30,6 +30,7 @@ from .options import (
     AsJson,
     Overwrite,
     Quiet,
+    affect_flags,
     complain,
     names,
     panel,
@@ -229,6 +230,10 @@ def analyze(
         str | None,
         _setting("--models", metavar="SET", help=f"Set of models: {sets_help()}."),
     ] = None,
+    affect_model: Annotated[
+        str | None,
+        _setting(metavar="ID", help="A further model, of which valence and arousal are taken."),
+    ] = None,
     smoothing: Annotated[
         str | None,
         _setting(metavar="NAME", help="Smoothing over time: none, mean, exponential or hmm."),
@@ -248,6 +253,7 @@ def analyze(
 
     flags = {
         **set_flags(models_),
+        **affect_flags(affect_model),
         "fps": Flag("--fps", fps),
         "slot_seconds": Flag("--slot", slot),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),

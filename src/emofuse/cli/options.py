@@ -59,6 +59,20 @@ def set_flags(name: str | None) -> dict[str, Flag]:
     return {**ids, "face.detector": Flag("--models", chosen.detector)}
 
 
+def affect_flags(model_id: str | None) -> dict[str, Flag]:
+    """Return the setting that ``--affect-model`` stands for; the card says of which modality.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    if model_id is None:
+        return {}
+    from ..models.store import Store
+
+    modality = Store().card(model_id).modality
+    return {f"affect.{modality.value}": Flag("--affect-model", model_id)}
+
+
 def read_weights(text: str | None) -> dict[str, float] | None:
     """Read ``--weights``; see `core.modality.parse_weights`.
 

@@ -90,7 +90,8 @@ class Detector:
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=[*_COLUMNS, *_EMOTIONS, "input", "frame"])
+    table: pd.DataFrame = pd.DataFrame(rows, columns=[*_COLUMNS, *_EMOTIONS, "input", "frame"])
+    return table
 
 
 def _name(image: Any) -> str:

@@ -6,12 +6,12 @@ windows here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Estimate, Modality, Probabilities, Subject
+from ..core.estimates import Estimate, Modality, Prediction, Probabilities, Subject
 from ..core.labels import LabelMap
 from ..core.media import AudioChunk, Grade, Sample, Watermark, WindowSpec
 from ..core.protocols import Recogniser
@@ -128,6 +128,7 @@ class Recognise:
         embeddings: whether estimates carry the model's embeddings, if it has any.
         label_map: where the model's own labels go; None: they stay. What is said of dropped
             labels counts against the evidence.
+        affect: another model of the same samples, of which valence and arousal are taken.
     """
 
     def __init__(
@@ -138,8 +139,10 @@ class Recognise:
         max_wait_ns: int = 0,
         embeddings: bool = False,
         label_map: LabelMap | None = None,
+        affect: Recogniser | None = None,
     ) -> None:
         self._label_map = label_map
+        self._affect = affect
         self._recogniser = recogniser
         self._modality = modality
         self._batch = batch
@@ -174,8 +177,9 @@ class Recognise:
         """Run what is held, then say how far that brought us."""
         samples, self._pending = self._pending, []
         held, self._held = self._held, None
-        predictions = self._recogniser.infer([self._recogniser.prepare(s.data) for s in samples])
-        for sample, prediction in zip(samples, predictions, strict=True):
+        predictions = _asked(self._recogniser, samples)
+        felt = _asked(self._affect, samples) if self._affect is not None else predictions
+        for sample, prediction, other in zip(samples, predictions, felt, strict=True):
             probabilities, share = self._mapped(prediction.probabilities)
             yield Estimate(
                 subject=sample.subject,
@@ -184,7 +188,7 @@ class Recognise:
                 modality=self._modality,
                 quality=sample.quality * share,
                 model_id=self._recogniser.model_id,
-                affect=prediction.affect,
+                affect=other.affect,
                 embedding=prediction.embedding if self._embeddings else None,
                 details=sample.details,
             )
@@ -196,3 +200,7 @@ class Recognise:
             return said, 1.0
         folded, share = self._label_map.fold(said.values)
         return Probabilities(self._label_map.reached, folded), share
+
+
+def _asked(recogniser: Recogniser, samples: Sequence[Sample]) -> Sequence[Prediction]:
+    return recogniser.infer([recogniser.prepare(sample.data) for sample in samples])

@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import Prediction, Probabilities
+from ..core.estimates import Affect, Prediction, Probabilities
 from ..core.labels import Taxonomy
 from ..errors import ModelError
 from .card import Card
 from .runtime import answer, open_graph
+
+_Answer = tuple[NDArray[np.float32], "NDArray[np.float32] | None", "NDArray[np.float64] | None"]
+
+
+def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
 
 
 class OnnxRecogniser(ABC):
@@ -80,11 +87,12 @@ class OnnxRecogniser(ABC):
         """
         if not batch:
             return []
-        logits, embeddings = self.outputs(batch)
+        logits, embeddings, affects = self._everything(batch)
         p = self.card.calibration.probabilities(logits, self.taxonomy.multi_label)
         # Copies: a view would keep the embeddings of the whole batch alive.
         rows = [None] * len(batch) if embeddings is None else [e.copy() for e in embeddings]
-        return [Prediction(self._scores(x), e) for x, e in zip(p, rows, strict=True)]
+        felt = [None] * len(batch) if affects is None else [Affect(*map(float, a)) for a in affects]
+        return [Prediction(self._scores(x), e, a) for x, e, a in zip(p, rows, felt, strict=True)]
 
     def _scores(self, row: NDArray[np.float32]) -> Probabilities:
         try:
@@ -107,24 +115,56 @@ class OnnxRecogniser(ABC):
         Raises:
             ModelError: if the graph's answers or embeddings are not what the card declares.
         """
+        logits, embeddings, _ = self._everything(rows)
+        return logits, embeddings
+
+    def _everything(self, rows: Sequence[NDArray[Any]]) -> _Answer:
+        """Run the graph on prepared rows: logits, embeddings, and valence and arousal, (n, 2)."""
         if len(rows) > 1 and len({row.shape for row in rows}) > 1 and not self._pads:
             return self._one_by_one(rows)
-        scores, *more = self._chosen(answer(self._session, *self.collate(rows)))
-        logits = self._logits(scores, len(rows))
+        outputs = answer(self._session, *self.collate(rows))
+        scores, *more = self._chosen(outputs)
+        n = len(rows)
+        return self._logits(scores, n), self._embedded(more, n), self._felt(outputs)
+
+    def _felt(self, outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64] | None:
+        affect = self.card.affect
+        if affect is None:
+            return None
+        rows = outputs[self._index(affect.output)] if affect.output else outputs[0]
+        rows = rows.reshape(len(rows), -1)
+        columns = max(affect.valence, affect.arousal)
+        if rows.shape[1] <= columns or not np.isfinite(rows).all():
+            raise ModelError(
+                f"the card of {self.model_id!r} finds valence and arousal in columns up to "
+                f"{columns}, its graph gives {rows.shape}; get, import or export the model again"
+            )
+        return affect.read(rows)
+
+    def _index(self, output: str) -> int:
+        if output not in self._session.outputs:
+            raise ModelError(
+                f"the card of {self.model_id!r} names the output {output!r}, its graph has "
+                f"{', '.join(self._session.outputs)}; get, import or export the model again"
+            )
+        return self._session.outputs.index(output)
+
+    def _embedded(self, more: Sequence[NDArray[Any]], rows: int) -> NDArray[np.float32] | None:
         if self.embedding is None:
-            return logits, None
-        if not more or more[0].shape != (len(rows), self.embedding):
+            return None
+        if not more or more[0].shape != (rows, self.embedding):
             got = f"shape {more[0].shape}" if more else "no such output"
             raise ModelError(
                 f"the card of {self.model_id!r} declares embeddings of width {self.embedding}, its "
-                f"graph gives {got} for {len(rows)} samples; get or export the model again"
+                f"graph gives {got} for {rows} samples; get or export the model again"
             )
-        return logits, more[0].astype(np.float32)
+        return more[0].astype(np.float32)
 
     def _chosen(self, outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the scores of the head that the card names, and the embedding if there is one."""
         if self.card.output is None:
             return outputs
+        self._index(self.card.output)
         named = dict(zip(self._session.outputs, outputs, strict=True))
         return [named[self.card.output], *(x for name, x in named.items() if name == "embedding")]
 
@@ -133,12 +173,9 @@ class OnnxRecogniser(ABC):
         """Whether `collate` brings rows to one length."""
         return type(self).collate is not OnnxRecogniser.collate
 
-    def _one_by_one(
-        self, rows: Sequence[NDArray[Any]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        logits, embeddings = zip(*(self.outputs([row]) for row in rows), strict=True)
-        found = [e for e in embeddings if e is not None]
-        return np.concatenate(logits), np.concatenate(found) if found else None
+    def _one_by_one(self, rows: Sequence[NDArray[Any]]) -> _Answer:
+        logits, embeddings, affects = zip(*(self._everything([row]) for row in rows), strict=True)
+        return np.concatenate(logits), _joined(embeddings), _joined(affects)
 
     def _logits(self, scores: NDArray[Any], rows: int) -> NDArray[np.float32]:
         labels = len(self.card.taxonomy)

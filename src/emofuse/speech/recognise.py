@@ -54,6 +54,20 @@ class Level(str, Enum):
         return self.value
 
 
+class Fill(str, Enum):
+    """What is done with sound that is shorter than a model's window.
+
+    ``REPEAT``: it is repeated until the window is full.
+    ``NONE``: it stays as long as it is, for models that take any length (waveforms only).
+    """
+
+    REPEAT = "repeat"
+    NONE = "none"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """What `prepare` makes of a waveform; a card's ``preparation`` holds the same keys.
@@ -71,6 +85,9 @@ class Preparation:
         features: what the model looks at.
         coefficients: how many cepstra, from the 0th; at most `mel.mels`.
         deltas: 1 adds the cepstra's change over time, 2 the change of that too.
+        fill: what is done with sound that is shorter than `seconds`.
+        raw: leave the samples as they are (``Features.WAVEFORM`` only); else they are
+            brought to mean 0 and deviation 1.
 
     Raises:
         ValueError: if a value makes no sense.
@@ -86,9 +103,12 @@ class Preparation:
     features: Features = Features.LOGMEL
     coefficients: int = 20
     deltas: int = 0
+    fill: Fill = Fill.REPEAT
+    raw: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level", Level(self.level))
+        object.__setattr__(self, "fill", Fill(self.fill))
         object.__setattr__(self, "features", Features(self.features))
         if not (self.rate > 0 and self.seconds > 0 and self.range_db > 0 and self.scale > 0):
             raise ValueError(f"rate, seconds, range_db and scale must be > 0, got {self}")
@@ -164,7 +184,8 @@ def prepare(
     if waveform.ndim != 1 or waveform.size == 0:
         raise ValueError(f"need at least one sample in shape (n,), got {waveform.shape}")
     if preparation.features is Features.WAVEFORM:
-        return _standardised(waveform, preparation.samples)
+        x = waveform if preparation.raw else _standardised(waveform)
+        return x if preparation.fill is Fill.NONE else np.resize(x, preparation.samples)
     picture = _log_mel(waveform, preparation)
     if preparation.features is not Features.LOGMEL:
         picture = _cepstra(picture, preparation)
@@ -199,11 +220,11 @@ def _cepstra(picture: NDArray[np.float32], preparation: Preparation) -> NDArray[
     return np.concatenate(parts)
 
 
-def _standardised(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    """The waveform at mean 0 and deviation 1, repeated to `samples` samples."""
-    x = waveform - waveform.mean(dtype=np.float64)
+def _standardised(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The waveform at mean 0 and deviation 1."""
+    x: NDArray[np.float64] = waveform - waveform.mean(dtype=np.float64)
     x /= max(float(x.std()), 1e-7)
-    return np.resize(x, samples).astype(np.float32)
+    return x.astype(np.float32)
 
 
 class SpeechRecogniser(OnnxRecogniser):
