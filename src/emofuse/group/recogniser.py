@@ -34,6 +34,9 @@ class GroupRecogniser(OnnxRecogniser):
         ModelError: if the card's preparation makes no sense or a stream's file is missing.
     """
 
+    history: int = 1
+    """Over how many moments, the last ones, its answers are averaged in a film."""
+
     def __init__(self, card: Card, files: Mapping[str, Path], threads: int = 1) -> None:
         try:
             self.preparation = construct(StreamPreparation, dict(card.preparation), "preparation")

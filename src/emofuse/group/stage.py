@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -82,6 +83,7 @@ class StreamJudge:
     def __init__(self, recogniser: GroupRecogniser, store: Store) -> None:
         self._recogniser, self.model_id = recogniser, recogniser.model_id
         self._window = ClipWindow(recogniser.preparation, store)
+        self._last: deque[Probabilities] = deque(maxlen=recogniser.history)
 
     def see(self, packet: Packet) -> None:
         """Keep what the streams look at and listen to."""
@@ -92,7 +94,9 @@ class StreamJudge:
         clip = self._window.clip(evidence.span)
         if not set(clip.streams) & set(self._recogniser.preparation.streams):
             return None
-        return self._recogniser.infer([self._recogniser.prepare(clip)])[0].probabilities
+        now = self._recogniser.infer([self._recogniser.prepare(clip)])[0].probabilities
+        self._last.append(now)
+        return Probabilities(now.taxonomy, np.mean([p.values for p in self._last], axis=0))
 
 
 def make_judge(recogniser: Any, store: Store) -> Judge:
