@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import glob
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import EmofuseError, InputError
 from ..io.media_types import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ..io.remote import RemoteFile, as_url, list_files
 
 PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """Suffixes by which video and audio are found in folders."""
@@ -42,11 +43,20 @@ class Job:
         name: of its folder of results, with ``/`` for a folder in a folder; unique among the
             jobs of a plan.
         transcript: the file with what is said in it, if there is one.
+        remote: where the file is if it is in a store; `path` then only names it.
+        remote_transcript: URL of its transcript, if there is one.
     """
 
     path: Path
     name: str
     transcript: Path | None = None
+    remote: RemoteFile | None = None
+    remote_transcript: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Path or URL of the file."""
+        return self.remote.url if self.remote else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +87,16 @@ def make_plan(
     results mirror the folders that were walked.
 
     Args:
-        paths: files, folders, patterns (``clips/**/*.mp4``) and manifests: csv files with a
-            column ``file`` and, if wanted, ``transcript``, relative to the manifest.
+        paths: files, folders, patterns (``clips/**/*.mp4``), manifests: csv files with a
+            column ``file`` and, if wanted, ``transcript``, relative to the manifest; and URLs
+            of folders and files in stores (``s3://bucket/clips``).
         transcript: a transcript's path (then there must be one file); `AUTO`
             takes ``clip.srt`` or ``clip.vtt`` beside ``clip.mp4``, as players do.
 
     Raises:
         InputError: if one transcript is given for several files, or does not exist.
     """
-    found: dict[Path, _Found] = {}  # by real path: nothing is analyzed twice
+    found: dict[object, _Found] = {}  # by real path: nothing is analyzed twice
     failures: list[Failure] = []
     skipped = 0
     for path in paths:
@@ -97,26 +108,44 @@ def make_plan(
         skipped += passed
         failures += missing
         for medium in media:
-            found.setdefault(medium.path.resolve(), medium)
+            found.setdefault(medium.identity, medium)
     batch = len(paths) > 1 or any(not path.is_file() or _is_manifest(path) for path in paths)
     if isinstance(transcript, Path):
         _check_transcript(transcript, len(found))
     several = sum(medium.root is not None for medium in found.values()) and len(paths) > 1
     names = _unique_names([_name(medium, bool(several)) for medium in found.values()])
     jobs = tuple(
-        Job(medium.path, name, medium.transcript or _transcript_of(medium.path, transcript))
-        for medium, name in zip(found.values(), names, strict=True)
+        _job(medium, name, transcript) for medium, name in zip(found.values(), names, strict=True)
     )
     return Plan(jobs, tuple(failures), skipped, batch)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A medium; the folder that was walked to find it; the transcript that a manifest names."""
+    """A medium; the folder that was walked to find it; the transcript that a manifest names.
+
+    In a store `path` is the place below the listed folder, and `beside` its neighbors there.
+    """
 
     path: Path
     root: Path | None = None
     transcript: Path | None = None
+    remote: RemoteFile | None = None
+    beside: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> object:
+        """What two names of the same file share."""
+        return self.remote.url if self.remote else self.path.resolve()
+
+
+def _job(medium: _Found, name: str, choice: Path | TranscriptChoice) -> Job:
+    if medium.remote is None:
+        return Job(medium.path, name, medium.transcript or _transcript_of(medium.path, choice))
+    beside = None
+    if choice is TranscriptChoice.AUTO and medium.path.suffix.lower() in PLAYABLE:
+        beside = next((url for p in _sidecars(medium.path) if (url := medium.beside.get(p))), None)
+    return Job(medium.path, name, None, medium.remote, beside)
 
 
 def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
@@ -125,8 +154,8 @@ def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
     Raises:
         InputError: if there is nothing, or nothing to analyze.
     """
-    if "://" in str(path) or str(path).startswith(("http:", "https:")):
-        raise InputError(f"{path} is a URL, expected a file: download it first")
+    if (url := as_url(path)) is not None:
+        return _in_store(url)
     try:
         if path.is_dir():
             walked, skipped = _walk(path)
@@ -142,6 +171,19 @@ def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
     if not exists:
         raise InputError(f"there is no file or folder {str(path)[:200]!r}; check the spelling")
     raise InputError(f"{path} is not a regular file; save its content to one first")
+
+
+def _in_store(url: str) -> tuple[list[_Found], int, list[Failure]]:
+    """Return the media at or below a URL, and how many other files there are."""
+    files = list_files(url)
+    root = Path(PurePosixPath(url.partition("?")[0]).name)
+    beside = {root / file.below: file.url for file in files}
+    wanted = PLAYABLE | IMAGE_SUFFIXES
+    media = [file for file in files if file.below.suffix.lower() in wanted]
+    if not media:
+        raise InputError(f"no video, audio or images at {url} ({len(files)} other files)")
+    found = [_Found(root / f.below, root, remote=f, beside=beside) for f in media]
+    return found, len(files) - len(media), []
 
 
 def _named(path: Path) -> tuple[list[_Found], int, list[Failure]]:
@@ -237,8 +279,11 @@ def _transcript_of(path: Path, choice: Path | TranscriptChoice) -> Path | None:
         return choice
     if choice is TranscriptChoice.NONE or path.suffix.lower() not in PLAYABLE:
         return None
-    beside = (path.with_suffix(end) for ending in SIDECARS for end in (ending, ending.upper()))
-    return next((p for p in beside if p.is_file()), None)
+    return next((p for p in _sidecars(path) if p.is_file()), None)
+
+
+def _sidecars(path: Path) -> Iterator[Path]:
+    return (path.with_suffix(end) for ending in SIDECARS for end in (ending, ending.upper()))
 
 
 def _name(medium: _Found, several: bool) -> str:

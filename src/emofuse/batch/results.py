@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
 
 from ..core.labels import CANONICAL
 from ..core.time import NS
-from ..errors import EmofuseError
+from ..errors import EmofuseError, InputError
 from ..export import exporters
 from ..export.csv import csv_columns
 from ..export.overview import Row, write_overview
 from ..export.summary import Summary
 from ..io.files import OutputFolder, ResultFile, refuse_existing
+from ..io.remote import is_taken, upload, upload_file
 from .inputs import Failure, Job
 
 if TYPE_CHECKING:
@@ -60,16 +63,29 @@ class Results:
     each, beside a table of all, an overview and a table of failures.
 
     Args:
-        root: the folder; None to write nothing.
+        root: the folder; None to write nothing. With a `url` only what is about the whole
+            batch lies there.
         formats: names of the formats that are written for each file.
         batch: whether there may be several files.
         overwrite: whether existing results may be replaced.
+        url: the folder in a store that results go to instead.
     """
 
     root: Path | None
     formats: tuple[str, ...]
     batch: bool
     overwrite: bool = False
+    url: str | None = None
+
+    @contextmanager
+    def nearby(self) -> Iterator[Results]:
+        """Give results on this machine, which go to the store when the context ends well."""
+        if self.url is None:
+            yield self
+            return
+        with TemporaryDirectory(prefix="emofuse-") as folder:
+            yield replace(self, root=Path(folder), url=None)
+            upload(Path(folder), self.url)
 
     def claim(self, jobs: Iterable[Job], shared: bool = False) -> None:
         """Make sure, before hours are spent, that the results of jobs can be written.
@@ -85,9 +101,20 @@ class Results:
             return
         names = ("index.html", "timeline.csv", FAILURES) if shared else ()
         OutputFolder(self.root, self.overwrite).claim(*names)
+        if self.url is not None:
+            self._claim_store(self.url, shared)
+            return
         for job in jobs:
             for path in self.files(job).values():
                 refuse_existing(path, self.overwrite)
+
+    def _claim_store(self, url: str, new: bool) -> None:
+        if new and not self.overwrite and is_taken(url):
+            raise InputError(
+                f"there is something at {url} already, which is left as it is: choose another "
+                "place, ask to overwrite it (--overwrite), or give the journal of the batch "
+                "that wrote it (--journal)"
+            )
 
     def files(self, job: Job) -> dict[str, Path]:
         """Return where a file's results go, by format."""
@@ -112,6 +139,14 @@ class Results:
             name: known[name](path, overwrite=overwrite, shared=shared)
             for name, path in self.files(job).items()
         }
+
+    def deliver_shared(self) -> None:
+        """Bring what is about the whole batch to the store."""
+        if self.root is None or self.url is None:
+            return
+        for name in ("index.html", FAILURES):
+            if (self.root / name).is_file():
+                upload_file(self.root / name, self.url, name)
 
     def write_overview(self, rows: Sequence[Row]) -> Path | None:
         """Write the page that lists all; None where pages are not wanted."""

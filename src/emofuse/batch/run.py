@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +30,7 @@ from ..export.thumbnails import encode_jpeg
 from ..export.viewdata import data_uri
 from ..io.atomic import discard
 from ..io.images import read_image
+from ..io.remote import fetched
 from ..io.worker import Cancelled, Limits, Progress, Worker, WorkerFailed
 from .inputs import Failure, Job, Plan
 from .journal import Entry, Fingerprint, Journal, State, fingerprint, quick_fingerprint
@@ -51,6 +52,9 @@ class Task:
 
 class Doer(Protocol):
     """Does one task after the other, here or elsewhere."""
+
+    def ready(self) -> None:
+        """Wait until it can do something."""
 
     def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
         """Analyze a job's file and write its results.
@@ -78,6 +82,9 @@ class Apart:
         self, config: AnalyzerConfig, results: Results, memory_mb: int | None, limits: Limits
     ) -> None:
         self._worker, self._limits = Worker(MakeDo(config, results), memory_mb), limits
+
+    def ready(self) -> None:
+        """Start the process."""
         self._worker.start()
 
     def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
@@ -85,7 +92,7 @@ class Apart:
         try:
             outcome: Outcome = self._worker.run(task, self._limits, progress, stop)
         except WorkerFailed as e:
-            raise EmofuseError(f"{task.job.path}: {e}") from e
+            raise EmofuseError(f"{task.job.source}: {e}") from e
         return outcome
 
     def close(self) -> None:
@@ -116,18 +123,30 @@ def analyze_one(analyzer: Analyzer, results: Results, task: Task, progress: Prog
         ModelError: if a model is missing or damaged.
     """
     job, started = task.job, time.perf_counter()
-    opened = results.open(job, overwrite=task.overwrite or results.overwrite)
-    timeline = analyzer.analyze(
-        job.path,
-        transcript=job.transcript,
-        exporters=tuple(opened.values()),
-        progress=progress,
-    )
-    finish(opened.values(), timeline)
+    with results.nearby() as nearby, _nearby(job) as (path, transcript):
+        opened = nearby.open(job, overwrite=task.overwrite or results.overwrite)
+        timeline = analyzer.analyze(
+            path, transcript=transcript, exporters=tuple(opened.values()), progress=progress
+        )
+        if job.remote is not None:
+            timeline = replace(timeline, media=replace(timeline.media, path=job.source))
+        finish(opened.values(), timeline)
     has_text = bool(timeline.of(Modality.TEXT))
     text_source = timeline.provenance.components.get("asr") if has_text else None
     seconds = time.perf_counter() - started
     return Outcome(job, summarise(timeline), text_source, results.files(job), seconds)
+
+
+@contextmanager
+def _nearby(job: Job) -> Iterator[tuple[Path, Path | None]]:
+    """Give the medium and its transcript as files on this machine."""
+    if job.remote is None:
+        yield job.path, job.transcript
+        return
+    with ExitStack() as stack:
+        medium = stack.enter_context(fetched(job.remote.url))
+        text = job.remote_transcript
+        yield medium, stack.enter_context(fetched(text)) if text else None
 
 
 # ---------------------------------------------------------------- what is left to do
@@ -193,7 +212,7 @@ class Batch:
         names = {entry.name.lower(): entry.path for entry in known.values()}
         unowned: list[Job] = []
         for planned in self.plan.jobs:
-            key = _key(planned.path)
+            key = _key(planned)
             entry = known.get(key)
             job = replace(planned, name=entry.name if entry else _free(planned, names))
             names[job.name.lower()] = key
@@ -215,12 +234,14 @@ class Batch:
             return False
         if entry.state is State.FAILED and self.retry_failed:
             return False
-        if entry.state is State.DONE and not all(p.is_file() for p in self._files(job)):
+        if entry.state is State.DONE and not self._results_are_there(job):
             return False
         try:
-            now = quick_fingerprint(job.path, job.transcript)
+            now = _quick(job)
             if (now.size, now.mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
                 return True
+            if job.remote is not None:
+                return False
             now = self._prints[job.path] = fingerprint(job.path, job.transcript)
         except OSError:
             return False
@@ -228,6 +249,10 @@ class Batch:
             journal.touched(entry.path, now)
             return True
         return False
+
+    def _results_are_there(self, job: Job) -> bool:
+        """A store is not asked for every file: there the journal's word counts."""
+        return self.results.url is not None or all(p.is_file() for p in self._files(job))
 
     def _files(self, job: Job) -> Sequence[Path]:
         return tuple(self.results.files(job).values())
@@ -258,19 +283,19 @@ class Batch:
         """Note that a task is taken up."""
         if self._journal is None:
             return
-        path, key = task.job.path, _key(task.job.path)
+        job = task.job
         try:
-            known = self._prints.get(path) or fingerprint(path, task.job.transcript)
+            known = self._prints.get(job.path) or _fingerprint(job)
         except OSError as e:
-            raise InputError(f"cannot read {path}: {e.strerror or e}") from e
-        entry = Entry(key, task.job.name, State.STARTED, known, self.settings)
+            raise InputError(f"cannot read {job.path}: {e.strerror or e}") from e
+        entry = Entry(_key(job), task.job.name, State.STARTED, known, self.settings)
         self._journal.begin(entry)
 
     def end(self, task: Task, result: Outcome | EmofuseError, seconds: float) -> None:
         """Note what came of a task."""
         if self._journal is None:
             return
-        key = _key(task.job.path)
+        key = _key(task.job)
         if isinstance(result, Outcome):
             self._journal.done(key, seconds, asdict(self.row(result)))
         else:
@@ -306,9 +331,20 @@ def digest_of(config: AnalyzerConfig, formats: Sequence[str]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _key(path: Path) -> str:
+def _key(job: Job) -> str:
     """Name a file for the journal, whatever bytes its name is made of."""
-    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+    name = job.source if job.remote else job.path.absolute()
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _fingerprint(job: Job) -> Fingerprint:
+    return _quick(job) if job.remote else fingerprint(job.path, job.transcript)
+
+
+def _quick(job: Job) -> Fingerprint:
+    if job.remote is not None:
+        return Fingerprint(job.remote.size, job.remote.mtime_ns, "")
+    return quick_fingerprint(job.path, job.transcript)
 
 
 def _free(job: Job, names: dict[str, str]) -> str:
@@ -369,7 +405,7 @@ def run(
             if isinstance(result, (ModelError, MissingExtra)) and not worked:
                 raise result  # it would fail them all
             worked = worked or isinstance(result, Outcome)
-            came = result if isinstance(result, Outcome) else (task.job.path, result)
+            came = result if isinstance(result, Outcome) else (Path(task.job.source), result)
             shared.add(came)
             if ended is not None:
                 ended(task.job)
@@ -427,6 +463,7 @@ class _Crew:
         return 1
 
     def _work(self, doer: Doer) -> None:
+        doer.ready()
         while (task := self._todo.get()) is not None:
             started = time.perf_counter()
             result: Outcome | EmofuseError
@@ -485,19 +522,20 @@ class _Shared:
 
     def write(self) -> tuple[Path, ...]:
         """Write the shared files, if there is anything to show, and return them."""
-        tables = [files["csv"] for files in self._tables if "csv" in files]
+        tables = [f["csv"] for f in self._tables if "csv" in f and f["csv"].is_file()]
         made = (
             self._results.write_overview(self._rows) if self._rows else None,
-            self._results.write_table(p for p in tables if p.is_file()) if tables else None,
+            self._results.write_table(tables) if tables else None,
             self._results.write_failures(self._failures),
         )
+        self._results.deliver_shared()
         return tuple(path for path in made if path is not None)
 
 
 def _as_failure(job: Job, error: Exception) -> EmofuseError:
     """Wrap an unexpected error, so that the rest of a batch is still analyzed."""
     failure = EmofuseError(
-        f"{job.path}: unexpected {type(error).__name__}: {error}; this is a bug in emofuse, "
+        f"{job.source}: unexpected {type(error).__name__}: {error}; this is a bug in emofuse, "
         "please report it with what `emofuse --debug analyze` prints for this file"
     )
     failure.__cause__ = error

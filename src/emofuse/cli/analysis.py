@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from .options import complain
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
     from ..batch.inputs import Failure, TranscriptChoice
-    from ..batch.results import Outcome
+    from ..batch.ray import OnRay
+    from ..batch.results import Outcome, Results
     from ..batch.run import Batch
     from .display import ProgressBars
 
@@ -35,6 +38,8 @@ class How:
         dry_run: only say what would be done.
         quiet: print errors only.
         as_json: print the outcomes as JSON.
+        ray: address of a Ray cluster; None: work on this machine.
+        journal: folder of the journal where results go to a store.
     """
 
     workers: int | None = None
@@ -42,6 +47,8 @@ class How:
     dry_run: bool = False
     quiet: bool = False
     as_json: bool = False
+    ray: str | None = None
+    journal: Path | None = None
 
 
 def analyze_media(
@@ -55,7 +62,6 @@ def analyze_media(
 ) -> Sequence[Failure]:
     """Analyze media, print what came of them and return the failures."""
     from ..batch.inputs import make_plan
-    from ..batch.results import Results
     from ..batch.run import Batch, digest_of
     from . import display as show
 
@@ -63,7 +69,7 @@ def analyze_media(
     if plan.failures and not plan.jobs:
         complain(show.failures(plan.failures))
         return plan.failures
-    results = Results(out, formats, plan.batch, overwrite)
+    results = _place(out, formats, plan.batch, overwrite, how.journal)
     with Batch(plan, results, digest_of(settings, formats), how.retry_failed) as batch:
         if how.dry_run:
             show.stdout().print(show.intention(batch))
@@ -114,7 +120,40 @@ def _results(
         from ..analyzer import Analyzer
 
         return run_here(batch, Analyzer(settings), bars.begin(batch.plan.jobs[0]))
-    count = min(how.workers or os.cpu_count() or 1, len(batch.tasks))
+    kind: type[Apart] | type[OnRay] = Apart
+    cores = os.cpu_count() or 1
+    if how.ray is not None and batch.tasks:
+        from ..batch import ray
+
+        kind, cores = ray.OnRay, ray.connect(how.ray)
+    count = min(how.workers or cores, len(batch.tasks))
     limits = Limits(stall=_STALL_S)
-    doers = [Apart(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
+    doers = [kind(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
     return run(batch, doers, bars.begin, bars.end)
+
+
+def _place(
+    out: Path | None,
+    formats: tuple[str, ...],
+    batch: bool,
+    overwrite: bool,
+    journal: Path | None,
+) -> Results:
+    """Say where results go; those in a store have their journal on this machine."""
+    from ..batch.results import Results
+    from ..io.remote import as_url
+
+    url = None if out is None else as_url(out)
+    if url is None:
+        return Results(out, formats, batch, overwrite)
+    if not batch:
+        raise InputError(f"--out {url}: give a folder or a pattern of media, got one file")
+    return Results(journal or _journal_of(url), formats, batch, overwrite, url)
+
+
+def _journal_of(url: str) -> Path:
+    """Return the folder of the journal of a place in a store."""
+    from platformdirs import user_state_path
+
+    digest = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+    return user_state_path("emofuse") / "batches" / digest

@@ -246,6 +246,14 @@ def analyze(
     retry_failed: Annotated[
         bool, _many("--retry-failed", help="Try files again that failed in an earlier run.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        _many(metavar="auto|local|ADDRESS", help="Work on a Ray cluster (extra 'ray')."),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        _many(metavar="DIR", help="Folder of the journal where --out is in a store (s3://…)."),
+    ] = None,
     dry_run: Annotated[bool, _many("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Analyze media: who expressed what and when."""
@@ -282,7 +290,7 @@ def analyze(
         return
     if not paths:
         raise InputError("nothing to analyze; give files or folders, or --image, --audio, --text")
-    how = How(workers, retry_failed, dry_run, quiet, as_json)
+    how = How(workers, retry_failed, dry_run, quiet, as_json, ray, journal)
     failures = analyze_media(paths, out, overwrite, *choices, settings, how)
     if context.obj:
         _print_causes(failures)
