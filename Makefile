@@ -52,7 +52,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/torch.txt
 pins:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
-	  --no-header pyproject.toml -o requirements/run.txt
+	  --no-header --constraint requirements/limits.txt pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
 	  --no-header --constraint requirements/run.txt \
 	  --override requirements/without-torch.txt --no-emit-package torch --no-emit-package setuptools \

@@ -7,6 +7,7 @@ actors whose node is lost, and the file is tried again elsewhere.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,8 @@ def connect(address: str) -> int:
         raise MissingExtra("ray", "a batch on a cluster") from e
     try:
         if not ray.is_initialized():
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
-        return int(ray.cluster_resources().get("CPU", 1))
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
     except (ConnectionError, ValueError, RuntimeError) as e:
         first = str(e).splitlines()[0]
         raise InputError(
