@@ -7,6 +7,7 @@ from tests.export.test_html import NASTY, References
 
 from emofuse.errors import InputError
 from emofuse.export.overview import Row, overview_page, row_of, write_overview
+from emofuse.export.palette import colours_of
 from emofuse.export.summary import summarise
 
 
@@ -64,6 +65,10 @@ def test_certainty_is_weighted_by_time() -> None:
     assert row.confidence == pytest.approx(0.7)
     assert row.uncertain == pytest.approx(0.25)
     assert Row("a.mp4").confidence is None
+
+
+def test_moods_have_colours_of_their_own() -> None:
+    assert colours_of(["negative"])["negative"] == colours_of(["positive", "negative"])["negative"]
 
 
 def test_groups_have_columns_and_pictures() -> None:

@@ -17,8 +17,8 @@ def vocabulary() -> str:
 def test_same_colours() -> None:
     named = dict(re.findall(r'(\w+): "(#[0-9a-f]{6})"', vocabulary()))
     spare = re.findall(r'"(#[0-9a-f]{6})"', vocabulary().partition("SPARE")[2])
-    assert named == palette.COLOURS
-    assert list(named) == list(palette.COLOURS)
+    assert named == palette.COLOURS | palette.MOODS
+    assert list(named) == [*palette.COLOURS, *palette.MOODS]
     assert spare == list(palette._SPARE)
 
 

@@ -33,8 +33,9 @@ class Row:
         file: name or path of the medium.
         kind: what it is, e.g. ``"video"``; empty if nothing came of it.
         duration: its length, seconds; 0 if it has none.
-        people: for each person ``name``, ``shares`` (label → part of the time), ``uncertain``
-            (part), ``present`` (seconds), ``coverage`` (part), ``confidence``, ``quality``.
+        people: for each person (the group is none) ``name``, ``shares`` (label → part of the
+            time), ``uncertain`` (part), ``present`` (seconds), ``coverage`` (part),
+            ``confidence``, ``quality``.
         notes: remarks on what was left out, guessed or repaired.
         page: its page, relative to the overview; None if there is none.
         error: why it failed; None if it did not.
@@ -86,6 +87,7 @@ def row_of(summary: Summary, page: str | None = None, picture: str | None = None
                 "quality": round(p.quality, 4),
             }
             for p in summary.shown
+            if p.subject.kind is not SubjectKind.GROUP
         ],
         notes=[note.message for note in summary.notes],
         page=page,
@@ -207,7 +209,7 @@ def _group_cells(row: Row) -> Sequence[tuple[str, Any, str]]:
     apart = g["dispersion"]
     return (
         (image, row.file, ""),
-        (f"<b>{escape(g['label'])}</b>", g["label"], ""),
+        (f"<b>{escape(g['label'])}</b>", g["label"], "mood"),
         (_percent(g["confidence"]), g["confidence"], "num"),
         (f"{g['faces']:.3g}", g["faces"], "num"),
         (_percent(g["read"]) if g["faces"] else "", g["read"], "num"),

@@ -1,5 +1,5 @@
 // Colours of labels, and what follows from them: the same in every picture of the page.
-import { COLOURS, SPARE } from "./vocabulary.js";
+import { COLOURS, MOODS, SPARE } from "./vocabulary.js";
 
 export const INK = "#101215", PAPER = "#ffffff";
 /** How much of the paper shows through a label's colour at confidence 0. */
@@ -8,6 +8,7 @@ export const PALEST = 0.75;
 const spare = new Map();
 export function colourOf(label) {
   if (Object.hasOwn(COLOURS, label)) return COLOURS[label];
+  if (Object.hasOwn(MOODS, label)) return MOODS[label];
   if (!spare.has(label)) spare.set(label, SPARE[spare.size % SPARE.length]);
   return spare.get(label);
 }

@@ -187,7 +187,7 @@ export class Viewer {
   }
 
   portrait(person) {
-    const frame = el("span", { class: "portrait" }, icon(person.face ? "face" : "audio"));
+    const frame = el("span", { class: "portrait" }, icon(person.subject.startsWith("speaker") ? "audio" : "face"));
     const known = this.portraits[person.subject];
     if (known) frame.replaceChildren(el("img", { src: known, alt: "" }));
     else if (person.face) this.player.portraits.set(person, (canvas) => frame.replaceChildren(canvas));

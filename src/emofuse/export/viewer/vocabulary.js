@@ -9,6 +9,10 @@ export const COLOURS = {
   surprise: "#33cffb",
   contempt: "#8a4526",
 };
+export const MOODS = {
+  positive: "#7f9f3f",
+  negative: "#e78fb0",
+};
 export const SPARE = ["#7f9f3f", "#e78fb0", "#5b7f95", "#c9a97c", "#3f6f4f", "#a0566f", "#8f8fd0", "#6b6b6b"];
 export const REASONS = {
   "no-face": "No face is seen, and the rest does not say enough.",
