@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emofuse.core.labels import Taxonomy
+from emofuse.core.labels import CANONICAL, Taxonomy
 from emofuse.corpora.manifest import Entry, Manifest, Split, read, save
 from emofuse.errors import InputError, MissingExtra
 
@@ -144,6 +144,17 @@ def test_both_formats_hold_the_same_table(tmp_path: Path) -> None:
     assert list(row) == list(same)
     assert row["label:bad"] == "2.5"
     assert (same["label:bad"], same["label:good"], same["age"]) == (2.5, None, 31)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_boxes_are_read_back(tmp_path: Path, ending: str) -> None:
+    boxes = ((1.0, 2.5, 30.0, 40.0), (-3.0, 0.0, 7.25, 8.0))
+    entries = Entry("a", boxes=boxes), Entry("b")
+    path = tmp_path / f"table{ending}"
+    save(Manifest("mine", CANONICAL, entries), path)
+    assert [e.boxes for e in read(path)] == [boxes, ()]
+    with pytest.raises(ValueError, match="boxes need a width and a height"):
+        Entry("a", boxes=((0, 0, 0, 5),))
 
 
 def test_votes_are_written_as_the_counts_they_are(tmp_path: Path) -> None:

@@ -308,6 +308,42 @@ def test_vgaf_refuses_codes_that_it_cannot_have(tmp_path: Path) -> None:
         recipe.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"1_1 1\n1_2\n", r"line 2: expected NAME LABEL, got '1_2'"),
+        (b"1_1 1\n1_1 3\n", "line 2: 1_1 has another label further up"),
+        (b"Vid_name Label\n", "names no clip"),
+        (b"1_1 \x00\x01\x02 1\n", "line 1: this is no text"),
+        (b"\x8d\x81 1", "cannot read"),
+    ],
+)
+def test_vgaf_refuses_a_damaged_table(tmp_path: Path, table: bytes, message: str) -> None:
+    made.vgaf(tmp_path)
+    (tmp_path / "Train_labels.txt").write_bytes(table)
+    with pytest.raises(InputError, match=message):
+        recipes.recipe("vgaf").load(tmp_path)
+
+
+def test_groupemow_reads_where_the_faces_are(tmp_path: Path) -> None:
+    made.groupemow(tmp_path)
+    header = "image,left,top,width,height\n"
+    rows = "train/Positive/1.jpg,1,2,10,12\nTRAIN/positive/1.JPG,20.5,2,9,11\n"
+    made.text(tmp_path / "faces.csv", header + rows)
+    recipe = recipes.recipe("groupemow")
+    boxes = {e.id: e.boxes for e in recipe.load(tmp_path)}
+    assert boxes["train/Positive/1.jpg"] == ((1, 2, 10, 12), (20.5, 2, 9, 11))
+    assert boxes["val/Neutral/1.jpg"] == ()
+    made.text(tmp_path / "faces.csv", header + rows + "val/Neutral/1.jpg,1,2,0,12\n")
+    with pytest.raises(InputError, match=r"faces\.csv, line 4: expected the left, top, width"):
+        recipe.load(tmp_path)
+    made.text(tmp_path / "faces.csv", "image;left\n")
+    with pytest.raises(InputError, match="it lacks the columns"):
+        recipe.load(tmp_path)
+    with pytest.raises(InputError, match=r"there is no boxes\.csv"):
+        recipe.load(tmp_path, faces="boxes.csv")
+
+
 def test_fer2013_pixels_need_a_folder_and_are_written_once(tmp_path: Path) -> None:
     from emofuse.corpora.recipes import fer2013
 

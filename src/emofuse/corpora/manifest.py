@@ -29,6 +29,12 @@ from ..io.atomic import atomic_path
 LABEL, SCALE = "label:", "scale:"
 """How the names of columns begin that hold a label's weight, and a rating."""
 
+Box = tuple[float, float, float, float]
+"""Left, top, width, height."""
+
+BOXES = "boxes"
+"""Column of the faces' boxes, there if any sample has some: ``left top width height; …``."""
+
 CSV, PARQUET = ".csv", ".parquet"
 """Endings of manifest files."""
 
@@ -62,6 +68,8 @@ class Entry:
         age: of the person, in years.
         race: of the person, as the corpus writes it.
         scales: ratings on scales, e.g. ``{"valence": -0.3}``, in the corpus' units.
+        boxes: faces of a picture of several people: left, top, width and height, in pixels of
+            the upright picture. Empty: nobody said where they are.
 
     An empty string for `speaker`, `sex`, `race` or `text` becomes None: unknown.
 
@@ -84,6 +92,7 @@ class Entry:
     age: int | None = None
     race: str | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -94,6 +103,12 @@ class Entry:
             raise ValueError(f"entry {self.id!r}: ratings must be finite, got {dict(self.scales)}")
         if not 0 <= (self.start or 0.0) < (math.inf if self.end is None else self.end):
             raise ValueError(f"entry {self.id!r}: no span from {self.start} s to {self.end} s")
+        if not all(
+            len(b) == 4 and all(map(math.isfinite, b)) and min(b[2:]) > 0 for b in self.boxes
+        ):
+            raise ValueError(
+                f"entry {self.id!r}: boxes need a width and a height, got {self.boxes}"
+            )
         if self.fold is not None and self.fold < 0:
             raise ValueError(f"entry {self.id!r}: folds count from 0, got {self.fold}")
         if any(not flag or flag.split() != [flag] for flag in self.flags):
@@ -243,6 +258,8 @@ def _columns(manifest: Manifest, home: Path) -> dict[str, list[Any]]:
         columns[name] = [getattr(e, name) for e in entries]
     columns["split"] = [e.split.value for e in entries]
     columns["flags"] = [" ".join(sorted(e.flags)) or None for e in entries]
+    if any(e.boxes for e in entries):
+        columns[BOXES] = ["; ".join(" ".join(_cells(b)) for b in e.boxes) or None for e in entries]
     for label in native.labels:
         columns[LABEL + label] = [_number(e.labels.get(label)) for e in entries]
     for scale in scales:
@@ -288,8 +305,14 @@ def _entry(row: Mapping[str, str | None], home: Path) -> Entry:
         labels=weights(LABEL),
         scales=weights(SCALE),
         flags=frozenset((row["flags"] or "").split()),
+        boxes=tuple(_box(text) for text in (row.get(BOXES) or "").split(";") if text.strip()),
         **values,
     )
+
+
+def _box(text: str) -> Box:
+    left, top, width, height = (float(number) for number in text.split())
+    return left, top, width, height
 
 
 def _needed(row: Mapping[str, str | None], name: str) -> str:

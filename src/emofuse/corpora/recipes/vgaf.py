@@ -51,10 +51,15 @@ def _codes(request: Request) -> dict[str, str]:
 def _entries(
     table: Path, split: Split, clips: dict[tuple[Split, str], Path], codes: dict[str, str]
 ) -> list[Entry]:
-    entries = []
+    entries: dict[str, Entry] = {}
     for number, line in enumerate(tree.read_lines(table), 1):
+        if not line.replace("\t", " ").isprintable():
+            raise InputError(
+                f"{table}, line {number}: this is no text; expected lines of NAME LABEL, get the "
+                "table again"
+            )
         words = line.replace(",", " ").split()
-        if len(words) < 2:
+        if len(words) != 2:
             raise InputError(f"{table}, line {number}: expected NAME LABEL, got {line!r}")
         name, code = Path(words[0]).name, words[1].lower()
         if number == 1 and code == "label":
@@ -64,14 +69,18 @@ def _entries(
         stem = name.removesuffix(".mp4")
         usual = table.parent / table.name.split("_")[0] / f"{stem}.mp4"
         path = clips.get((split, stem.lower()), usual)
-        entries.append(Entry(f"{split.value}/{stem}", path, {codes[code]: 1.0}, split=split))
-    return entries
+        entry = Entry(f"{split.value}/{stem}", path, {codes[code]: 1.0}, split=split)
+        if entries.setdefault(entry.id, entry).labels != entry.labels:
+            raise InputError(f"{table}, line {number}: {stem} has another label further up")
+    if not entries:
+        raise InputError(f"{table} names no clip; expected lines of NAME LABEL")
+    return list(entries.values())
 
 
 RECIPE = Recipe(
     name="vgaf",
     title="clips of groups from about 1,000 films of the web: positive, neutral or negative",
-    modalities=(Modality.FACE, Modality.SPEECH),
+    modalities=(Modality.FACE, Modality.SPEECH, Modality.FUSED),
     media=(Medium.AUDIO_VIDEO, Medium.AUDIO),
     labellings={"valence": "valence"},
     licence="research only, on request (EmotiW challenge)",
