@@ -248,3 +248,23 @@ def test_landmarks_are_those_of_all_finds_of_a_face() -> None:
     np.testing.assert_allclose(voted.landmarks, points + 0.5)
     assert voted.box == best.box
     assert _voted(best, [best, other]) is best
+
+
+def test_mtcnn_finds_the_portraits_face_or_names_its_extra(media) -> None:
+    from emofuse.errors import MissingExtra
+    from emofuse.face.detectors import make_detector
+    from emofuse.io.images import read_image
+    from emofuse.models.store import Store
+
+    try:
+        detector = make_detector("mtcnn", Store())
+    except MissingExtra as e:
+        assert "pip install 'emofuse[mtcnn]'" in str(e)  # noqa: PT017
+        return
+    picture = read_image(media / "portrait.jpg").pixels
+    (face,) = detector.detect(picture)
+    assert face.score > 0.9
+    assert face.landmarks is not None
+    right_eye, left_eye, nose, *_ = face.landmarks
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert detector.detect(picture[:20, :20]) == []

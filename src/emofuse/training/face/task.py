@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from torch import nn
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...errors import InputError
+from ...evaluation.predict.scenes import FaceFinder, Faces
+from ...face.config import FaceConfig
+from ...face.crop import CROP_SIDE, GEOMETRIES, CropStyle, crop_face
+from ...face.detect import Detection
 from ...face.recognise import FacePreparation, FaceRecogniser
 from ...io.images import read_image
 from ..core.config import Training
@@ -34,7 +39,13 @@ from .augment import FaceAugmentation
 CROP = "fer2013"
 """The crop geometry of the corpus, by its name in `emofuse.face.crop`."""
 
+MOST = 16
+"""Largest number of faces that is kept of one scene."""
+
 Face = NDArray[np.uint8]
+Bag = tuple[Face, ...]
+"""The faces of one scene, which share its label."""
+
 Floats = NDArray[np.float32]
 
 
@@ -55,6 +66,9 @@ class FaceTraining(Training):
         mixup: parameter of the Beta distribution; 0 does not mix.
         crop: geometry of the training faces, a name in `emofuse.face.crop`; faces in
             use are cut like that.
+        faces: whether pictures are faces, or scenes in which faces are found and learned one
+            at a time (``auto``: by the corpus; ``crop`` learns whole pictures as they are).
+        detector: what finds them, where the corpus doesn't say where they are.
         loop: how it is trained.
 
     See `Training` for the rest.
@@ -68,14 +82,17 @@ class FaceTraining(Training):
     augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
     mixup: float = 0.0
     crop: str = CROP
+    faces: Faces = Faces.AUTO
+    detector: str = FaceConfig().detector
 
     def __post_init__(self) -> None:
         Training.__post_init__(self)
+        object.__setattr__(self, "faces", Faces(self.faces))
         if self.mixup < 0:
             raise ValueError(f"need mixup >= 0, got {self.mixup}")
 
 
-class FaceTrainer(Trainer[Face]):
+class FaceTrainer(Trainer[Face | Bag]):
     """Trains a face model. See `Trainer`."""
 
     modality = Modality.FACE
@@ -89,26 +106,64 @@ class FaceTrainer(Trainer[Face]):
         """Return FER2013 with FER+'s votes."""
         return (CorpusChoice("fer2013", secondary_labels="ferplus"),)
 
-    def read(self, entry: Entry) -> Face:
-        """Read a face: (side', side') grey or (side', side', 3) RGB, not larger than needed."""
+    @cached_property
+    def _scenes(self) -> frozenset[Path | None]:
+        """The media in which faces have to be found."""
+        need = self.config.faces.need_detection
+        return frozenset(e.path for c in self.corpora if need(c.manifest) for e in c.manifest)
+
+    @cached_property
+    def _finder(self) -> FaceFinder:
+        return FaceFinder(FaceConfig(detector=self.config.detector), style=self._style)
+
+    @cached_property
+    def _style(self) -> CropStyle:
+        """How faces are cut out of scenes, in training as in use."""
+        return CropStyle(GEOMETRIES[self.config.crop], max(CROP_SIDE, self.preparation.side))
+
+    def read(self, entry: Entry) -> Face | Bag:
+        """Read a face, or the faces of a scene: (side', side') grey or (side', side', 3) RGB.
+
+        They are not larger than needed.
+        """
         if entry.path is None:
             raise InputError("it has no image")
+        if entry.path in self._scenes:
+            return self._read_scene(entry)
         face = self.preparation.recolour(read_image(entry.path).pixels)
         small = max(face.shape[:2]) <= self.preparation.side
         return face if small and face.shape[0] == face.shape[1] else self.preparation.resize(face)
 
-    def pack(self, media: Sequence[Face]) -> Sequence[Face]:
-        """Stack the faces; if they differ in size, at the size that the net looks at."""
-        if len({face.shape for face in media}) > 1:
-            media = [self.preparation.resize(self.preparation.recolour(x)) for x in media]
-        return np.stack(media)  # type: ignore[return-value]
+    def _read_scene(self, entry: Entry) -> Bag:
+        """Cut the faces out of a scene: where the corpus says, or where they are found."""
+        assert entry.path is not None
+        if entry.boxes:
+            picture = read_image(entry.path).pixels
+            geometry, side = self._style.geometry, self._style.side
+            found = [Detection(box, 1.0) for box in entry.boxes]
+            crops = [crop_face(picture, face, geometry, side) for face in found]
+        else:
+            crops = [crop for crop, _ in self._finder(entry)]
+        if not crops:
+            raise InputError("no face was found in it")
+        chosen = [crops[i] for i in sorted({int(k) for k in np.linspace(0, len(crops) - 1, MOST)})]
+        return tuple(self.preparation.resize(self.preparation.recolour(crop)) for crop in chosen)
+
+    def pack(self, media: Sequence[Face | Bag]) -> Sequence[Face | Bag]:
+        """Stack faces; if they differ in size, at the size that the net looks at."""
+        if any(isinstance(x, tuple) for x in media):
+            return media
+        faces: list[Any] = list(media)
+        if len({face.shape for face in faces}) > 1:
+            faces = [self.preparation.resize(self.preparation.recolour(x)) for x in faces]
+        return np.stack(faces)  # type: ignore[return-value]
 
     def facts(self) -> dict[str, Any]:
         """Return labels, channels and side of the prepared faces."""
         channels, side, _ = self.preparation.shape
         return {"labels": len(self.learned), "channels": channels, "side": side}
 
-    def batches(self, learn: Sequence[Samples[Face]]) -> Batches:
+    def batches(self, learn: Sequence[Samples[Face | Bag]]) -> Batches:
         """Change, prepare and mix faces."""
         config = self.config
         taught = [self.taught(samples) for samples in learn]
@@ -118,7 +173,7 @@ class FaceTrainer(Trainer[Face]):
                 rows = []
                 for k in sorted({k for k, _ in places}):
                     index = np.array([i for c, i in places if c == k])
-                    faces = config.augmentation(np.asarray(learn[k].media)[index], rng)
+                    faces = config.augmentation(_faces(learn[k].media, index, rng), rng)
                     rows.append((self.preparation.normalise(faces), taught[k], index))
                 batch = Batch(
                     (self.tensor(np.concatenate([row for row, _, _ in rows])),),
@@ -129,7 +184,7 @@ class FaceTrainer(Trainer[Face]):
 
         return batches
 
-    def taught(self, samples: Samples[Face]) -> tuple[Floats, NDArray[np.bool_]]:
+    def taught(self, samples: Samples[Face | Bag]) -> tuple[Floats, NDArray[np.bool_]]:
         """Return targets and known labels, (n, labels); (n, 2, labels) for a net of two heads."""
         if self.plan.kind.heads == 1:
             return samples.target, samples.known
@@ -144,13 +199,14 @@ class FaceTrainer(Trainer[Face]):
             net.set_priors(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1))  # type: ignore[operator]
         initialize_from_data = getattr(net, "initialize_from_data", None)
         if initialize_from_data is not None:
-            initialize_from_data(
-                self.tensor(self.preparation.normalise(self.train_samples[0].media[:512]))
-            )
+            media = self.train_samples[0].media
+            some = _faces(media, np.arange(min(512, len(media))), np.random.default_rng(0))
+            initialize_from_data(self.tensor(self.preparation.normalise(some)))
 
-    def pieces(self, medium: Face) -> list[Any]:
-        """Return the face as a crop, RGB."""
-        return [medium if medium.ndim == 3 else np.repeat(medium[..., None], 3, axis=2)]
+    def pieces(self, medium: Face | Bag) -> list[Any]:
+        """Return the face, or all faces of the scene, as crops, RGB."""
+        faces = medium if isinstance(medium, tuple) else (medium,)
+        return [x if x.ndim == 3 else np.repeat(x[..., None], 3, axis=2) for x in faces]
 
     def examples(self) -> Sequence[Any]:
         """Return drawn faces."""
@@ -159,6 +215,17 @@ class FaceTrainer(Trainer[Face]):
     def card_preparation(self) -> dict[str, Any]:
         """Return the keys of `FacePreparation` and the crops' geometry."""
         return {**super().card_preparation(), "crop": self.config.crop}
+
+
+def _faces(
+    media: Sequence[Face | Bag], index: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return the faces of samples; of a scene, one that is drawn."""
+    if isinstance(media, np.ndarray):
+        chosen: NDArray[np.uint8] = media[index]
+        return chosen
+    bags = [media[i] for i in index]
+    return np.stack([bag[int(rng.integers(len(bag)))] for bag in bags])
 
 
 CONFIG, TRAINER = FaceTraining, FaceTrainer

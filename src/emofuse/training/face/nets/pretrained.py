@@ -22,7 +22,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import torch
@@ -33,11 +33,22 @@ from torch import Tensor
 from ....errors import InputError
 from ....io.download import download, file_digest
 from ....models.store import Store
-from .base import FaceNetBase
-
-Net = TypeVar("Net", bound=FaceNetBase)
 
 _IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
+
+
+class Headed(Protocol):
+    """A net that knows which of its parameters a new set of labels replaces."""
+
+    @property
+    def HEAD(self) -> tuple[str, ...]: ...  # noqa: D102, N802
+
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...  # noqa: D102
+
+
+Net = TypeVar("Net", bound=Headed)
 
 
 class Pretrainable(Protocol):
