@@ -91,8 +91,8 @@ def test_flow_measures_motion_to_the_right():
     x = np.median(flow[..., 0]) - 128
     assert x == pytest.approx(8 * 127 / 20, abs=4)  # 8 pixels from frame to frame
     assert abs(np.median(flow[..., 1]) - 128) <= 2
-    mirrored = config.row(Clip(flow=flow), Crop(mirror=True))
-    seen = config.collate(Stream.FLOW, [config.row(Clip(flow=flow)), mirrored])
+    crops = (Crop(), Crop(mirror=True))
+    seen = config.batch(Stream.FLOW, [config.see(Clip(flow=flow), Stream.FLOW, c) for c in crops])
     assert np.median(seen[1, 0]) == pytest.approx(-np.median(seen[0, 0]), abs=0.1)
 
 
@@ -121,9 +121,9 @@ def test_missing_streams_are_zero_in_the_batch():
 def test_crops_are_where_they_are_asked_for():
     frames = [np.tile(np.arange(40, dtype=np.uint8)[None, :, None], (40, 1, 3))]
     clip = make_clip(SMALL, frames, [])
-    left, right = (SMALL.unpack(SMALL.pack(clip)) for _ in range(2))
-    small = SMALL.collate(Stream.VISUAL, [SMALL.row(left, Crop(0, 0))])
-    assert (small < SMALL.collate(Stream.VISUAL, [SMALL.row(right, Crop(0, 1))])).all()
+    left, right = (SMALL.see(clip, Stream.VISUAL, Crop(0, place)) for place in (0, 1))
+    assert (left[..., 0] == np.arange(32)).all()
+    assert (right[..., 0] == np.arange(8, 40)).all()
 
 
 def test_long_films_are_refused_in_words(media, monkeypatch):

@@ -19,6 +19,7 @@ from emofuse.training.core.tune import read_space
 from emofuse.training.detector import DetectorTraining
 from emofuse.training.face.task import FaceTrainer, FaceTraining
 from emofuse.training.fusion import FusionTraining
+from emofuse.training.group import GroupTraining, HybridTraining
 from emofuse.training.speech.task import SpeechTrainer, SpeechTraining
 from emofuse.training.text.task import TextTrainer, TextTraining
 
@@ -26,7 +27,12 @@ REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / "configs").iterdir())
 DOCUMENT = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
 NETS = DOCUMENT.partition("## The nets")[2].partition("\n## ")[0]
-OTHERS = {"fusion": FusionTraining, "detector": DetectorTraining}
+OTHERS = {
+    "fusion": FusionTraining,
+    "detector": DetectorTraining,
+    "group": GroupTraining,
+    "hybrid": HybridTraining,
+}
 TRAINED: dict[str, tuple[Any, Any]] = {
     "face": (FaceTraining, FaceTrainer),
     "speech": (SpeechTraining, SpeechTrainer),
@@ -39,6 +45,8 @@ BY_OTHERS = ("yamnet", "wav2vec2")
 def about(path: Path) -> str:
     """What `emofuse train` is told to train with a file."""
     first = path.stem.split("-")[0]
+    if path.stem == "group-hybrid":
+        return "hybrid"
     return "speech" if first == "ravdess" else first
 
 

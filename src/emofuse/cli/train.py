@@ -28,12 +28,14 @@ class Modality(str, Enum):
     TEXT = "text"
     FUSION = "fusion"
     DETECTOR = "detector"
+    GROUP = "group"
 
 
 Which = Annotated[
     Modality,
     typer.Argument(
-        help="What the model predicts from; `fusion` of the three; the face `detector`."
+        help="What the model predicts from; `fusion` of the three; the face `detector`; the mood "
+        "of a `group` from four streams."
     ),
 ]
 File = Annotated[Path, typer.Option(metavar="FILE", help="Settings as YAML or TOML.")]
@@ -101,8 +103,8 @@ def train(
     flags |= {key: flag for key, flag in given.items() if flag.value is not None}
     flags |= settings(set_ or ())  # after --net, so that they may size it
     for name, value in (("--net", net), ("--into", into)):
-        if value is not None and which is Modality.DETECTOR:
-            raise InputError(f"{name} has no use in `emofuse train detector`: omit it")
+        if value is not None and which in (Modality.DETECTOR, Modality.GROUP):
+            raise InputError(f"{name} has no use in `emofuse train {which.value}`: omit it")
     run = _runs(which, config, flags)
     try:
         card = run()
@@ -229,6 +231,14 @@ def _runs(which: Modality, config: Path, flags: Mapping[str, Flag]) -> Callable[
 
             finder = _read(detector.DetectorTraining, which, config, flags)
             return lambda: detector.train(finder)
+        if which is Modality.GROUP:
+            from ..training import group
+
+            if "parts" in read_file(config):
+                joined = _read(group.HybridTraining, which, config, flags)
+                return lambda: group.train_hybrid(joined)
+            mood = _read(group.GroupTraining, which, config, _of_all_stages(flags, group.STAGES))
+            return lambda: group.train(mood)
         from ..training.core.train import train as run
     except ImportError as e:
         raise _missing(e) from e
@@ -245,6 +255,17 @@ def _read(kind: type[Config], which: Modality, config: Path, flags: Mapping[str,
         if key not in known and "." not in key and not flag.name.startswith("--set"):
             raise InputError(f"{flag.name} has no use in `emofuse train {which.value}`: omit it")
     return read(kind, config, flags)
+
+
+def _of_all_stages(flags: Mapping[str, Flag], stages: tuple[str, ...]) -> dict[str, Flag]:
+    """Let a flag about the loop count for the loop of every stage, as far as none is named."""
+    out: dict[str, Flag] = {}
+    for key, flag in flags.items():
+        if key.startswith("loop."):
+            out = {f"{stage}.{key}": flag for stage in stages} | out
+        else:
+            out[key] = flag
+    return out
 
 
 def _flags(
@@ -281,7 +302,7 @@ def _trainers(which: Modality, config: Path) -> Any:
     from importlib import import_module
 
     read_file(config)  # a misspelt path is told before torch is loaded
-    if which in (Modality.FUSION, Modality.DETECTOR):
+    if which in (Modality.FUSION, Modality.DETECTOR, Modality.GROUP):
         raise InputError(f"there is no search for settings of {which.value}: `emofuse train` it")
     try:
         task = import_module(f"emofuse.training.{which.value}.task")

@@ -49,7 +49,7 @@ class GroupRecogniser(OnnxRecogniser):
         self._files, self._threads = files, threads
         self._streams: dict[Stream, Session] = {}
 
-    def prepare(self, sample: Any) -> NDArray[np.uint8]:
+    def prepare(self, sample: Any) -> NDArray[Any]:
         """Cut what the nets see out of a `Clip`, or out of what `StreamPreparation.pack` made."""
         if not isinstance(sample, Clip):
             sample = np.asarray(sample, np.uint8)

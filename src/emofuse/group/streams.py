@@ -8,7 +8,7 @@ faces   the surest faces of the keyframes, in the order of time
 ======  ===========================================================================
 
 A `Clip` holds them as they are kept and varied (a little larger than what a net sees, uint8);
-`StreamPreparation.row` cuts one out of it, and `StreamPreparation.collate` makes the nets' inputs
+`StreamPreparation.row` cuts that out of it, and `StreamPreparation.collate` makes the nets' inputs
 of such rows. A stream can be missing: a silent film has no sound, a photo no motion.
 """
 
@@ -94,12 +94,14 @@ class Clip:
         flow: motion, uint8 (flow_frames - 1, resize, resize, 2), x and y; 128 is none, 0 and 255
             stand for 20 pixels of `resize` to either side.
         faces: faces, uint8 (faces, resize, resize, 3), RGB.
+        sound: what `audio` is a picture of, float32 (n,); not kept by `pack`.
     """
 
     visual: Image | None = None
     audio: Image | None = None
     flow: Image | None = None
     faces: Image | None = None
+    sound: NDArray[np.float32] | None = None
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -189,24 +191,20 @@ class StreamPreparation:
         Raises:
             InputError: if it was written with other sizes.
         """
-        return Clip(**{s.value: x for s, x in self._unpacked(vector, self.resize).items()})
+        visual, audio, flow, faces = self._unpacked(vector, self.resize).values()
+        return Clip(visual, audio, flow, faces)
 
-    def row(
-        self, clip: Clip | NDArray[np.uint8], crops: Mapping[Stream, Crop] | Crop = CENTER
-    ) -> NDArray[np.uint8]:
-        """Cut out what the nets see of a clip, uint8 (n,).
-
-        Args:
-            clip: or what `pack` made of it.
-            crops: where it is cut; one for all, or one a stream.
-        """
-        clip = clip if isinstance(clip, Clip) else self.unpack(clip)
-        seen: dict[Stream, Image | None] = {}
-        for stream in Stream:
+    def see(self, clip: Clip | NDArray[np.uint8], stream: Stream, crop: Crop) -> Image | None:
+        """Cut what a net sees out of a clip, or of what `pack` made of it; None: it is missing."""
+        if isinstance(clip, Clip):
             pictures = getattr(clip, stream.value)
-            crop = crops if isinstance(crops, Crop) else crops.get(stream, CENTER)
-            seen[stream] = None if pictures is None else _cut(pictures, stream, crop, self.side)
-        return self._packed(seen, self.side)
+        else:
+            pictures = self._unpacked(clip, self.resize)[stream]
+        return None if pictures is None else _cut(pictures, stream, crop, self.side)
+
+    def row(self, clip: Clip | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut out what all nets see in use, uint8 (n,): which streams are there, then all."""
+        return self._packed({s: self.see(clip, s, CENTER) for s in Stream}, self.side)
 
     def here(self, rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.bool_]:
         """Return which of the model's streams rows have: bool (rows, streams)."""
@@ -214,13 +212,17 @@ class StreamPreparation:
         return np.stack([row[: len(Stream)] for row in rows])[:, order] > 0
 
     def collate(self, stream: Stream, rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Make a net's input of rows: float32 (rows, channels, [time,] side, side).
+        """Make a net's input of rows; see `batch`."""
+        return self.batch(stream, [self._unpacked(row, self.side)[stream] for row in rows])
 
-        What is missing is 0.
+    def batch(self, stream: Stream, seen: Sequence[Image | None]) -> NDArray[np.float32]:
+        """Make a net's input of what `see` cut out; what is missing becomes 0.
+
+        Returns:
+            float32 (clips, channels, [time,] side, side), of about mean 0 and deviation 1.
         """
-        found = [self._unpacked(row, self.side)[stream] for row in rows]
-        shape = self.shape(stream, self.side)
-        pictures = np.stack([np.zeros(shape, np.uint8) if x is None else x for x in found])
+        nothing = np.zeros(self.shape(stream, self.side), np.uint8)
+        pictures = np.stack([nothing if x is None else x for x in seen])
         values: NDArray[Any] = pictures.astype(np.float32)
         if stream is Stream.AUDIO:
             values = np.repeat((values[:, None] / 255 - 0.5) / 0.25, 3, axis=1)
@@ -228,7 +230,7 @@ class StreamPreparation:
             values = np.moveaxis((values - 128) / 32, -1, 1)
         else:
             values = np.moveaxis((values / 255 - _MEAN) / _STD, -1, 1)
-        values[[i for i, x in enumerate(found) if x is None]] = 0
+        values[[i for i, x in enumerate(seen) if x is None]] = 0
         return np.ascontiguousarray(values, np.float32)
 
     def _sizes(self, side: int) -> list[int]:
@@ -279,11 +281,13 @@ def make_clip(
         frames: frames of the stretch in the order of time, for the motion; one is no motion.
         sound: mono float32 at `config.rate`; None: there is none.
     """
+    audio = None if sound is None else _audio(sound, config)
     return Clip(
         visual=_visual(keyframes, config),
-        audio=None if sound is None else _audio(sound, config),
+        audio=audio,
         flow=_flow(frames, config),
         faces=_faces(faces, config),
+        sound=None if audio is None else sound,
     )
 
 

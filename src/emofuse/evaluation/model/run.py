@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.estimates import Modality
-from ...corpora.manifest import Manifest, Split
+from ...corpora.manifest import Entry, Manifest, Split
 from ...errors import InputError
 from ...face.config import FaceConfig
 from ...face.crop import CropStyle
+from ...group.recogniser import GroupRecogniser
 from ...models.card import Calibration
 from ..metrics.calibration import nll
 from ..metrics.multilabel import best_thresholds
+from ..predict.clips import ClipReader
 from ..predict.inference import (
     LogitRecogniser,
     Predictions,
@@ -85,7 +88,7 @@ class ModelRun:
         self._explain_labels()
         noise = plan.noise if self.modality is Modality.SPEECH else None
         self.corruptions = corruptions(self.modality, noise) if plan.robustness else ()
-        self._read: FaceFinder | None = None
+        self._read: Callable[[Entry], Any] | None = None
         self.views: list[View] = [view_of(model.card, s) for s in self._segmentations]
         if self.modality is Modality.FACE and plan.faces.need_detection(chosen):
             self._read = FaceFinder(
@@ -96,6 +99,9 @@ class ModelRun:
                 f"Faces were found ({plan.detector}) and tracked as in an analysis; the "
                 "predictions for them were averaged."
             )
+        if isinstance(model, GroupRecogniser):
+            self._read = ClipReader(model)
+            self.notes.append("Keyframes and faces were found as in an analysis.")
         self.views += [s.view(self.views[0], plan.seed) for s in self.corruptions]
         self.temperature_refit: float | None = None
         self.thresholds: NDArray[np.float64] | None = None

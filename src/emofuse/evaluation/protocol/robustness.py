@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...core.estimates import Modality
 from ...corpora.manifest import Entry
 from ...corruptions import audio, image, text
+from ...errors import InputError
 from ...sources.audio import read_audio
 from ...speech.vad import RATE
 from ..predict.inference import Piece, View
@@ -75,9 +76,11 @@ def corruptions(modality: Modality, noises: Path | None = None) -> tuple[Corrupt
             synthetic noise and rooms.
 
     Raises:
-        InputError: if the folder holds no recordings.
+        InputError: if the folder holds no recordings, or the modality is another.
     """
     made = {Modality.FACE: _face, Modality.SPEECH: lambda: _speech(noises), Modality.TEXT: _text}
+    if modality not in made:
+        raise InputError(f"--robustness: nothing corrupts what a {modality.value} model looks at")
     return tuple(made[modality]())
 
 
