@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import EmofuseError, InputError, MissingExtra
-from .options import AsJson, names, panel
+from .options import AsJson, FaceModel, SpeechModel, TextModel, model_flags, names, panel
 
 _device, _setting = panel("Devices"), panel("Settings")
 
@@ -38,6 +38,9 @@ def live(
     asr: Annotated[
         str | None, _setting(metavar="ENGINE", help="Speech recognizer: auto, none or a name.")
     ] = None,
+    face_model: FaceModel = None,
+    speech_model: SpeechModel = None,
+    text_model: TextModel = None,
     config: Annotated[
         Path | None,
         _setting(metavar="FILE", help="Settings as YAML or TOML; see `emofuse config --live`."),
@@ -62,6 +65,7 @@ def live(
     from ..streaming.feed import open_devices
 
     given = {
+        **model_flags(face_model, speech_model, text_model),
         "transcribe.engine": Flag("--asr", asr),
         "fps": Flag("--fps", fps),
         "face.detector": Flag("--detector", detector),

@@ -20,7 +20,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import corpus, keyframes, live, models, serve
+from . import convert, corpus, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import How, analyze_media
@@ -28,10 +28,14 @@ from .config import app as config_app
 from .observe import observe
 from .options import (
     AsJson,
+    FaceModel,
     Overwrite,
     Quiet,
     affect_flags,
+    SpeechModel,
+    TextModel,
     complain,
+    model_flags,
     names,
     panel,
     read_weights,
@@ -234,6 +238,9 @@ def analyze(
         str | None,
         _setting(metavar="ID", help="A further model, of which valence and arousal are taken."),
     ] = None,
+    face_model: FaceModel = None,
+    speech_model: SpeechModel = None,
+    text_model: TextModel = None,
     smoothing: Annotated[
         str | None,
         _setting(metavar="NAME", help="Smoothing over time: none, mean, exponential or hmm."),
@@ -262,6 +269,7 @@ def analyze(
     flags = {
         **set_flags(models_),
         **affect_flags(affect_model),
+        **model_flags(face_model, speech_model, text_model),
         "fps": Flag("--fps", fps),
         "slot_seconds": Flag("--slot", slot),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),
@@ -373,6 +381,8 @@ app.command("serve")(serve.serve)
 app.command("live")(live.live)
 app.command("keyframes")(keyframes.keyframes)
 app.command("devices")(live.devices)
+models.app.command("import")(convert.import_model)
+models.app.command("export")(convert.export_model)
 models.app.command("embed")(training.embed)
 
 

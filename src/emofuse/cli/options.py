@@ -29,6 +29,24 @@ def panel(title: str) -> Callable[..., Any]:
 result = panel("Results")
 """An option that says what becomes of the results."""
 
+_models = panel("Models")
+FaceModel = Annotated[
+    str | None, _models("--face-model", metavar="ID", help="Model that reads faces.")
+]
+SpeechModel = Annotated[
+    str | None, _models("--speech-model", metavar="ID", help="Model that hears voices.")
+]
+TextModel = Annotated[
+    str | None, _models("--text-model", metavar="ID", help="Model that reads words.")
+]
+
+
+def model_flags(face: str | None, speech: str | None, text: str | None) -> dict[str, Flag]:
+    """Return the settings that the options for models stand for."""
+    given = {"face": face, "speech": speech, "text": text}
+    return {f"models.{m}": Flag(f"--{m}-model", name) for m, name in given.items() if name}
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, result("--overwrite", help="Replace existing results.")]
 Quiet = Annotated[bool, result("--quiet", "-q", help="Print errors only.")]

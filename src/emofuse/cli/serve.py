@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import MissingExtra
+from .options import FaceModel, SpeechModel, TextModel
 
 
 def serve(
@@ -26,6 +27,9 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="Analysis settings; `emofuse config` prints them all."),
     ] = None,
+    face_model: FaceModel = None,
+    speech_model: SpeechModel = None,
+    text_model: TextModel = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes for small requests (1).")
     ] = None,
@@ -48,6 +52,9 @@ def serve(
         "port": port,
         "state": state,
         "config": config,
+        "face_model": face_model,
+        "speech_model": speech_model,
+        "text_model": text_model,
         "workers": workers,
         "job_workers": job_workers,
     }

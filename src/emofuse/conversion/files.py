@@ -49,8 +49,10 @@ def format_of(path: Path) -> Format:
         return _format_of_archive(path)
     if head[:1] == b"\x80" and 2 <= head[1] <= 5:
         raise InputError(_pickle(path))
-    if len(head) > 8 and 2 <= struct.unpack("<Q", head[:8])[0] <= path.stat().st_size and (
-        head[8:9] == b"{"
+    if (
+        len(head) > 8
+        and 2 <= struct.unpack("<Q", head[:8])[0] <= path.stat().st_size
+        and (head[8:9] == b"{")
     ):
         return Format.SAFETENSORS
     if head.lstrip()[:1] == b"{":

@@ -142,6 +142,7 @@ def _load(folder: Path, config: Mapping[str, Any], modality: Modality) -> Any:
         Modality.TEXT: transformers.AutoModelForSequenceClassification,
     }[modality]
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

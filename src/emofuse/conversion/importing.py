@@ -172,9 +172,7 @@ def _read(plan: ImportPlan, work: Path) -> Found:
     return found
 
 
-def _fields(
-    plan: ImportPlan, found: Found, model_id: str, ask: Ask
-) -> tuple[dict[str, Any], Path]:
+def _fields(plan: ImportPlan, found: Found, model_id: str, ask: Ask) -> tuple[dict[str, Any], Path]:
     """Return the card's fields and the graph."""
     graph = open_graph(found.graph)
     modality = _modality(plan, found, graph)
@@ -196,8 +194,6 @@ def _fields(
             f"--labels: got {len(labels)} ({', '.join(labels)}), but the model answers with "
             f"{columns} values: name them all, in its order"
         )
-    if found.labels and set(plan.labels) - set(found.labels) and found.modality is not None:
-        pass  # whoever names other labels than the file renames them
     taxonomy = Taxonomy("canonical" if set(labels) <= set(CANONICAL.labels) else model_id, labels)
     taxonomy = replace(taxonomy, multi_label=multi)
     label_map = _map(taxonomy, plan.label_map, ask)
@@ -234,9 +230,7 @@ def _modality(plan: ImportPlan, found: Found, graph: Graph) -> Modality:
         raise InputError(f"--modality: got {modality.value!r}, expected face, speech or text")
     told = found.modality or (Modality.TEXT if seen_as is Modality.TEXT else None)
     if told is not None and told is not modality:
-        raise InputError(
-            f"--modality: got {modality.value}, but this is a model for {told.value}"
-        )
+        raise InputError(f"--modality: got {modality.value}, but this is a model for {told.value}")
     if modality is Modality.TEXT and seen_as is not Modality.TEXT:
         shape = " × ".join("?" if n is None else str(n) for n in graph.shapes[0])
         raise InputError(
@@ -379,7 +373,7 @@ def _notes(found: Found) -> list[str]:
     notes = list(found.notes)
     if found.checked is not None:
         notes.append(
-            f"Converted to ONNX; its answers differ from the original's by up to {found.checked:.1g}."
+            f"Converted to ONNX; answers differ from the original's by up to {found.checked:.1g}."
         )
     return notes
 

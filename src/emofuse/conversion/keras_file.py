@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -104,9 +105,9 @@ def refuse_code(config: Any, path: Path) -> None:
     for name, module, registered in _named(config):
         if name in _REFUSED:
             raise InputError(
-                f"{path} has a layer {name!r}, which holds {_REFUSED[name]}: it is not run. Replace "
-                "it (Rescaling scales, Normalization standardizes), or export the model to .onnx or "
-                ".tflite where it was made"
+                f"{path} has a layer {name!r}, which holds {_REFUSED[name]}: it is not run. "
+                "Replace it (Rescaling scales, Normalization standardizes), or export the model to "
+                ".onnx or .tflite where it was made"
             )
         home, _, room = (module or "").partition(".")
         if (module or "").startswith("tensorflow."):
@@ -140,9 +141,8 @@ def _keras() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import torch  # noqa: F401
-
         import keras
+        import torch  # noqa: F401
     except ImportError:
         raise MissingExtra("keras", "importing a Keras model") from None
     if keras.backend.backend() != "torch":
@@ -155,12 +155,16 @@ def _keras() -> Any:
 
 def _load(keras: Any, path: Path, weights: Path | None, work: Path) -> Any:
     kind = format_of(path)
-    refuse_code(_config(path, kind), path)
+    config = _config(path, kind)
+    refuse_code(config, path)
     try:
         if kind is Format.ARCHITECTURE:
-            return _from_architecture(keras, path, weights, work)
+            return _from_architecture(keras, path, config, weights, work)
         if kind is Format.HDF5:
             _check_hdf5(path)
+            whole = work / "whole.h5"
+            shutil.copyfile(path, whole)
+            return _from_hdf5(keras, whole, config)
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except EmofuseError:
         raise
@@ -171,7 +175,35 @@ def _load(keras: Any, path: Path, weights: Path | None, work: Path) -> Any:
         ) from e
 
 
-def _from_architecture(keras: Any, path: Path, weights: Path | None, work: Path) -> Any:
+def _from_hdf5(keras: Any, path: Path, config: Any) -> Any:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = json.dumps(_modern(config))
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _modern(config: Any) -> Any:
+    """Drop from a configuration of Keras 2 what changes nothing and Keras 3 does not know."""
+    if isinstance(config, list):
+        return [_modern(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    out = {key: _modern(value) for key, value in config.items()}
+    settings = out.get("config")
+    if isinstance(settings, dict):
+        if settings.get("time_major") is False:
+            del settings["time_major"]
+        if out.get("class_name") == "DepthwiseConv2D" and settings.get("groups") == 1:
+            del settings["groups"]
+        if out.get("class_name") == "BatchNormalization" and isinstance(settings.get("axis"), list):
+            settings["axis"] = settings["axis"][0]
+    return out
+
+
+def _from_architecture(
+    keras: Any, path: Path, config: Any, weights: Path | None, work: Path
+) -> Any:
     if weights is None:
         raise InputError(
             f"{path} is an architecture without weights: name both, as in "
@@ -182,19 +214,18 @@ def _from_architecture(keras: Any, path: Path, weights: Path | None, work: Path)
     _check_hdf5(weights)
     import h5py
 
-    text = path.read_text(encoding="utf-8")
     with h5py.File(weights, "r") as old:
         if "layer_names" in old.attrs:  # of Keras 2: as one file, the way it saved whole models
             whole = work / "whole.h5"
             with h5py.File(whole, "w") as file:
-                file.attrs["model_config"] = text
                 group = file.create_group("model_weights")
                 for name, value in old.attrs.items():
                     group.attrs[name] = value
                 for name in old:
                     old.copy(name, group)
-            return keras.models.load_model(whole, compile=False, safe_mode=True)
-    model = keras.models.model_from_json(text)
+            return _from_hdf5(keras, whole, config)
+    kind = keras.Sequential if config.get("class_name") == "Sequential" else keras.Model
+    model = kind.from_config(_modern(config)["config"])
     model.load_weights(weights)
     return model
 
@@ -335,7 +366,8 @@ def _scales_inside(model: Any) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    return line if len(line) <= 200 else f"{line[:200]}…"
 
 
 @contextmanager

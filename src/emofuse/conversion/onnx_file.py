@@ -138,7 +138,9 @@ def _tensors(model: onnx.ModelProto) -> list[Any]:
 def _refuse_foreign(model: onnx.ModelProto, path: Path) -> None:
     own = {function.domain for function in model.functions}
     nodes = [*model.graph.node, *(n for f in model.functions for n in f.node)]
-    foreign = sorted({f"{n.domain}::{n.op_type}" for n in nodes if n.domain not in {*_DOMAINS, *own}})
+    foreign = sorted(
+        {f"{n.domain}::{n.op_type}" for n in nodes if n.domain not in {*_DOMAINS, *own}}
+    )
     if foreign:
         raise InputError(
             f"{path} uses operators of a plug-in ({', '.join(foreign[:4])}), whose code would have "

@@ -33,8 +33,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InputError: if the settings or the analysis configuration are wrong.
     """
     settings = settings or read_settings()
-    live = read_config(settings.config, base=live_config())
-    state = ServerState(settings, read_config(settings.config), live)
+    models = settings.model_flags
+    live = read_config(settings.config, models, base=live_config())
+    state = ServerState(settings, read_config(settings.config, models), live)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -99,6 +99,9 @@ class Settings:
         worker_mb: memory limit of each of these processes, in MB.
         grace: seconds that running analyses get to finish when the server stops.
         config: analysis settings as `emofuse config` prints them; a YAML or TOML file.
+        face_model: id of the model that reads faces; None: that of `config`.
+        speech_model: likewise of the one that hears voices.
+        text_model: likewise of the one that reads words.
         limits: of what is accepted.
 
     Raises:
@@ -119,6 +122,9 @@ class Settings:
     worker_mb: int = 4096
     grace: float = 10.0
     config: Path | None = None
+    face_model: str | None = None
+    speech_model: str | None = None
+    text_model: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -155,6 +161,12 @@ class Settings:
         if not self.is_local:
             return named | frozenset(LOOPBACK_NAMES) if named else None
         return named | {self.host.lower().strip("[]"), *LOOPBACK_NAMES}
+
+    @property
+    def model_flags(self) -> dict[str, Flag]:
+        """The models that were chosen, as settings of an analysis."""
+        given = {"face": self.face_model, "speech": self.speech_model, "text": self.text_model}
+        return {f"models.{m}": Flag(f"--{m}-model", name) for m, name in given.items() if name}
 
     @property
     def folder(self) -> Path:
