@@ -141,8 +141,8 @@ def _load(folder: Path, config: Mapping[str, Any], modality: Modality) -> Any:
         Modality.FACE: transformers.AutoModelForImageClassification,
         Modality.TEXT: transformers.AutoModelForSequenceClassification,
     }[modality]
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -38,7 +38,6 @@ _REFUSED = {
     "FlaxLayer": "code of its own",
     "TFSMLayer": "a TensorFlow program",
 }
-_HOMES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 _ROOMS = (
     "layers",
     "initializers",
@@ -49,7 +48,6 @@ _ROOMS = (
     "mixed_precision",
     "models",
     "engine",
-    "src",
 )
 _JUST_TRAINING = ("compile_config", "build_config", "training_config")
 
@@ -109,18 +107,22 @@ def refuse_code(config: Any, path: Path) -> None:
                 "Replace it (Rescaling scales, Normalization standardizes), or export the model to "
                 ".onnx or .tflite where it was made"
             )
-        home, _, room = (module or "").partition(".")
-        if (module or "").startswith("tensorflow."):
-            home, room = "keras", module.rpartition("keras.")[2]
-        known = not module or (
-            home in ("keras", "tf_keras") and (not room or room.split(".")[0] in _ROOMS)
-        )
-        if not known or ">" in (registered or ""):
+        if not _is_own(module or "keras") or ">" in (registered or ""):
             raise InputError(
                 f"{path} names {registered or f'{module}.{name}'}, which is not a layer of Keras "
                 "itself: its code would have to be run. Export the model to .onnx or .tflite where "
                 "it was made"
             )
+
+
+def _is_own(module: str) -> bool:
+    """Whether a module is one of Keras itself that holds layers and their parts."""
+    for prefix in ("tensorflow.python.", "tensorflow.", "tf_"):
+        module = module.removeprefix(prefix)
+    home, *rooms = module.split(".")
+    if rooms[:1] == ["src"]:
+        rooms = rooms[1:]
+    return home == "keras" and (not rooms or rooms[0] in _ROOMS)
 
 
 def _named(config: Any) -> Iterator[tuple[str, str | None, str | None]]:
@@ -257,9 +259,7 @@ def _lstm(layer: Any, sequences: Any, initial_state: Any, mask: Any, training: b
         weights += [bias, torch.zeros_like(bias)]
     x = torch.flip(sequences, dims=[1]) if layer.go_backwards else sequences
     state = tuple(s.unsqueeze(0) for s in initial_state)
-    outputs, h, c = torch._VF.lstm(  # type: ignore[attr-defined]
-        x, state, weights, layer.use_bias, 1, 0.0, False, False, True
-    )
+    outputs, h, c = torch._VF.lstm(x, state, weights, layer.use_bias, 1, 0.0, False, False, True)
     return outputs[:, -1], outputs, [h[0], c[0]]
 
 

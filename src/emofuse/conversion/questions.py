@@ -15,7 +15,7 @@ Ask = Callable[[str, str, str], str | None]
 None: there is nobody to ask.
 """
 
-_SCALES = {
+_SCALES: dict[str, dict[str, Any]] = {
     "unit": {"standard": "unit"},
     "signed": {"standard": "signed"},
     "raw": {"standard": "raw"},
