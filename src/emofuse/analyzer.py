@@ -470,6 +470,9 @@ class Analyzer:
             if label_map is not None:
                 model_id = self._recogniser(modality).model_id
                 yield Diagnostic("labels-mapped", f"labels of {model_id}: {label_map.told}")
+        if self.config.group.enabled and Track.VIDEO not in info.tracks:
+            by = "judged by voices alone" if Track.AUDIO in info.tracks else "not judged"
+            yield Diagnostic("no-picture", f"the group is {by}: the medium has no pictures")
         unwanted = self.config.transcribe.engine == NONE
         if Modality.TEXT in missing and info.audio is not None and not unwanted:
             yield Diagnostic(

@@ -149,6 +149,7 @@ def test_sound_alone_is_judged_by_the_voice(media):
     assert told
     assert any(d.voice for _, d in told)
     assert all(d.faces == 0 for _, d in told)
+    assert "no-picture" in {note.code for note in timeline.notes}
 
 
 def test_public_door_takes_group(media):

@@ -165,6 +165,16 @@ def test_window_gives_each_moment_its_own_frames_and_sound():
     assert window.clip(Span(2 * NS, 3 * NS)).streams == ()
 
 
+def test_wrong_weights_are_told(store, media, tmp_path):
+    files = store.files(store.card("four"))
+    for path in (*files.values(), next(iter(files.values())).parent / "four.toml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "four-visual.onnx").write_bytes(b"not a graph")
+    broken = Store(folders=[tmp_path], offline=True)
+    with pytest.raises(ModelError, match=r"four-visual\.onnx"):
+        told(broken, media / "portrait.jpg")
+
+
 def test_model_without_its_files_is_told(store, media, tmp_path):
     card = store.card("four")
     broken = Store(folders=[tmp_path], offline=True)
