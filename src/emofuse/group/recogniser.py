@@ -74,11 +74,9 @@ class GroupRecogniser(OnnxRecogniser):
         )
         return self._logits(scores, len(rows))
 
-    def outputs(
-        self, rows: Sequence[NDArray[Any]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return the logits, and no embeddings."""
-        return self.logits(rows), None
+    def _everything(self, rows: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], None, None]:
+        """Return the logits; there are no embeddings, and no valence and arousal."""
+        return self.logits(rows), None, None
 
     def stream_logits(self, rows: Sequence[NDArray[Any]]) -> dict[Stream, NDArray[np.float32]]:
         """Return what each stream says alone, (rows, labels); NaN where it is missing."""
