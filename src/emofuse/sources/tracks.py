@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import re
-from bisect import bisect, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.media import AudioChunk, Frame, Track, Utterance
 from ..core.time import NS, Span, ns_to_samples, samples_to_ns
+from .skipping import FrameSkipper
 
 if TYPE_CHECKING:
     import av
@@ -41,9 +41,6 @@ AUDIO_JUMP_NS = NS // 20
 
 LONE_CUE_NS = 2 * NS
 """How long a subtitle lasts that declares no duration."""
-
-REORDER_DEPTH = 32
-"""Codecs reorder at most this many frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,12 @@ class Reader(Protocol):
 class VideoReader:
     """Samples frames at ticks of ``1 / fps`` and converts only those to RGB.
 
-    The first frame at or after each tick is delivered. It lasts until the next
+    The first decoded frame at or after each tick is delivered, at its own time. It lasts until the next
     delivered one, so that spans tile; while it stays longer than `hold_ns` it is
     delivered again, piece by piece, so that nobody downstream waits for long and
     a still image is not taken for an empty stretch. The last one lasts until
-    the track ends. Frames between ticks that no other frame refers to are
-    not even decoded.
+    the track ends. Frames that no other one refers to are decoded only where a tick
+    would go without a frame (see `FrameSkipper`).
 
     Args:
         stream: the video stream.
@@ -122,7 +119,7 @@ class VideoReader:
         self._scaler = VideoReformatter()
         self._declared_end_ns = declared_end_ns(stream, clock.origin_ns)
         self._frame_ns = round(NS / (stream.average_rate or 25))
-        self._fed: list[int] = []  # the latest times given to the decoder, in order
+        self._skipper = FrameSkipper(stream, self._tick)
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None
         self._shown_ns = -1  # time of the last decoded frame
@@ -139,7 +136,7 @@ class VideoReader:
         if at is not None:
             length = length_ns(packet.duration, self._stream) if packet.duration else 0
             self.end_ns = max(self.end_ns, at + (length or self._frame_ns))
-            needed = packet.pts is None or self._follows_tick(at)
+            needed = packet.pts is None or self._skipper.needs(packet, at)
             heapq.heappush(self._waiting, at)
         self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
         for frame in self._stream.decode(packet):
@@ -175,14 +172,6 @@ class VideoReader:
     def _tick(self, time_ns: int) -> int:
         """Return the number of the last tick at or before a time; tick 0 is the start."""
         return int((time_ns + TICK_SLACK_NS) * self._fps // NS)
-
-    def _follows_tick(self, at: int) -> bool:
-        """Whether no frame known so far lies between `at` and the tick before it."""
-        place = bisect(self._fed, at)
-        before = self._tick(self._fed[place - 1]) if place else -1
-        insort(self._fed, at)
-        del self._fed[:-REORDER_DEPTH]
-        return self._tick(at) > before
 
     def _take(self, frame: av.VideoFrame) -> Iterator[Frame]:
         at = self._time(frame)
