@@ -28,6 +28,9 @@ class FaceConfig:
             ``compact`` and fetches its weights (0.2 MB) once.
         detect_every: detect on every n-th sampled picture; with flow also on any a tenth of
             a second after the last one.
+        search_seconds: while every known face is found again near its place and nothing else
+            changes, the whole picture is searched for new ones this often; 0: at every
+            detection. Only ``compact`` can look so closely; not with flow.
         between: what happens in between, see `Between`.
         confirmations: detections in which a face must be found before it counts.
         min_score: at least one of them must be this sure, in [0, 1].
@@ -45,6 +48,7 @@ class FaceConfig:
 
     detector: str = named(DETECTORS, "compact")
     detect_every: int = 2
+    search_seconds: float = 1.0
     between: Between = Between.INTERPOLATE
     confirmations: int = 2
     min_score: float = 0.5
@@ -58,5 +62,6 @@ class FaceConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.min_score <= 1:
             raise ValueError(f"min_score must lie in [0, 1], got {self.min_score}")
-        if not 0 <= self.hold_seconds <= 10:
-            raise ValueError(f"hold_seconds must lie in [0, 10], got {self.hold_seconds}")
+        for name in ("hold_seconds", "search_seconds"):
+            if not 0 <= getattr(self, name) <= 10:
+                raise ValueError(f"{name} must lie in [0, 10], got {getattr(self, name)}")

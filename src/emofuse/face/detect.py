@@ -327,6 +327,26 @@ class CompactDetector:
         kept = [_voted(d, found) for d in judged if d.score >= self.config.min_score]
         return sorted(kept, key=lambda d: (-d.score, d.box))
 
+    def detect_near(self, image: NDArray[np.uint8], box: Box) -> Detection | None:
+        """Return the face near a place, from one look at a close-up of it; None if none is there.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            box: left, top, width and height of where it should be, in pixels.
+        """
+        patch, inside = _close_up(image, box)
+        scale = inside[2] / box[2]
+        found = [d for d in self._look(patch, 1.0, 0.5) if iou(d.box, inside) > _NEAR]
+        if not found:
+            return None
+        best = max(found, key=lambda d: d.score)
+        left, top = box[0] - inside[0] / scale, box[1] - inside[1] / scale
+        x, y, w, h = (v / scale for v in best.box)
+        landmarks = best.landmarks
+        if landmarks is not None:
+            landmarks = (landmarks / scale + (left, top)).astype(np.float32)
+        return replace(best, box=(left + x, top + y, w, h), landmarks=landmarks)
+
     def _look_again(self, image: NDArray[np.uint8], found: Detection) -> Detection:
         """Return a candidate with its mean score over both looks."""
         patch, box = _close_up(image, found.box)
@@ -402,6 +422,7 @@ def iou(a: Box, b: Box) -> float:
 _CLOSE_UP = 56  # pixels across a face in a second look; between two grids' favourite sizes
 _CLOSE_UP_SIDE = 128  # pixels of the square around it
 _MOST_CLOSE_UPS = 8  # second looks at one picture, the surest first: a crowd has its price
+_NEAR = 0.3  # least IoU of a face and where it should be
 _FAINT = 0.15  # score from which on a second look counts what it sees
 _FINE_FACE = 48  # pixels; twice the cascade's window resolves the sizes well
 _STRIDES = (8, 16, 32)

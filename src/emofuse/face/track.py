@@ -19,6 +19,7 @@ from .detect import Box, Detection, Detector, iou
 from .flow import FlowDetector
 from .mouth import MouthMotion
 from .quality import look
+from .roi import RoiDetector
 
 STILL = 0.985
 """Correlation with how its place looked at first from which on a weak find is a thing.
@@ -49,7 +50,8 @@ LOST_QUALITY = 0.5
 class FaceTracker:
     """Turns sampled frames into face crops with stable numbers.
 
-    The detector looks at every n-th frame. Its finds are assigned to tracks by
+    The detector looks at every n-th frame, as a rule only where faces are known to be
+    (see `RoiDetector`). Its finds are assigned to tracks by
     overlap and distance from where each track should be at constant velocity
     (the assignment of least total cost). In the frames between two finds, the
     face is interpolated: that is twice as near as extrapolating (the centre is
@@ -93,10 +95,10 @@ class FaceTracker:
     ) -> None:
         self._mouths = mouths
         self._style = style
-        self._detector = detector
         self._config = config = config or FaceConfig()
         flows = config.between is Between.FLOW
         self._flow = FlowDetector(detector, config.detect_every) if flows else None
+        self._roi = RoiDetector(detector, to_ns(config.search_seconds))
         self._hold_ns = to_ns(self._config.hold_seconds)
         self.reset()
 
@@ -107,6 +109,7 @@ class FaceTracker:
             self._mouths.reset()
         if self._flow is not None:
             self._flow.reset()
+        self._roi.reset()
         self._pending: list[tuple[int, Frame]] = []
         self._tracks: list[_Track] = []
         self._lost: list[_Track] = []
@@ -140,6 +143,7 @@ class FaceTracker:
         if is_cut or paused:
             self._end_tracks(lambda face: paused or not _goes_on(face, before, frame.image))
             self._lost.clear()
+            self._roi.reset()
             if self._flow is not None:
                 self._flow.reset()
             due = True
@@ -173,7 +177,11 @@ class FaceTracker:
     def _find(self, frame: Frame) -> list[Detection]:
         if self._flow is not None:
             return self._flow.detect(frame.image, frame.at.start_ns)
-        return self._detector.detect(frame.image)
+        assert self._layout is not None
+        alive = [face for face in self._tracks if face.alive]
+        settled = all(face.number is not None and not face.missed for face in alive)
+        known = [face.predict(frame.at.start_ns) for face in alive] if settled else None
+        return self._roi.detect(frame.image, frame.at.start_ns, self._layout, known)
 
     def _bear(self, frame: Frame, found: Sequence[Detection]) -> None:
         room = self._config.max_faces - sum(face.alive for face in self._tracks)
