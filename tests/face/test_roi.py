@@ -82,7 +82,9 @@ def test_the_embedded_detector_finds_a_face_near_its_place(portrait: np.ndarray)
     face = detector.detect(portrait)[0]
     x, y, w, h = face.box
     near = detector.detect_near(portrait, (x + 0.15 * w, y - 0.1 * h, 1.1 * w, 1.1 * h))
-    assert near is not None and face.landmarks is not None and near.landmarks is not None
+    assert near is not None
+    assert near.landmarks is not None
+    assert face.landmarks is not None
     assert iou(near.box, face.box) > 0.8
     assert np.linalg.norm(near.landmarks - face.landmarks, axis=1).mean() < 0.06 * w
     assert detector.detect_near(portrait, (0.0, 0.0, w / 3, h / 3)) is None

@@ -11,9 +11,10 @@ from tests.sources.derive import TALKING
 from tests.sources.source_laws import check_laws, of, read
 
 from emofuse.core.media import AudioChunk, Frame, MediaInfo, MediaKind, Packet, Track, Watermark
+from emofuse.core.time import NS
 from emofuse.errors import InputError
 from emofuse.sources.file import FileSource
-from emofuse.sources.prefetch import Prefetch
+from emofuse.sources.prefetch import CHUNK_NS, Prefetch, joined
 
 
 def threads() -> int:
@@ -23,7 +24,7 @@ def threads() -> int:
 
 @pytest.mark.parametrize("depth", [1, 7, 1000])
 def test_the_same_packets(depth: int) -> None:
-    plain = read(FileSource(TALKING))
+    plain = list(joined(read(FileSource(TALKING))))
     source = Prefetch(FileSource(TALKING), depth)
     ahead = read(source)
     check_laws(ahead, source.info)
@@ -36,6 +37,27 @@ def test_the_same_packets(depth: int) -> None:
         assert one.first == two.first
         assert np.array_equal(one.samples, two.samples)
     assert threads() == 0
+
+
+def test_short_pieces_of_sound_are_joined() -> None:
+    apart = read(FileSource(TALKING))
+    pieces, whole = of(apart, AudioChunk), of(list(joined(apart)), AudioChunk)
+    assert len(whole) < len(pieces) / 3
+    assert all(len(c.samples) < 2 * CHUNK_NS * c.rate / NS for c in whole)
+    assert np.array_equal(*(np.concatenate([c.samples for c in x]) for x in (pieces, whole)))
+
+
+def test_sound_before_a_gap_or_an_error_is_not_lost() -> None:
+    def breaks() -> Iterator[Packet]:
+        yield AudioChunk(np.ones(10, np.float32), 1000, 0)
+        yield AudioChunk(np.ones(10, np.float32), 1000, 15)
+        raise InputError("broken")
+
+    seen = []
+    with pytest.raises(InputError):
+        for packet in joined(breaks()):
+            seen.append(packet)  # noqa: PERF402 - what came before the error counts
+    assert [c.first for c in seen] == [0, 15]
 
 
 class Counting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,16 @@ if TYPE_CHECKING:
 
 REORDER_DEPTH = 32
 """Codecs reorder at most this many frames."""
+
+
+class Decode(Enum):
+    """What to do with a frame; values are FFmpeg's ``skip_frame``."""
+
+    ALWAYS = "DEFAULT"
+    IF_REFERENCE = "NONREF"
+    """The decoder knows whether other frames refer to it."""
+    NEVER = "ALL"
+
 
 _START_CODE = b"\0\0\1"
 
@@ -34,18 +45,22 @@ class FrameSkipper:
         self._prefix = _length_bytes(self._codec, stream.codec_context.extradata or b"")
         self._known: list[tuple[int, bool]] = []  # the latest frames: time, is it referred to
 
-    def needs(self, packet: av.Packet[Any], at_ns: int) -> bool:
-        """Whether a frame has to be decoded even if no other one refers to it."""
+    def choose(self, packet: av.Packet[Any], at_ns: int) -> Decode:
+        """Say what the decoder shall do with the frame of a packet that is shown at a time."""
         referred = is_reference(memoryview(packet), self._codec, self._prefix)
-        tick = self._tick(at_ns)
-        place = bisect_left(self._known, (at_ns, False))
+        needed = self._fills_tick(at_ns, bool(referred))
+        if referred or needed:
+            return Decode.ALWAYS
+        return Decode.NEVER if referred is False else Decode.IF_REFERENCE
+
+    def _fills_tick(self, at_ns: int, referred: bool) -> bool:
+        """Whether the tick of a frame would have none without it."""
+        tick, place = self._tick(at_ns), bisect_left(self._known, (at_ns, False))
         first = not place or self._tick(self._known[place - 1][0]) < tick
-        alone = not any(
-            known for at, known in self._known[place:] if known and self._tick(at) == tick
-        )
-        insort(self._known, (at_ns, bool(referred)))
+        others = any(known and self._tick(at) == tick for at, known in self._known[place:])
+        insort(self._known, (at_ns, referred))
         del self._known[:-REORDER_DEPTH]
-        return first and alone
+        return first and not others
 
 
 def is_reference(packet: memoryview, codec: str, prefix: int) -> bool | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.media import AudioChunk, Frame, Track, Utterance
 from ..core.time import NS, Span, ns_to_samples, samples_to_ns
-from .skipping import FrameSkipper
+from .skipping import Decode, FrameSkipper
 
 if TYPE_CHECKING:
     import av
@@ -90,8 +90,8 @@ class Reader(Protocol):
 class VideoReader:
     """Samples frames at ticks of ``1 / fps`` and converts only those to RGB.
 
-    The first decoded frame at or after each tick is delivered, at its own time. It lasts until the next
-    delivered one, so that spans tile; while it stays longer than `hold_ns` it is
+    The first decoded frame at or after each tick is delivered, at its own time. It lasts
+    until the next delivered one, so that spans tile; while it stays longer than `hold_ns` it is
     delivered again, piece by piece, so that nobody downstream waits for long and
     a still image is not taken for an empty stretch. The last one lasts until
     the track ends. Frames that no other one refers to are decoded only where a tick
@@ -132,13 +132,16 @@ class VideoReader:
             self._stream.codec_context.flush_buffers()
             self._drained = False
         at = self._clock.time(packet.dts if packet.pts is None else packet.pts, self._stream)
-        needed = True
+        how = Decode.ALWAYS
         if at is not None:
             length = length_ns(packet.duration, self._stream) if packet.duration else 0
             self.end_ns = max(self.end_ns, at + (length or self._frame_ns))
-            needed = packet.pts is None or self._skipper.needs(packet, at)
+            if packet.pts is not None:
+                how = self._skipper.choose(packet, at)
+            if how is Decode.NEVER:
+                return
             heapq.heappush(self._waiting, at)
-        self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
+        self._stream.codec_context.skip_frame = how.value
         for frame in self._stream.decode(packet):
             yield from self._take(frame)
 
