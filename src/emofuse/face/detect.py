@@ -339,7 +339,7 @@ class CompactDetector:
         found = [d for d in self._look(patch, 1.0, 0.5) if iou(d.box, inside) > _NEAR]
         if not found:
             return None
-        best = max(found, key=lambda d: d.score)
+        best = _voted(max(found, key=lambda d: d.score), found)
         left, top = box[0] - inside[0] / scale, box[1] - inside[1] / scale
         x, y, w, h = (v / scale for v in best.box)
         landmarks = best.landmarks

@@ -22,8 +22,8 @@ CHUNK_NS = NS // 10
 class Prefetch:
     """Reads another source ahead in a thread of its own.
 
-    Packets come out in the same order, short pieces of sound joined; at most `depth` of them wait in memory.
-    An error of the source is raised where its packet would have come. The
+    Packets come out in the same order, short pieces of sound joined; at most `depth` of
+    them wait in memory. An error of the source is raised where its packet would have come. The
     source belongs to this object and is closed with it.
 
     Args:
