@@ -72,7 +72,9 @@ def tokenizer() -> bytes:
 def mirror(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Serves whatever a card names; cards are pinned to what is served."""
     monkeypatch.setenv("EMOFUSE_MIRROR", server.url)
-    monkeypatch.setenv("EMOFUSE_ACCEPT", "audeering-dim superb-hubert-large-er")
+    monkeypatch.setenv(
+        "EMOFUSE_ACCEPT", "audeering-dim superb-hubert-large-er emotion2vec-plus-base"
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "no digest of it is published|.*trusted from now on")
         yield server
@@ -219,10 +221,44 @@ def test_superb_is_used_as_it_is(serve: Serve, media: Path) -> None:
     store.verify(card)
 
 
+def test_hubert_keeps_its_head(serve: Serve) -> None:
+    """The graph is made as wav2vec's is; what differs is how the checkpoint is read."""
+    contents = superb("Hubert")
+    import torch
+
+    from emofuse.training.hub import _load
+
+    store = serve("superb-hubert-large-er", contents)
+    card = store.card("superb-hubert-large-er")
+    files = {role: store._file(card, file) for role, file in card.files.items()}
+    state = torch.load(io.BytesIO(contents["checkpoint"]), weights_only=True)
+    kept = _load(card, files).state_dict()
+    assert torch.equal(kept["classifier.classifier.weight"], state["classifier.weight"])
+
+
 @pytest.mark.slow
-def test_hubert_is_converted_too(serve: Serve) -> None:
-    store = serve("superb-hubert-large-er", superb("Hubert"))
-    assert store.files(store.card("superb-hubert-large-er"))["weights"].suffix == ".onnx"
+def test_emotion2vec_is_converted_and_hears(serve: Serve, media: Path) -> None:
+    torch = pytest.importorskip("torch", reason="conversion needs the extra train")
+    from emofuse.training.emotion2vec import Emotion2vec, Sizes
+
+    torch.manual_seed(1)
+    net = Emotion2vec(Sizes(24, 8, heads=6, before=1, depth=1, positions=2, groups=4), 9)
+    decoder = {"modality_encoders.AUDIO.decoder.proj.weight": torch.zeros(2, 2)}
+    checkpoint = io.BytesIO()
+    torch.save({"model": net.state_dict() | decoder}, checkpoint)
+    store = serve("emotion2vec-plus-base", {"checkpoint": checkpoint.getvalue()})
+    found = observed(store, Modality.SPEECH, "emotion2vec-plus-base", audio=media / "speech.ogg")
+    assert "unknown" not in found["speech"].probabilities.taxonomy.labels
+    assert found["speech"].quality < 1, "what is said of other and unknown counts against it"
+
+
+def test_a_checkpoint_of_another_net_is_refused(serve: Serve) -> None:
+    torch = pytest.importorskip("torch", reason="conversion needs the extra train")
+    checkpoint = io.BytesIO()
+    torch.save({"w": torch.zeros(3)}, checkpoint)
+    store = serve("emotion2vec-plus-base", {"checkpoint": checkpoint.getvalue()})
+    with pytest.raises(ModelError, match=r"model.pt of 'emotion2vec-plus-base' is not what"):
+        store.files(store.card("emotion2vec-plus-base"))
 
 
 def test_a_pickle_that_runs_code_is_refused(serve: Serve, tmp_path: Path) -> None:

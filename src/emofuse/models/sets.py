@@ -47,10 +47,11 @@ SETS: Mapping[str, ModelSet] = {
         downloads=("yunet-2023mar",),
     ),
     "best": ModelSet(
-        "faces with valence and arousal, and a large model for words; some 145 MB are downloaded",
+        "the largest models, one with terms to agree to; some 520 MB are downloaded, and the extra "
+        "train converts one of them once",
         {
             Modality.FACE: "emotieff-b0-va",
-            Modality.SPEECH: "speech-v4",
+            Modality.SPEECH: "emotion2vec-plus-base",
             Modality.TEXT: "roberta-goemotions",
         },
         detector="yunet",
