@@ -139,11 +139,10 @@ class _Audio(nn.Module):
         )
         positions = (_Position(width, sizes.groups, kernel) for _ in range(sizes.positions))
         self.relative_positional_encoder = nn.Sequential(_Transposed(), *positions, _Transposed())
-        self.context_encoder = nn.Module()
-        self.context_encoder.norm = nn.LayerNorm(width)
-        self.context_encoder.blocks = nn.ModuleList(_Block(sizes) for _ in range(sizes.before))
+        self.context_encoder = _Context(sizes)
         self.extra_tokens = nn.Parameter(torch.zeros(1, sizes.extra, width))
         self.alibi_scale = nn.Parameter(torch.ones(1, 1, sizes.heads, 1, 1))
+        self.slopes: Tensor
         self.register_buffer("slopes", torch.tensor(_slopes(sizes.heads)), persistent=False)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,10 +155,20 @@ class _Audio(nn.Module):
         extra = self.extra_tokens.shape[1]
         bias = F.pad(bias, (extra, 0, extra, 0))
         x = torch.cat((self.extra_tokens.expand(len(x), -1, -1), x), dim=1)
-        x = self.context_encoder.norm(x)
-        for block in self.context_encoder.blocks:
+        return self.context_encoder(x, bias), bias
+
+
+class _Context(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(sizes.width)
+        self.blocks = nn.ModuleList(_Block(sizes) for _ in range(sizes.before))
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        x = self.norm(x)
+        for block in self.blocks:
             x = block(x, bias)
-        return x, bias
+        return x
 
 
 class _Attention(nn.Module):

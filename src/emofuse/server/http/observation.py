@@ -48,7 +48,7 @@ async def observe(
             limits = state.settings.limits
             probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
             out = incoming.home / "results"
-            task = Observe(probe, parsed.transcribe, counts, face_crop, out)
+            task = Observe(probe, parsed.modalities, parsed.transcribe, counts, face_crop, out)
             await state.do(request, WorkItem(task, limits.analyze_timeout))
             data = await asyncio.to_thread((out / "observation.json").read_bytes)
     return Response(data, media_type="application/json")

@@ -101,6 +101,7 @@ class Observe:
 
     Args:
         probe: the uploads.
+        modalities: which are observed.
         transcribe: whether speech is recognized when there are no words.
         weights: how much each modality counts; None: as configured.
         face_crop: the image is nothing but a face.
@@ -108,6 +109,7 @@ class Observe:
     """
 
     probe: Probe
+    modalities: tuple[Modality, ...]
     transcribe: bool
     weights: Mapping[str, float] | None
     face_crop: bool
@@ -172,7 +174,7 @@ class AnalyzerWorker:
         said = roles.main if kind is MediaKind.TEXT else roles.transcript
         text = " ".join(u.text for u in read_transcript(said.path)) if said else None
         sound = roles.main if kind is MediaKind.AUDIO else roles.audio
-        analyzer = self._analyzer(self._main.config.modalities, task.transcribe)
+        analyzer = self._analyzer(task.modalities, task.transcribe)
         with _with_client_names(roles.main):
             found = Observer(analyzer).observe(
                 image=roles.main.path if kind is MediaKind.IMAGE else None,
@@ -190,7 +192,7 @@ class AnalyzerWorker:
         from ...export import exporters, finish
 
         roles = _assign_roles(task.probe, self._limits)
-        analyzer = self._analyzer(task)
+        analyzer = self._analyzer(task.modalities, task.transcribe, task.group)
         longest_ns = round(task.probe.seconds * NS) + _SLACK_NS
 
         def watch(done_ns: int, total_ns: int | None) -> None:
@@ -206,14 +208,16 @@ class AnalyzerWorker:
         finish(opened, replace(timeline, media=media))
         return replace(roles.facts, duration=timeline.duration_ns / NS)
 
-    def _analyzer(self, task: Analysis) -> Analyzer:
-        group = task.group or self._main.config.group.enabled
-        key = (task.modalities, task.transcribe, group)
+    def _analyzer(
+        self, modalities: tuple[Modality, ...], transcribe: bool, group: bool = False
+    ) -> Analyzer:
+        group = group or self._main.config.group.enabled
+        key = (modalities, transcribe, group)
         if key not in self._analyzers:
             config = self._main.config
             asked = replace(config.group, enabled=group)
-            config = replace(config, modalities=task.modalities, group=asked)
-            if not task.transcribe:
+            config = replace(config, modalities=modalities, group=asked)
+            if not transcribe:
                 silent = replace(config.transcribe, engine="none")
                 config = replace(config, transcribe=silent)
             self._analyzers[key] = self._main.sharing(config)
