@@ -71,7 +71,10 @@ def main() -> None:
     if given.keyframes:
         write_result("keyframes", {"seconds a minute of video": _cost_of_keyframes(root)})
         return
-    figures = {name: measure(_faces(root, name), given.count) for name in given.sets.split(",")}
+    figures = {}
+    for name in given.sets.split(","):
+        figures[name] = measure(_faces(root, name), given.count)
+        print(name, figures[name], flush=True)  # of a run that is stopped something is left
     write_result("group_mood", {"photos of each set": given.count, "seed": SEED, "sets": figures})
 
 
