@@ -96,7 +96,7 @@ def test_mfcc_over_time(make_onnx: MakeOnnx, tmp_path: Path) -> None:
     assert sum(made.answer.values()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["keras2.h5", "keras3.keras", "lstm.keras"])
+@pytest.mark.parametrize("name", ["keras2.h5", "lstm.keras"])
 @needs_keras
 @pytest.mark.slow
 def test_keras_answers_alike(data: Path, tmp_path: Path, name: str) -> None:

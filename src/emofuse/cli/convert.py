@@ -141,6 +141,8 @@ def export_model(
                 "milliseconds": f.milliseconds,
                 "difference": f.difference,
                 "same_labels": f.same_labels,
+                "onnx_bytes": f.onnx_bytes,
+                "onnx_milliseconds": f.onnx_milliseconds,
             }
             for f in files
         ]
@@ -149,8 +151,9 @@ def export_model(
     for f in files:
         same = "the same labels" if f.same_labels else "NOT the same labels"
         typer.echo(
-            f"{f.path}: {megabytes(f.bytes)}, {f.milliseconds:.1f} ms a sample; logits differ by "
-            f"up to {f.difference:.2g} from the model's, {same}"
+            f"{f.path}: {megabytes(f.bytes)}, {f.milliseconds:.1f} ms a sample (ONNX here: "
+            f"{megabytes(f.onnx_bytes)}, {f.onnx_milliseconds:.1f} ms); logits differ by up to "
+            f"{f.difference:.2g} from the model's, {same}"
         )
 
 

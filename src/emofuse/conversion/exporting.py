@@ -54,6 +54,8 @@ class Exported:
         milliseconds: median time of a sample, one thread.
         difference: largest difference of logits from the model's on its golden inputs.
         same_labels: whether the same label is the best for each of them.
+        onnx_bytes: size of the model that it was made from.
+        onnx_milliseconds: median time of a sample there, one thread.
     """
 
     path: Path
@@ -61,6 +63,8 @@ class Exported:
     milliseconds: float
     difference: float
     same_labels: bool
+    onnx_bytes: int
+    onnx_milliseconds: float
 
 
 def export_model(
@@ -100,13 +104,14 @@ def export_model(
     samples = list(read_golden(golden_path(card, store.home(card))).inputs)
     rows = [recogniser.prepare(sample) for sample in samples]
     with tempfile.TemporaryDirectory(prefix="emofuse-export-") as work:
-        made = _WRITERS[target](source, Path(work), model_id, len(rows) > 0 and rows[0])
+        made = _WRITERS[target](source, Path(work), model_id, rows[0])
         if int8:
             made.append(_with_int8(made[0], Path(work) / f"{model_id}-int8.tflite"))
         for path in made:
             refuse_existing(out / path.name, overwrite)
         out.mkdir(parents=True, exist_ok=True)
-        return [_compared(path, out, recogniser, rows, target) for path in made]
+        before = source.stat().st_size, _answers(source, rows, Target.ONNX)[1]
+        return [_compared(path, out, recogniser, rows, target, before) for path in made]
 
 
 def _onnx(source: Path, work: Path, model_id: str, row: Any) -> list[Path]:
@@ -232,14 +237,19 @@ def _with_int8(path: Path, out: Path) -> Path:
     import contextlib
     import io
 
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         made = quantizer.Quantizer(str(path), recipe.dynamic_wi8_afp32()).quantize()
         made.export_model(str(out))
     return out
 
 
 def _compared(
-    path: Path, out: Path, recogniser: OnnxRecogniser, rows: Sequence[NDArray[Any]], target: Target
+    path: Path,
+    out: Path,
+    recogniser: OnnxRecogniser,
+    rows: Sequence[NDArray[Any]],
+    target: Target,
+    before: tuple[int, float],
 ) -> Exported:
     said, milliseconds = _answers(path, rows, target)
     difference, same = _distance(said, recogniser, rows)
@@ -247,7 +257,7 @@ def _compared(
     for part in parts:
         shutil.move(part, out / part.name)
     size = sum((out / part.name).stat().st_size for part in parts)
-    return Exported(out / path.name, size, milliseconds, difference, same)
+    return Exported(out / path.name, size, milliseconds, difference, same, *before)
 
 
 def _distance(

@@ -12,7 +12,7 @@ import os
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -200,7 +200,61 @@ def _modern(config: Any) -> Any:
             del settings["groups"]
         if out.get("class_name") == "BatchNormalization" and isinstance(settings.get("axis"), list):
             settings["axis"] = settings["axis"][0]
+        if isinstance(settings.get("layers"), list) and "output_layers" in settings:
+            out["config"] = _renumbered(settings)
     return out
+
+
+def _renumbered(graph: dict[str, Any]) -> dict[str, Any]:
+    """Count the calls of a model inside a model from 0, as Keras 3 does.
+
+    Keras 2 counted the call by which the inner model was made, too.
+    """
+    inner = {
+        layer["name"]
+        for layer in graph["layers"]
+        if layer.get("class_name") in ("Functional", "Model", "Sequential") and "name" in layer
+    }
+    named = {
+        "layers": [x.get("inbound_nodes") for x in graph["layers"]],
+        "to": graph["output_layers"],
+    }
+    first: dict[str, int] = {}
+    for name, call in _calls(named, inner):
+        first[name] = min(call, first.get(name, call))
+    layers = [
+        {**layer, "inbound_nodes": _shifted(layer.get("inbound_nodes"), first)}
+        for layer in graph["layers"]
+    ]
+    return {**graph, "layers": layers, "output_layers": _shifted(graph["output_layers"], first)}
+
+
+def _is_call(value: Any, names: Collection[str]) -> bool:
+    is_list = isinstance(value, list) and len(value) >= 3
+    return is_list and value[0] in names and isinstance(value[1], int)
+
+
+def _calls(value: Any, names: Collection[str]) -> Iterator[tuple[str, int]]:
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from _calls(part, names)
+    elif isinstance(value, list):
+        if value and isinstance(value[0], str):
+            if _is_call(value, names):
+                yield value[0], value[1]
+            return
+        for part in value:
+            yield from _calls(part, names)
+
+
+def _shifted(value: Any, first: Mapping[str, int]) -> Any:
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], str):
+        return (
+            [value[0], value[1] - first[value[0]], *value[2:]] if _is_call(value, first) else value
+        )
+    return [_shifted(part, first) for part in value]
 
 
 def _from_architecture(

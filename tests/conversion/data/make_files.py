@@ -52,7 +52,6 @@ def main():
     faces = RNG.random((3, 16, 16, 1), np.float32)
     save("keras2.h5", cnn(tf_keras), faces)
     model = cnn(keras)
-    save("keras3.keras", model, faces)
     content = quantized(model, (16, 16, 1))
     (HERE / "int8.tflite").write_bytes(content)
     np.savez_compressed(HERE / "int8.tflite.npz", x=faces, y=model.predict(faces, verbose=0))
