@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.viewer.conftest import PATIENCE
+from tests.viewer.conftest import PATIENCE, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,10 +26,10 @@ def test_sliders_fuse_again_without_an_upload(visit: Callable[..., Page], media:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.locator("#weight-face").evaluate(MOVE, 0)
-    page.wait_for_function("document.querySelector('.verdict-label').textContent === 'happy'")
+    until(page, "document.querySelector('.verdict-label').textContent === 'happy'")
     assert page.locator(".weight output").all_inner_texts()[0].startswith("0")
     page.get_by_role("button", name="As usual").click()
-    page.wait_for_function(f"document.querySelector('.verdict-label').textContent === '{before}'")
+    until(page, f"document.querySelector('.verdict-label').textContent === '{before}'")
     assert asked
     assert all(url.endswith("/v1/fuse") for url in asked)
     page.set_viewport_size({"width": 390, "height": 800})
@@ -39,4 +39,4 @@ def test_sliders_fuse_again_without_an_upload(visit: Callable[..., Page], media:
 def test_what_cannot_be_is_said(visit: Callable[..., Page]) -> None:
     page = visit("#/observe")
     page.get_by_role("button", name="Observe").click()
-    page.wait_for_function("document.querySelector('.error').textContent.includes('nothing to')")
+    until(page, "document.querySelector('.error').textContent.includes('nothing to')")

@@ -157,11 +157,15 @@ def _models(store: Store) -> Iterator[Check]:
                 "models",
                 card.id,
                 Status.ABSENT,
-                f"optional, {megabytes(card.bytes)}; emofuse models pull {card.id}",
+                f"optional, {_size(card)}; emofuse models pull {card.id}",
             )
         else:
             yield _try("models", card.id, partial(_answer, card, store))
     yield from _default_models({card.id for card in cards})
+
+
+def _size(card: Card) -> str:
+    return megabytes(card.bytes) if card.bytes else "a download of unknown size"
 
 
 def _answer(card: Card, store: Store) -> str:

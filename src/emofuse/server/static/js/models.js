@@ -56,5 +56,5 @@ function card(model) {
     model.data?.length ? el("details", {}, el("summary", { textContent: "Training data and licenses" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
       el("li", {}, el("b", { textContent: d.name }), [d.licence, d.used, d.citation].filter(Boolean).map((text) => ` · ${text}`).join(""))))) : null,
     model.files?.length ? el("details", {}, el("summary", { textContent: "Files" }), el("ul", { class: "limits files" }, ...model.files.map((f) =>
-      el("li", {}, el("b", { textContent: f.name }), ` · ${bytes(f.bytes ?? 0)} · sha256 `, el("code", { textContent: f.sha256 ?? "–" }))))) : null);
+      el("li", {}, el("b", { textContent: f.name }), ` · ${f.bytes ? bytes(f.bytes) : "size unknown"} · sha256 `, el("code", { textContent: f.sha256 || "not published: the first download is trusted" }))))) : null);
 }
