@@ -202,7 +202,7 @@ def run_analysis(clip: Path, asr: str, stages: bool) -> None:
     stopwatch.calls.clear()
     cpu, start = time.process_time(), time.perf_counter()
     kinds = (HtmlExporter, JsonExporter, CsvExporter)
-    opened = [kind(clip.with_suffix(f".{kind.name}")) for kind in kinds]
+    opened = [kind(clip.with_suffix(f".{kind.name}"), overwrite=True) for kind in kinds]
     timeline = analyzer.analyze(clip, exporters=opened)
     finish(opened, timeline)
     spent = _spent(cpu, start)

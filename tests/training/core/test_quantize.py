@@ -110,6 +110,34 @@ def test_products_with_large_matrices_compute_in_int8(tmp_path: Path) -> None:
     assert len(integers) >= 2
 
 
+class Residual(torch.nn.Module):
+    """Convolutions, one around which the picture is added, and a head that adds, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = torch.nn.Conv2d(1, 16, 3), torch.nn.Conv2d(16, 16, 3, padding=1)
+        self.head, self.offset = torch.nn.Linear(16, 4), torch.nn.Parameter(torch.randn(4) * 50)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).relu()
+        x = (x + self.body(x)).relu()
+        return self.head(x.mean((2, 3))).log_softmax(-1) + self.offset
+
+
+def test_convolutions_compute_in_int8_and_the_head_in_floats(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source, target = tmp_path / "net.onnx", tmp_path / "int8.onnx"
+    rows = torch.randn(16, 1, 12, 12)
+    write_onnx(Residual(), (rows,), source)
+    quantize_static(source, target, [(rows.numpy(),)])
+    before, after = (Session(path).logits(rows.numpy()) for path in (source, target))
+    assert 0 < np.abs(after - before).max() < 0.1
+    nodes = onnx.load(target).graph.node
+    kinds = {name: node.op_type for node in nodes for name in node.output}
+    inputs = [[kinds.get(name) for name in n.input] for n in nodes if n.op_type == "Add"]
+    assert sorted("DequantizeLinear" in found for found in inputs) == [False, True]
+
+
 def test_what_has_nothing_to_quantise_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     rows = torch.randn(4, 8)

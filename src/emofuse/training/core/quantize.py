@@ -124,7 +124,7 @@ def quantize_static(
             Reader(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Add", "MaxPool"] if convolutions else ["MatMul"],
-            nodes_to_quantize=None if convolutions else chosen,
+            nodes_to_quantize=chosen,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -139,7 +139,7 @@ def quantize_static(
 def _to_quantize(graph: onnx.GraphProto, what: Products) -> list[str]:
     """Return the names of the nodes that give the most to gain."""
     if what is Products.CONVOLUTIONS:
-        return [node.name for node in graph.node if node.op_type == "Conv"]
+        return _convolutional(graph)
     large = {w.name: w.dims for w in graph.initializer if int(np.prod(w.dims)) >= SMALLEST}
     chosen = []
     for node in graph.node:
@@ -148,6 +148,18 @@ def _to_quantize(graph: onnx.GraphProto, what: Products) -> list[str]:
         if node.op_type == "MatMul" and weights and not (narrows and what is Products.WIDENING):
             chosen.append(node.name)
     return chosen
+
+
+def _convolutional(graph: onnx.GraphProto) -> list[str]:
+    """Return the convolutions, and what adds and pools their results; no addition of a head."""
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    made = {name for node in convolutions for name in node.output}
+    between = [
+        node.name
+        for node in graph.node
+        if node.op_type == "MaxPool" or (node.op_type == "Add" and made & set(node.input))
+    ]
+    return [node.name for node in convolutions] + between if convolutions else []
 
 
 def quantize(path: Path, smallest: int = SMALLEST) -> None:
