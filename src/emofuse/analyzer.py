@@ -198,6 +198,7 @@ class Analyzer:
         path: str | os.PathLike[str],
         *,
         transcript: str | os.PathLike[str] | None = None,
+        asked: bool = True,
         exporters: Sequence[Exporter] = (),
         progress: ProgressCallback | None = None,
     ) -> Timeline:
@@ -205,8 +206,10 @@ class Analyzer:
 
         Args:
             path: a video, sound, image, subtitle or text file.
-            transcript: an srt, vtt or txt file with what is said in it; otherwise the
+            transcript: a file with what is said in it, see `text.transcripts`; otherwise the
                 medium's own subtitles are used, otherwise speech recognition if installed.
+            asked: whether somebody wants that transcript; one that only lies beside the
+                medium does not stop it if it cannot be read: a note says so.
             exporters: are given every sampled frame and every estimate as they come; the
                 timeline and the end are the caller's to give (`export.finish`).
             progress: is told how far the analysis is.
@@ -215,15 +218,20 @@ class Analyzer:
             InputError: if the medium or the transcript cannot be read.
             ModelError: if a model is missing or damaged.
         """
-        with closing(self.open(path, transcript=transcript)) as source:
+        with closing(self.open(path, transcript=transcript, asked=asked)) as source:
             return self.collect(source, exporters=exporters, progress=progress)
 
     def open(
-        self, path: str | os.PathLike[str], *, transcript: str | os.PathLike[str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        transcript: str | os.PathLike[str] | None = None,
+        asked: bool = True,
     ) -> Source:
         """Open a medium as this analyzer wants to read it; see `analyze`."""
         from .io.media_types import TEXT_SUFFIXES
         from .sources.file import open_source
+        from .sources.noted import Noted
         from .sources.prefetch import Prefetch
         from .text.transcripts import read_transcript
 
@@ -232,16 +240,22 @@ class Analyzer:
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:
                 raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
-            return open_source(path, utterances=read_transcript(path))
+            said = read_transcript(path)
+            return Noted(open_source(path, utterances=said), said.notes)
         if transcript is None:
             return Prefetch(open_source(path, **sampling))
         with closing(open_source(path, **sampling)) as probe:  # plain text needs the length
             span = Span(0, probe.info.duration_ns) if probe.info.duration_ns else None
         transcript = Path(transcript)
-        utterances = read_transcript(transcript, span)
-        return Prefetch(
-            open_source(path, **sampling, utterances=utterances, transcript=transcript.name)
-        )
+        try:
+            said = read_transcript(transcript, span)
+        except InputError as e:
+            if asked:
+                raise
+            note = Diagnostic("transcript-unread", f"{e}; the medium is analyzed without it")
+            return Noted(Prefetch(open_source(path, **sampling)), [note])
+        source = open_source(path, **sampling, utterances=said, transcript=transcript.name)
+        return Noted(Prefetch(source), said.notes)
 
     def collect(
         self,

@@ -17,7 +17,7 @@ from ..io.remote import RemoteFile, as_url, list_files
 PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """Suffixes by which video and audio are found in folders."""
 
-SIDECARS = (".srt", ".vtt")
+SIDECARS = (".srt", ".vtt", ".ass", ".ssa", ".sbv")
 """Suffixes of transcripts that are used unasked when they lie beside a clip of the same name."""
 
 RESERVED = ("timeline.csv", "index.html", "failures.csv", "journal.sqlite", "dataset")
@@ -43,6 +43,7 @@ class Job:
         name: of its folder of results, with ``/`` for a folder in a folder; unique among the
             jobs of a plan.
         transcript: the file with what is said in it, if there is one.
+        asked: whether somebody named the transcript; else it only lies beside the file.
         remote: where the file is if it is in a store; `path` then only names it.
         remote_transcript: URL of its transcript, if there is one.
     """
@@ -50,6 +51,7 @@ class Job:
     path: Path
     name: str
     transcript: Path | None = None
+    asked: bool = False
     remote: RemoteFile | None = None
     remote_transcript: str | None = None
 
@@ -141,11 +143,13 @@ class _Found:
 
 def _job(medium: _Found, name: str, choice: Path | TranscriptChoice) -> Job:
     if medium.remote is None:
-        return Job(medium.path, name, medium.transcript or _transcript_of(medium.path, choice))
+        asked = medium.transcript is not None or isinstance(choice, Path)
+        said = medium.transcript or _transcript_of(medium.path, choice)
+        return Job(medium.path, name, said, asked)
     beside = None
     if choice is TranscriptChoice.AUTO and medium.path.suffix.lower() in PLAYABLE:
         beside = next((url for p in _sidecars(medium.path) if (url := medium.beside.get(p))), None)
-    return Job(medium.path, name, None, medium.remote, beside)
+    return Job(medium.path, name, remote=medium.remote, remote_transcript=beside)
 
 
 def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:

@@ -126,7 +126,11 @@ def analyze_one(analyzer: Analyzer, results: Results, task: Task, progress: Prog
     with results.nearby() as nearby, _nearby(job) as (path, transcript):
         opened = nearby.open(job, overwrite=task.overwrite or results.overwrite)
         timeline = analyzer.analyze(
-            path, transcript=transcript, exporters=tuple(opened.values()), progress=progress
+            path,
+            transcript=transcript,
+            asked=job.asked,
+            exporters=tuple(opened.values()),
+            progress=progress,
         )
         if job.remote is not None:
             timeline = replace(timeline, media=replace(timeline.media, path=job.source))

@@ -208,7 +208,7 @@ def people(summary: Summary) -> Table:
     for person in summary.shown[:_MOST]:
         sure = f"{person.confidence:.0%}"
         table.add_row(
-            Text(person_name(person.subject, summary.kind)),
+            Text(person.name or person_name(person.subject, summary.kind)),
             Text(_says(person, summary)),
             *((_presence(person), sure) if timed else ()),
             _from(person, summary),

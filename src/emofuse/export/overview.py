@@ -78,7 +78,7 @@ def row_of(summary: Summary, page: str | None = None, picture: str | None = None
         duration=summary.duration_ns / NS,
         people=[
             {
-                "name": person_name(p.subject, summary.kind),
+                "name": p.name or person_name(p.subject, summary.kind),
                 "shares": {label: round(share, 4) for label, share in p.shares.items()},
                 "uncertain": round(p.uncertain, 4),
                 "present": round(p.present_ns / NS, 3),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ..core.details import GroupDetails
+from ..core.details import GroupDetails, TextDetails
 from ..core.estimates import Affect, Estimate, Modality, RejectionReason, Subject, SubjectKind
 from ..core.media import Diagnostic, MediaKind
 from ..core.modality import modalities, name_of
@@ -59,6 +59,7 @@ class Person:
             first; empty if nothing is.
         best: the most frequent best guess, uncertain or not.
         affect: mean valence and arousal, by time, if a model tells them.
+        name: what a transcript calls them; empty if it does not.
     """
 
     subject: Subject
@@ -73,6 +74,7 @@ class Person:
     doubts: Mapping[RejectionReason, float] = field(default_factory=dict)
     best: str = ""
     affect: Affect | None = None
+    name: str = ""
 
     @property
     def label(self) -> str:
@@ -176,7 +178,7 @@ def to_mapping(summary: Summary) -> dict[str, Any]:
 def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
     return {
         "subject": str(p.subject),
-        "name": person_name(p.subject, summary.kind),
+        "name": p.name or person_name(p.subject, summary.kind),
         "says": describe(p, timed=summary.timed),
         "facts": list(describe_evidence(p, summary)),
         "label": p.label,
@@ -421,7 +423,16 @@ def _person(
         doubts=_largest_first(doubts),
         best=next(iter(_largest_first(best))),
         affect=Affect.mean([e.affect for e in estimates], weights),
+        name=_name_of(subject, estimates),
     )
+
+
+def _name_of(subject: Subject, estimates: Iterable[Estimate]) -> str:
+    """Return the one name that a transcript gives a speaker; a face may be given others' words."""
+    if subject.kind is not SubjectKind.SPEAKER:
+        return ""
+    told = {words.speaker for e in estimates if (words := e.find_details(TextDetails))}
+    return (next(iter(told)) or "") if len(told) == 1 else ""
 
 
 def _mood(estimates: Sequence[Estimate]) -> Mood | None:

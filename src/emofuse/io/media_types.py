@@ -98,6 +98,11 @@ _TABLE = (
     (_I, "image/tiff", ".tiff .tif"),
     (_T, "text/plain; charset=utf-8", ".srt .txt"),
     (_T, "text/vtt", ".vtt"),
+    (_T, "text/plain; charset=utf-8", ".sbv .ass .ssa"),
+    (_T, "application/json", ".json"),
+    (_T, "text/tab-separated-values", ".tsv"),
+    (_T, "application/xml", ".eaf"),
+    (_T, "text/praat-textgrid", ".textgrid"),
 )
 
 _BY_SUFFIX = {
@@ -185,7 +190,7 @@ def _text_suffix(head: bytes) -> str | None:
     # The cut at HEAD may have gone through a character of several bytes.
     for cut in range(4):
         try:
-            text = decode(head[: len(head) - cut] if len(head) == HEAD else head)
+            text, _ = decode(head[: len(head) - cut] if len(head) == HEAD else head)
         except UnicodeError:
             continue
         if not text.strip() or any(c < " " and c not in "\t\n\r\f" for c in text):

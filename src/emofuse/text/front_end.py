@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.estimates import Modality
-from ..core.media import Track
+from ..core.media import MediaKind, Track
 from ..core.protocols import Stage, StageContext
 from .transcribe import Transcribe, make_transcriber, transcriber_name
 
@@ -28,7 +28,8 @@ class TextFrontEnd:
         from .sentences import Sentences
 
         card = context.store.card(context.config.models[Modality.TEXT])
-        read = ReadableWords(card.languages, card.id), Sentences()
+        alone = context.info.kind is MediaKind.TEXT  # nobody is seen or heard
+        read = ReadableWords(card.languages, card.id), Sentences(by_name=alone)
         if context.track is Track.TEXT:
             return read
         config = context.config.transcribe

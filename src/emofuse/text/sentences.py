@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ..core.details import TextDetails
-from ..core.estimates import SPEAKER, Modality
+from ..core.estimates import SPEAKER, Modality, Subject, SubjectKind
 from ..core.media import Sample, Utterance, Watermark, Word
 from ..core.time import Span, to_ns
 
@@ -16,9 +16,10 @@ _FULL_STOPS = ".!?…‼⁇⁈⁉؟۔।॥։።፧"
 _WIDE_STOPS = "。！？｡．"  # no space follows them
 _CLOSING = "\"'”’»›)\\]」』）】"
 _BORDER = re.compile(
-    rf"(?P<stop>[{_FULL_STOPS}]+)(?P<closing>[{_CLOSING}]*)(?=\s|$)"
+    rf"(?<![{_FULL_STOPS}])(?P<stop>[{_FULL_STOPS}]+)(?P<closing>[{_CLOSING}]*)(?=\s|$)"
     rf"|(?P<wide>[{_WIDE_STOPS}]+[{_CLOSING}]*)"
 )
+_SOFT = re.compile(r"[,;:،、，；。]+|\s+")
 _CLAUSE = re.compile(r"[,;:،、，；]$|^[-–—]+$")
 
 # Titles stand before a name, so a full stop behind them never ends a sentence.
@@ -36,6 +37,12 @@ _SHORTENED = frozenset(
 LONGEST = 40
 """Words of the longest sentence that is looked at as a whole; few are longer."""
 
+LONGEST_SIGNS = 300
+"""Its characters: scripts without spaces, and what is no language, are cut by them."""
+
+_LOOKED_AT = 80
+"""Characters beside a full stop that tell whether it ends a sentence."""
+
 
 def split_sentences(text: str, longest: int = LONGEST) -> list[str]:
     """Split a text into sentences, in order; only white space is lost or changed.
@@ -44,32 +51,34 @@ def split_sentences(text: str, longest: int = LONGEST) -> list[str]:
     behind them included. Abbreviations, initials, decimal numbers and
     hesitations ("I… I don't know") do not. An empty line always ends one; a
     line end does if the next line does not go on in lower case, or if the text
-    has no full stop at all. Sentences of more than `longest` words are cut,
-    behind a comma where there is one.
+    has no full stop at all. Sentences of more than `longest` words, or 300 characters, are
+    cut, behind a comma where there is one. Takes time linear in the text.
     """
     pieces = [s for block in _blocks(text) for s in _split_block(block)]
-    return [part for sentence in pieces for part in _shorten(sentence.split(), longest)]
+    parts = (part for sentence in pieces for part in _shorten(sentence.split(), longest))
+    return [piece for part in parts for piece in _narrow(part)]
 
 
 def _blocks(text: str) -> list[str]:
     """Cut a text at the line ends that are surely borders; join the other lines."""
     has_stops = _BORDER.search(text) is not None
-    blocks: list[str] = []
+    blocks: list[list[str]] = []
     open_block = False
     for line in (" ".join(raw.split()) for raw in text.splitlines()):
         if line and open_block and has_stops and line[0].islower():
-            blocks[-1] += f" {line}"
+            blocks[-1].append(line)
         elif line:
-            blocks.append(line)
+            blocks.append([line])
         open_block = bool(line)
-    return blocks
+    return [" ".join(block) for block in blocks]
 
 
 def _split_block(block: str) -> list[str]:
     out: list[str] = []
     start = 0
     for match in _BORDER.finditer(block):
-        if _ends_sentence(block[start : match.start()], match, block[match.end() :].lstrip()):
+        before = block[max(start, match.start() - _LOOKED_AT) : match.start()]
+        if _ends_sentence(before, match, block[match.end() : match.end() + _LOOKED_AT].lstrip()):
             out.append(block[start : match.end()].strip())
             start = match.end()
     if rest := block[start:].strip():
@@ -96,23 +105,37 @@ def _ends_sentence(before: str, match: re.Match[str], after: str) -> bool:
 
 def _without_scraps(sentences: list[str]) -> list[str]:
     """Add pieces without a letter or digit ("…", "!!", ":)") to the sentence before."""
-    out: list[str] = []
+    out: list[list[str]] = []
     for sentence in sentences:
         if out and not any(sign.isalnum() for sign in sentence):
-            out[-1] += f" {sentence}"
+            out[-1].append(sentence)
         else:
-            out.append(sentence)
-    return out
+            out.append([sentence])
+    return [" ".join(parts) for parts in out]
 
 
 def _shorten(words: list[str], longest: int) -> Iterator[str]:
     """Cut a long sentence into parts of at most `longest` words, the first ones long."""
-    while len(words) > longest:
-        clauses = [i for i in range(longest // 2, longest) if _CLAUSE.search(words[i])]
-        cut = clauses[-1] + 1 if clauses else longest
-        yield " ".join(words[:cut])
-        words = words[cut:]
-    yield " ".join(words)
+    start = 0
+    while len(words) - start > longest:
+        middle, end = start + longest // 2, start + longest
+        clauses = [i for i in range(middle, end) if _CLAUSE.search(words[i][-2:])]
+        cut = clauses[-1] + 1 if clauses else end
+        yield " ".join(words[start:cut])
+        start = cut
+    yield " ".join(words[start:])
+
+
+def _narrow(sentence: str) -> Iterator[str]:
+    """Cut what is too long in characters: behind a comma or a space, else anywhere."""
+    while len(sentence) > LONGEST_SIGNS:
+        head = sentence[:LONGEST_SIGNS]
+        places = [m.end() for m in _SOFT.finditer(head) if m.end() > LONGEST_SIGNS // 2]
+        cut = places[-1] if places else LONGEST_SIGNS
+        yield head[:cut].strip()
+        sentence = sentence[cut:].strip()
+    if sentence:
+        yield sentence
 
 
 def spoken_length(text: str) -> float:
@@ -150,16 +173,20 @@ class Sentences:
     Args:
         gap: longest pause inside a sentence of several cues, in seconds.
         longest: words of the longest sentence.
+        by_name: whether each speaker that a transcript names is a subject of their own; else
+            who speaks is found out from the sound and the faces.
     """
 
-    def __init__(self, gap: float = 0.5, longest: int = LONGEST) -> None:
+    def __init__(self, gap: float = 0.5, longest: int = LONGEST, by_name: bool = False) -> None:
         self._gap_ns = to_ns(gap)
         self._longest = longest
+        self._by_name = by_name
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream."""
         self._held: Utterance | None = None
+        self._speakers: dict[str | None, Subject] = {}
 
     def feed(self, item: Utterance | Watermark) -> Iterator[Sample | Watermark]:
         """Take an utterance or progress; yield the sentences that are complete."""
@@ -185,7 +212,13 @@ class Sentences:
         parts = split_sentences(held.text, self._longest)
         for text, span in zip(parts, _times(parts, held), strict=True):
             details = TextDetails(text, held.speaker or None, held.language)
-            yield Sample(SPEAKER, span, text, held.confidence, details)
+            yield Sample(self._subject(held), span, text, held.confidence, details)
+
+    def _subject(self, utterance: Utterance) -> Subject:
+        if not self._by_name:
+            return SPEAKER
+        number = len(self._speakers) + 1
+        return self._speakers.setdefault(utterance.speaker, Subject(SubjectKind.SPEAKER, number))
 
     def _continues(self, first: Utterance, second: Utterance) -> bool:
         last = first.text.rstrip(_CLOSING)[-1:]
