@@ -78,6 +78,8 @@ class AnalyzerConfig:
         threads: CPU threads of each model.
         fps: frames analyzed per second of media.
         max_side: frames with a longer side (pixels) are shrunk to this first.
+        subtitle_track: number of the subtitle track that is read, counted from 1; None: the
+            first that the text model reads.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
         active_speaker: how a voice is given to the face that speaks.
@@ -106,6 +108,7 @@ class AnalyzerConfig:
     threads: int = 1
     fps: float = 8.0
     max_side: int = 1280
+    subtitle_track: int | None = None
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
     active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
@@ -236,7 +239,12 @@ class Analyzer:
         from .text.transcripts import read_transcript
 
         path = Path(path)
-        sampling: dict[str, Any] = {"fps": self.config.fps, "max_side": self.config.max_side}
+        sampling: dict[str, Any] = {
+            "fps": self.config.fps,
+            "max_side": self.config.max_side,
+            "readable": self._readable,
+            "subtitle_track": self.config.subtitle_track,
+        }
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:
                 raise InputError(f"{path} is a text itself; a transcript goes with video or sound")
@@ -256,6 +264,13 @@ class Analyzer:
             return Noted(Prefetch(open_source(path, **sampling)), [note])
         source = open_source(path, **sampling, utterances=said, transcript=transcript.name)
         return Noted(Prefetch(source), said.notes)
+
+    def _readable(self, text: str) -> bool:
+        """Whether the text model was taught the language of a text."""
+        from .text.language import is_readable
+
+        languages = self._store.card(self.config.models[Modality.TEXT]).languages
+        return not languages or is_readable(text, languages)
 
     def collect(
         self,

@@ -171,6 +171,7 @@ def test_every_reason_has_a_name_and_a_sentence() -> None:
     assert {r.value for r in RejectionReason} == {
         *("no-face", "face-too-small", "face-blurred", "no-speech"),
         *("too-short", "too-noisy", "other-language", "contradiction", "low-confidence"),
+        "few-faces-read",
     }
     assert all(r.sentence.endswith(".") for r in RejectionReason)
     assert len({r.sentence for r in RejectionReason}) == len(RejectionReason)

@@ -182,6 +182,10 @@ def analyze(
             f"auto, none, {names('transcribers')}.",
         ),
     ] = None,
+    subtitle_track: Annotated[
+        int | None,
+        _part(min=1, metavar="N", help="Subtitle track to read (the first the model can read)."),
+    ] = None,
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
     no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
@@ -272,6 +276,7 @@ def analyze(
         **model_flags(face_model, speech_model, text_model),
         "fps": Flag("--fps", fps),
         "slot_seconds": Flag("--slot", slot),
+        "subtitle_track": Flag("--subtitle-track", subtitle_track),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),
         "fusion.weights": Flag("--weights", read_weights(weights)),
         "fusion.strategy": Flag("--fusion", fusion),

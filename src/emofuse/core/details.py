@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 D = TypeVar("D", bound="Details")
@@ -25,6 +25,10 @@ class Details:
         """Return the known fields by name."""
         pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: value for name, value in pairs if value is not None}
+
+    def in_fused(self: D) -> D:
+        """Return what a fused estimate keeps of it: all that does not grow with the evidence."""
+        return self
 
     @classmethod
     def of_mapping(cls: type[D], raw: Mapping[str, Any]) -> D:
@@ -77,6 +81,10 @@ class TextDetails(Details):
     text: str | None = None
     speaker: str | None = None
     language: str | None = None
+
+    def in_fused(self) -> TextDetails:
+        """Leave the words to the estimate of the words: each stands in a result once."""
+        return replace(self, text=None)
 
 
 @dataclass(frozen=True, slots=True)

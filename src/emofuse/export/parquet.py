@@ -86,8 +86,9 @@ def _batch(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
 
 def _chunks(timeline: Timeline) -> Iterator[list[dict[str, Any]]]:
     file, rows = timeline.media.path or timeline.media.name, list[dict[str, Any]]()
+    words = Words(timeline)
     for e in timeline.fused:
-        rows.append(_row(file, e))
+        rows.append(_row(file, e, words.during(e)))
         if len(rows) == _ROWS:
             yield rows
             rows = []
@@ -95,8 +96,31 @@ def _chunks(timeline: Timeline) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def _row(file: str, e: Estimate) -> dict[str, Any]:
-    words = e.find_details(TextDetails)
+class Words:
+    """What was said in each fused slot: the words themselves stand in their own estimates."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._said = timeline.of(Modality.TEXT)  # by start, as the slots come
+        self._first = 0
+
+    def during(self, e: Estimate) -> str | None:
+        """Return the words that overlap with a slot in which words had a say."""
+        if e.fusion is None or Modality.TEXT not in e.fusion.probabilities:
+            return None
+        said = self._said
+        while self._first < len(said) and said[self._first].span.end_ns <= e.span.start_ns:
+            self._first += 1
+        heard = []
+        for words in said[self._first :]:
+            if words.span.start_ns >= e.span.end_ns:
+                break
+            details = words.find_details(TextDetails)
+            if words.span.end_ns > e.span.start_ns and details is not None and details.text:
+                heard.append(details.text)
+        return " ".join(heard) or None
+
+
+def _row(file: str, e: Estimate, words: str | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "file": file,
         "person": str(e.subject),
@@ -107,7 +131,7 @@ def _row(file: str, e: Estimate) -> dict[str, Any]:
         "quality": e.quality,
         "uncertain": e.uncertain.reason.value if e.uncertain else None,
         "disagreement": e.fusion.disagreement if e.fusion else None,
-        "text": words.text if words else None,
+        "text": words,
         **{f"p_{label}": p for label, p in e.probabilities.items()},
     }
     said: Mapping[Modality, Any] = e.fusion.probabilities if e.fusion else {}

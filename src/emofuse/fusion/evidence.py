@@ -46,7 +46,7 @@ def fused_estimate(
             modality_weights={e.modality: float(s) for e, s in zip(parts, shares, strict=True)},
             disagreement=disagreement(p, shares),
             probabilities={e.modality: e.probabilities for e in parts},
-            details={e.modality: e.details for e in parts if e.details is not None},
+            details={e.modality: e.details.in_fused() for e in parts if e.details is not None},
         ),
         attribution=next((e.attribution for e in parts if e.attribution is not None), None),
     )

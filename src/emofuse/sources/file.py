@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..io.media_types import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from ..io.paths import check_file
 from .images import ImageSource
+from .subtitles import Readable, choose_subtitles
 from .tracks import (
     AudioReader,
     Clock,
@@ -85,6 +86,9 @@ class FileSource:
         utterances: a given transcript; it takes the place of subtitles.
         transcript: name of that transcript, for `info`.
         tracks: which kinds of track to read.
+        readable: whether the text model reads a text: of several subtitle tracks the first
+            that it reads is taken.
+        subtitle_track: number of the subtitle track to take, counted from 1.
 
     Raises:
         InputError: if the file is missing, empty, not media, or has no track to read.
@@ -99,6 +103,8 @@ class FileSource:
         utterances: Sequence[Utterance] | None = None,
         transcript: str | None = None,
         tracks: Collection[Track] = ORDER,
+        readable: Readable | None = None,
+        subtitle_track: int | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0) or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
@@ -107,9 +113,13 @@ class FileSource:
         self._damaged: list[int] = []  # positions of packets that could not be decoded
         self._broke_off = ""  # why reading ended before the file's end
         self._delivered = False
+        self._chosen: list[Diagnostic] = []  # what was chosen among several tracks
         self._container = open_container(self._path)
         try:
-            streams = pick_streams(self._container, self._wanted, utterances is None)
+            video, audio, text = pick_streams(self._container, self._wanted, utterances is None)
+            if text is not None:
+                text = self._choose_subtitles(readable, subtitle_track) or text
+            streams = video, audio, text
             self._streams = [stream for stream in streams if stream is not None]
             self.info, self._clock = self._look(*streams)
             self._declared_end_ns = self._look_for_end()
@@ -120,6 +130,17 @@ class FileSource:
         if utterances is not None:
             self._readers[-1] = GivenText(utterances)
             self.info = replace(self.info, text=transcript or "transcript")
+
+    def _choose_subtitles(
+        self, readable: Readable | None, wanted: int | None
+    ) -> SubtitleStream | None:
+        """Choose among several subtitle tracks; None where there is one alone."""
+        tracks = text_tracks(self._container)
+        if len(tracks) == 1 and wanted is None:
+            return None
+        with open_container(self._path) as other:
+            found, self._chosen = choose_subtitles(other, text_tracks(other), readable, wanted)
+            return next(track for track in tracks if track.index == found.index)
 
     def _look(
         self,
@@ -187,6 +208,7 @@ class FileSource:
         Raises:
             InputError: if nothing in the file can be decoded.
         """
+        yield from self._chosen
         promised = dict.fromkeys(self._readers, 0)
         for packet in self._demux():
             yield from self._decoded(self._readers[packet.stream.index].feed(packet))
@@ -314,6 +336,12 @@ def pick_streams(
     return video, audio, text
 
 
+def text_tracks(container: av.container.InputContainer) -> list[SubtitleStream]:
+    """Return the subtitle tracks that hold text."""
+    tracks = container.streams.subtitles
+    return [t for t in tracks if t.codec_context and t.codec_context.name in TEXT_CODECS]
+
+
 def first_rotation(path: Path, index: int) -> int:
     """Return by how many degrees counter-clockwise the first frame is to be turned."""
     import av
@@ -360,6 +388,8 @@ def open_source(
     max_side: int = 1280,
     utterances: Sequence[Utterance] | None = None,
     transcript: str | None = None,
+    readable: Readable | None = None,
+    subtitle_track: int | None = None,
 ) -> Source:
     """Open any media file: a video, audio, image or text file.
 
@@ -372,6 +402,8 @@ def open_source(
         utterances: a transcript of the file, if there is one; for a text file
             (txt, srt, vtt) its own contents.
         transcript: that transcript's name, for `MediaInfo.text`.
+        readable: whether the text model reads a text; see `FileSource`.
+        subtitle_track: number of the subtitle track to take, counted from 1.
 
     Raises:
         InputError: if the file cannot be used.
@@ -386,5 +418,8 @@ def open_source(
                 "read them with emofuse.text.transcripts.read_transcript"
             )
         return UtteranceSource(describe_text(path, utterances), utterances)
-    kind = ImageSource if suffix in IMAGE_SUFFIXES else FileSource
-    return kind(path, fps=fps, max_side=max_side, utterances=utterances, transcript=transcript)
+    said: dict[str, Any] = {"utterances": utterances, "transcript": transcript}
+    if suffix in IMAGE_SUFFIXES:
+        return ImageSource(path, fps=fps, max_side=max_side, **said)
+    chosen: dict[str, Any] = {"readable": readable, "subtitle_track": subtitle_track}
+    return FileSource(path, fps=fps, max_side=max_side, **said, **chosen)

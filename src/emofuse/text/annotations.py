@@ -187,6 +187,8 @@ def parse_ass(text: str) -> Cues:
     """
     import pysubs2
 
+    if "[events]" not in text.lower():
+        raise InputError("expected SubStation Alpha, which has a section [Events]")
     try:
         events = pysubs2.SSAFile.from_string(text, format_="ass")
     except Exception as e:  # the library raises many kinds on damaged files

@@ -1,0 +1,84 @@
+"""Which of several subtitle tracks is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.media import Diagnostic
+from ..errors import InputError
+from .tracks import plain_text, text_rects
+
+if TYPE_CHECKING:
+    import av
+    from av.subtitles.stream import SubtitleStream
+
+_ENOUGH = 400
+"""Characters of a track that tell its language."""
+
+_MOST = 2000
+"""Subtitle packets that are looked at."""
+
+Readable = Callable[[str], bool]
+"""Whether the text model reads a text."""
+
+
+def choose_subtitles(
+    container: av.container.InputContainer,
+    tracks: Sequence[SubtitleStream],
+    readable: Readable | None,
+    wanted: int | None = None,
+) -> tuple[SubtitleStream, list[Diagnostic]]:
+    """Choose a track: the wanted one, else the first that the text model reads, else the first.
+
+    Args:
+        container: an own one; it is read through.
+        tracks: of text, at least one.
+        readable: None: the first is taken.
+        wanted: number of the track, counted from 1.
+
+    Returns:
+        The track, and a note on those that were left if there are several.
+
+    Raises:
+        InputError: if there is no track of the wanted number.
+    """
+    if wanted is not None:
+        if not 1 <= wanted <= len(tracks):
+            raise InputError(
+                f"there is no subtitle track {wanted}: {Path(container.name).name} has "
+                f"{len(tracks)}, counted from 1"
+            )
+        return tracks[wanted - 1], []
+    if len(tracks) == 1 or readable is None:
+        return tracks[0], []
+    texts = _beginnings(container, tracks)
+    chosen = next((t for t in tracks if texts[t.index] and readable(texts[t.index])), tracks[0])
+    others = ", ".join(_name(n, t) for n, t in enumerate(tracks, start=1) if t is not chosen)
+    told = f"subtitles of {_name(tracks.index(chosen) + 1, chosen)} are read; left out: {others}"
+    return chosen, [Diagnostic("subtitle-tracks", f"{told} (--subtitle-track chooses)")]
+
+
+def _name(number: int, track: SubtitleStream) -> str:
+    language = track.metadata.get("language") or track.metadata.get("title")
+    return f"track {number} ({language})" if language else f"track {number}"
+
+
+def _beginnings(
+    container: av.container.InputContainer, tracks: Sequence[SubtitleStream]
+) -> dict[int, str]:
+    """Return how each track begins, by index."""
+    import av
+
+    texts = {track.index: "" for track in tracks}
+    try:
+        for n, packet in enumerate(container.demux(list(tracks))):
+            if n == _MOST or all(len(text) >= _ENOUGH for text in texts.values()):
+                break
+            for rect in text_rects(packet) if packet.size else ():
+                said = plain_text(rect.ass.decode("utf-8", "replace"))
+                texts[packet.stream.index] += f" {said}"
+    except av.FFmpegError:
+        pass  # the main pass reports what is wrong
+    return texts
