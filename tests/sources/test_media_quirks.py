@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import wave
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -206,6 +207,23 @@ def write_gapped(path: Path, starts: list[float]) -> Path:
             frame.pts = round(start * 16000)
             out.mux(stream.encode(frame))
     return path
+
+
+@pytest.mark.parametrize("channels", [8, 11, 16])
+def test_many_channels_are_mixed(tmp_path: Path, channels: int) -> None:
+    """Eight channels and more, as recorders and 7.1 films have them, are read like two."""
+    path = tmp_path / "many.wav"
+    rate, sound = 16000, tone(0.5, 16000)[0]
+    data = (np.repeat(sound[:, None], channels, axis=1) * 32767).astype("<i2").tobytes()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(data)
+    source = FileSource(path)
+    heard = np.concatenate([chunk.samples for chunk in of(read(source), AudioChunk)])
+    assert source.info.audio.channels == channels
+    assert np.allclose(heard, sound, atol=1e-3)
 
 
 def test_gap_in_the_sound(tmp_path: Path) -> None:

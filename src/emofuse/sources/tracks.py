@@ -275,8 +275,10 @@ class AudioReader:
         return samples_to_ns(self._next or 0, self.rate)
 
     def _take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        for planar in self._convert(frame):
-            samples = downmix(planar.to_ndarray(), [c.name for c in planar.layout.channels])
+        for packed in self._convert(frame):
+            channels = [channel.name for channel in packed.layout.channels]
+            planes = packed.to_ndarray().reshape(-1, len(channels)).T
+            samples = downmix(planes, channels)
             first = self._place(frame, len(samples))
             self._next = first + len(samples)
             late = max(0, ns_to_samples(self.upto_ns, self.rate) - first)
@@ -296,13 +298,16 @@ class AudioReader:
         return index
 
     def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
-        """Convert to planar float at the stream's rate; the format may change on the way."""
+        """Convert to interleaved float at the stream's rate; the format may change on the way.
+
+        PyAV crashes where eight channels or more lie in planes of their own.
+        """
         import av
 
         kind = frame.format.name, frame.layout.name, frame.sample_rate
         if self._resampler is None or kind != self._kind:
             self._kind = kind
-            self._resampler = av.AudioResampler(format="fltp", rate=self.rate)
+            self._resampler = av.AudioResampler(format="flt", rate=self.rate)
         return self._resampler.resample(frame)
 
 
