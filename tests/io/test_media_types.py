@@ -126,6 +126,11 @@ def test_everything_else_is_unknown(head: bytes) -> None:
     assert by_content(head) is None
 
 
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n<HTML lang=en><head>"])
+def test_an_error_page_is_no_text(page: bytes) -> None:
+    assert by_content(page + b"<title>403 Forbidden</title>") is None
+
+
 def test_suffixes_say_the_same_as_contents(media: Path) -> None:
     for name in ("portrait.jpg", "talking.mp4", "speech.ogg", "talking.srt"):
         assert by_suffix(name.upper()) == by_content(head_of(media / name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import wave
 from fractions import Fraction
@@ -224,6 +225,15 @@ def test_many_channels_are_mixed(tmp_path: Path, channels: int) -> None:
     heard = np.concatenate([chunk.samples for chunk in of(read(source), AudioChunk)])
     assert source.info.audio.channels == channels
     assert np.allclose(heard, sound, atol=1e-3)
+
+
+def test_no_sampling_rate(tmp_path: Path) -> None:
+    """Damaged headers that declare 0 Hz are refused in words."""
+    path = film(tmp_path / "zero.aac", sound=tone(0.5, 16000))
+    data = path.read_bytes()
+    path.write_bytes(re.sub(rb"\xff\xf1.", b"\xff\xf1\x7c", data, flags=re.DOTALL))
+    with pytest.raises(InputError, match="no video or audio to read"):
+        FileSource(path)
 
 
 def test_gap_in_the_sound(tmp_path: Path) -> None:

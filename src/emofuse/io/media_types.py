@@ -127,14 +127,16 @@ def by_suffix(name: PurePath | str) -> ContentType | None:
     return _BY_SUFFIX.get(PurePath(name).suffix.lower())
 
 
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _STILLS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-_SIGNS: tuple[tuple[Callable[[bytes], bool], str | None], ...] = (
+_SIGNS: tuple[tuple[Callable[[bytes], object], str | None], ...] = (
     (_starts(b"\xff\xd8\xff"), ".jpg"),
     (_starts(b"\x89PNG\r\n\x1a\n"), ".png"),
     (_riff(b"WEBP"), ".webp"),
     (_starts(b"II*\0", b"MM\0*"), ".tiff"),
     (_starts(b"GIF87a", b"GIF89a"), ".gif"),
     (_brand(*_STILLS), None),  # images that Pillow may not read
+    (_PAGE.match, None),  # a page that a server sent in place of a file
     (_starts(b"%PDF", b"{\\rtf"), None),  # their first bytes could pass as text
     (_brand(b"M4A ", b"M4B "), ".m4a"),
     (_brand(b"qt  "), ".mov"),

@@ -327,9 +327,11 @@ def pick_streams(
 
     def is_usable(stream: av.stream.Stream) -> bool:
         context, cover = stream.codec_context, stream.disposition & Disposition.attached_pic
-        return bool(context and not cover) and (
-            stream.type != "subtitle" or context.name in TEXT_CODECS
-        )
+        if not context or cover:
+            return False
+        if stream.type == "audio":  # damaged headers declare a rate of 0 Hz
+            return bool(stream.rate and stream.channels)
+        return stream.type != "subtitle" or context.name in TEXT_CODECS
 
     wanted = set(tracks) - (set() if subtitles else {Track.TEXT})
     video, audio, text = (main(t) if t in wanted else None for t in ORDER)
