@@ -325,7 +325,7 @@ def pick_streams(
         best = container.streams.best(kind)  # type: ignore[arg-type]
         return best if best in usable else next(iter(usable), None)
 
-    def is_usable(stream: av.stream.Stream) -> bool:
+    def is_usable(stream: Any) -> bool:
         context, cover = stream.codec_context, stream.disposition & Disposition.attached_pic
         if not context or cover:
             return False
