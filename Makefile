@@ -45,7 +45,7 @@ $(VENV)/.run: requirements/run.txt requirements/words.txt pyproject.toml
 
 # The developers' set-up adds the checks, speech recognition, and the training stack.
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/torch.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/torch.txt -r requirements/dev.txt
 	@touch $@
 
 # Compile the pins anew from pyproject.toml, for every Python and platform we support.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.core.estimates import Estimate, Modality, Probabilities, Subject, SubjectKind
+from emofuse.core.estimates import SPEAKER, Estimate, Modality, Probabilities, Subject, SubjectKind
 from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Frame, MediaInfo, MediaKind
 from emofuse.core.protocols import Exporter
@@ -42,6 +42,8 @@ def items() -> list[Frame | Estimate | Timeline]:
         out.append(Frame(np.full((36, 64, 3), k, np.uint8), span))
         scores = Probabilities(CANONICAL, np.eye(8)[k % 8])
         out.append(Estimate(subject, span, scores, Modality.FACE, 0.5, "model"))
+        out.append(Estimate(subject, span, scores, Modality.FUSED, 0.5, "logpool"))
+        out.append(Estimate(SPEAKER, span, scores, Modality.SPEECH, 0.5, "model"))
     estimates = tuple(item for item in out if isinstance(item, Estimate))
     media = MediaInfo("clip.mp4", MediaKind.VIDEO)
     out.append(Timeline(media, estimates, Provenance("0", {}), duration_ns=20 * NS))
