@@ -521,14 +521,18 @@ class _Shared:
             self._failures.append(result)
             self._rows.append(row_of_failure(*result))
         if time.monotonic() - self._written > _REFRESH:
-            self._results.write_overview(self._rows)
+            self._results.write_overview(self._in_order())
             self._written = time.monotonic()
+
+    def _in_order(self) -> list[Row]:
+        """By name; results come in the order in which workers are done."""
+        return sorted(self._rows, key=lambda row: row.file)
 
     def write(self) -> tuple[Path, ...]:
         """Write the shared files, if there is anything to show, and return them."""
         tables = [f["csv"] for f in self._tables if "csv" in f and f["csv"].is_file()]
         made = (
-            self._results.write_overview(self._rows) if self._rows else None,
+            self._results.write_overview(self._in_order()) if self._rows else None,
             self._results.write_table(tables) if tables else None,
             self._results.write_failures(self._failures),
         )
