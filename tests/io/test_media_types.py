@@ -117,7 +117,6 @@ def zipped() -> bytes:
         b"\x7fELF\x02\x01\x01\x00" + bytes(64),
         b"%PDF-1.7\nsome text",
         zipped(),
-        b"\0\0\0\x1cftypheic" + bytes(32),
         bytes(range(256)) * 4,
         b"\x1f\x8b\x08\0\0\0\0\0",
     ],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.media import Diagnostic
 from ..errors import InputError
 from .paths import check_file
 
@@ -34,12 +37,18 @@ class DecodedImage:
         width: before it was scaled down, in pixels, upright.
         height: likewise.
         format: such as ``jpeg``.
+        notes: what was left out or scaled.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
     format: str
+    notes: tuple[Diagnostic, ...] = ()
+
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
+"""Formats that Pillow may open: some of the others start programs (EPS) or open other files."""
 
 
 def read_image(
@@ -51,7 +60,8 @@ def read_image(
 ) -> DecodedImage:
     """Read an image and turn it as its EXIF orientation says.
 
-    Modes other than RGB are converted; 16-bit grey keeps its eight high bits.
+    Modes other than RGB are converted; grey of more than eight bits, and floats, are scaled
+    by what they hold. Of several pages the first is read.
 
     >>> from PIL import Image
     >>> file = io.BytesIO()
@@ -65,8 +75,8 @@ def read_image(
         max_side: an image with a longer side is scaled down to this many pixels; a JPEG is
             decoded no finer than that needs.
         max_pixels: larger images are refused before they are decoded.
-        formats: names of the formats that are accepted, such as ``("JPEG",)``; default: all
-            that Pillow reads.
+        formats: names of the formats that are accepted, such as ``("JPEG",)``; default:
+            `FORMATS`.
 
     Raises:
         TooManyPixels: if it is larger than `max_pixels`, or than any sane image.
@@ -78,10 +88,13 @@ def read_image(
         width, height = _upright_size(stored)
         if max_side is not None:
             stored.draft("RGB", (max_side, max_side))
+        notes = tuple(_notes(stored))
         upright = _to_rgb(ImageOps.exif_transpose(stored))
         if max_side is not None:
             upright.thumbnail((max_side, max_side))
-        return DecodedImage(np.array(upright), width, height, (stored.format or "image").lower())
+        return DecodedImage(
+            np.array(upright), width, height, (stored.format or "image").lower(), notes
+        )
 
 
 def image_size(source: Path | bytes, *, max_pixels: float | None = None) -> tuple[int, int]:
@@ -108,7 +121,7 @@ def _opened(
         check_file(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with PIL.Image.open(file, formats=formats) as stored:
+        with _without_warnings(), PIL.Image.open(file, formats=formats or _formats()) as stored:
             width, height = stored.size
             if max_pixels is not None and width * height > max_pixels:
                 raise TooManyPixels(
@@ -127,6 +140,37 @@ def _opened(
         raise InputError(f"cannot read the image {name}: {reason}; try another copy") from None
 
 
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this machine reads; iPhones' HEIC needs pillow-heif."""
+    import PIL.Image
+
+    if find_spec("pillow_heif") is not None:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    PIL.Image.init()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep Pillow's remarks on odd files off stderr; what matters is an error or a note."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _notes(image: Image) -> Iterator[Diagnostic]:
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        yield Diagnostic(
+            "first-page-only", f"the image has {pages} pages or frames; the first is read"
+        )
+    if image.mode.startswith(("I", "F")):
+        told = "the image has more than eight bits a pixel and was scaled by what it holds"
+        yield Diagnostic("image-scaled", told)
+
+
 def _upright_size(image: Image) -> tuple[int, int]:
     width, height = image.size
     quarter_turn = image.getexif().get(_ORIENTATION, 1) > 4
@@ -136,6 +180,15 @@ def _upright_size(image: Image) -> tuple[int, int]:
 def _to_rgb(image: Image) -> Image:
     from PIL.Image import fromarray
 
-    if image.mode.startswith("I"):
-        image = fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode.startswith(("I", "F")):
+        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
+        image = fromarray((values * (255 / _white(values))).clip(0, 255).astype(np.uint8))
     return image.convert("RGB")
+
+
+def _white(values: NDArray[np.float64]) -> float:
+    """Return the value of white: that of the fewest bits that hold all values, or 1 of floats."""
+    largest = float(values.max(initial=0.0))
+    if largest <= 1.0:
+        return 1.0
+    return float(2 ** max(8, int(largest).bit_length()) - 1)

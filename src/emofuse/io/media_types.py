@@ -96,6 +96,7 @@ _TABLE = (
     (_I, "image/webp", ".webp"),
     (_I, "image/bmp", ".bmp"),
     (_I, "image/tiff", ".tiff .tif"),
+    (_I, "image/heic", ".heic .heif .avif"),
     (_T, "text/plain; charset=utf-8", ".srt .txt"),
     (_T, "text/vtt", ".vtt"),
     (_T, "text/plain; charset=utf-8", ".sbv .ass .ssa"),
@@ -135,7 +136,7 @@ _SIGNS: tuple[tuple[Callable[[bytes], object], str | None], ...] = (
     (_riff(b"WEBP"), ".webp"),
     (_starts(b"II*\0", b"MM\0*"), ".tiff"),
     (_starts(b"GIF87a", b"GIF89a"), ".gif"),
-    (_brand(*_STILLS), None),  # images that Pillow may not read
+    (_brand(*_STILLS), ".heic"),
     (_PAGE.match, None),  # a page that a server sent in place of a file
     (_starts(b"%PDF", b"{\\rtf"), None),  # their first bytes could pass as text
     (_brand(b"M4A ", b"M4B "), ".m4a"),

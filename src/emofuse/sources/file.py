@@ -23,9 +23,9 @@ from ..core.media import (
 from ..core.protocols import Source
 from ..core.time import NS, clock
 from ..errors import InputError
-from ..io.media_types import IMAGE_SUFFIXES, TEXT_SUFFIXES
+from ..io.media_types import HEAD, IMAGE_SUFFIXES, TEXT_SUFFIXES, by_content
 from ..io.paths import check_file
-from .images import ImageSource
+from .images import ImageSource, still
 from .subtitles import Readable, choose_subtitles
 from .tracks import (
     AudioReader,
@@ -67,6 +67,9 @@ GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 
 SUBTITLES = "subtitles"
 """Where the text comes from if the file has subtitles."""
+
+_LEAST_FRAMES = 4
+"""A film is sampled at least so often if it has so many frames: a tracker wants some."""
 
 MAX_THREADS = 4
 """Decoding threads; every one of them holds a frame in memory."""
@@ -191,6 +194,8 @@ class FileSource:
         if self._declared_end_ns:
             self._clock = replace(self._clock, latest_ns=self._declared_end_ns + OVERTIME_NS)
         readers: dict[int, Reader] = {}
+        if self.info.duration_ns and video is not None:  # a moment is looked at more closely
+            fps = max(fps, _LEAST_FRAMES * NS / self.info.duration_ns)
         if video is not None:
             video.thread_type = "AUTO"
             video.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
@@ -201,6 +206,11 @@ class FileSource:
         if text is not None:
             readers[text.index] = SubtitleReader(text, self._clock)
         return readers
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a film of one frame without sound: an image."""
+        return [s.type for s in self._streams] == ["video"] and self._streams[0].frames == 1
 
     def packets(self) -> Iterator[Packet]:
         """Yield frames, audio, utterances and progress; at the end notes, and progress for all.
@@ -274,6 +284,9 @@ class FileSource:
             why = f"{missing} bytes are missing" if missing else self._broke_off
             text = f"{name} breaks off: reading stopped at {clock(end_ns)}{total}"
             yield Diagnostic("truncated", f"{text} ({why})" if why else text, end_ns)
+        for reader in self._readers.values():
+            if isinstance(reader, AudioReader):
+                yield from reader.notes.values()
         damaged = [at for at in self._damaged if not truncated or at + NS < end_ns]
         if damaged:
             text = f"packets of {name} that could not be decoded: {len(damaged)}"
@@ -421,7 +434,19 @@ def open_source(
             )
         return UtteranceSource(describe_text(path, utterances), utterances)
     said: dict[str, Any] = {"utterances": utterances, "transcript": transcript}
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES or _is_image(path):
         return ImageSource(path, fps=fps, max_side=max_side, **said)
     chosen: dict[str, Any] = {"readable": readable, "subtitle_track": subtitle_track}
-    return FileSource(path, fps=fps, max_side=max_side, **said, **chosen)
+    source = FileSource(path, fps=fps, max_side=max_side, **said, **chosen)
+    return still(source) if source.is_still else source
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file holds a still image, whatever its name ends in."""
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            found = by_content(file.read(HEAD))
+    except OSError:
+        return False  # who opens it next says why
+    return found is not None and found.kind is MediaKind.IMAGE

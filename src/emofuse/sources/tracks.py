@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.media import AudioChunk, Frame, Track, Utterance
+from ..core.media import AudioChunk, Diagnostic, Frame, Track, Utterance
 from ..core.time import NS, Span, ns_to_samples, samples_to_ns
 from .skipping import Decode, FrameSkipper
 
@@ -38,6 +38,12 @@ LONGEST_SILENCE_NS = 30 * NS
 
 AUDIO_JUMP_NS = NS // 20
 """Timestamps that differ less than this from the count of samples are jitter."""
+
+_LOUDEST = 4.0
+"""Samples beyond this are not loud but of another scale."""
+
+_CANCELLED = 1e-3
+"""A mix of less than this part of its channels' power is what is left when they cancel."""
 
 LONE_CUE_NS = 2 * NS
 """How long a subtitle lasts that declares no duration."""
@@ -235,6 +241,10 @@ class VideoReader:
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._quarters))
 
 
+def _power(samples: NDArray[np.float32]) -> float:
+    return float((samples.astype(np.float64) ** 2).mean())
+
+
 class AudioReader:
     """Decodes audio to mono float32 at the stream's own rate.
 
@@ -253,6 +263,9 @@ class AudioReader:
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None  # what the resampler takes
         self._next: int | None = None  # index of the next sample, once audio has started
+        self._scale = 1.0  # 16-bit values in a float file are brought to [-1, 1]
+        self._only: int | None = None  # the channel that is used where channels cancel
+        self.notes: dict[str, Diagnostic] = {}
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[AudioChunk]:
         """Decode one packet; yield its audio."""
@@ -277,14 +290,39 @@ class AudioReader:
     def _take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
         for packed in self._convert(frame):
             channels = [channel.name for channel in packed.layout.channels]
-            planes = packed.to_ndarray().reshape(-1, len(channels)).T
-            samples = downmix(planes, channels)
+            planes = self._mended(packed.to_ndarray().reshape(-1, len(channels)).T)
+            samples = self._mixed(planes, channels)
             first = self._place(frame, len(samples))
             self._next = first + len(samples)
             late = max(0, ns_to_samples(self.upto_ns, self.rate) - first)
             if late < len(samples):
                 self.upto_ns = self.end_ns
                 yield AudioChunk(samples[late:], self.rate, first + late)
+
+    def _mended(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Silence what is no number, and scale integers that were stored as floats."""
+        if not np.isfinite(planes).all():
+            planes = np.nan_to_num(planes, nan=0.0, posinf=0.0, neginf=0.0)
+            self._note("audio-not-finite", "samples that are no numbers were silenced")
+        peak = float(np.abs(planes).max(initial=0.0))
+        if peak * self._scale > _LOUDEST:
+            self._scale = 1 / 32768 if peak <= 65536 else 1 / 2**31
+            self._note("audio-scaled", "samples beyond full scale were scaled down to it")
+        return planes if self._scale == 1.0 else planes * np.float32(self._scale)
+
+    def _mixed(self, planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.float32]:
+        """Mix channels down, or take one of two that cancel each other."""
+        samples = downmix(planes, channels)
+        if len(planes) != 2:
+            return samples
+        if self._only is None and _power(samples) < _CANCELLED * _power(planes):
+            self._only = int(np.argmax((planes**2).sum(axis=1)))
+            told = f"the two channels cancel each other; channel {self._only + 1} is used alone"
+            self._note("channels-cancel", told)
+        return samples if self._only is None else np.ascontiguousarray(planes[self._only])
+
+    def _note(self, code: str, message: str) -> None:
+        self.notes.setdefault(code, Diagnostic(code, message, self.upto_ns))
 
     def _place(self, frame: av.AudioFrame, length: int) -> int:
         """Return the index of the frame's first sample."""

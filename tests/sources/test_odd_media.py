@@ -1,0 +1,145 @@
+"""Media that are not what they seem; each is made here."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from emofuse.core.media import AudioChunk, Diagnostic, Frame, MediaKind
+from emofuse.errors import InputError
+from emofuse.io.images import read_image
+from emofuse.sources.file import open_source
+
+RATE = 16_000
+
+
+def write_sound(path: Path, samples: np.ndarray) -> Path:
+    """Write float samples, shape (n, channels), as they are."""
+    layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_f32le", rate=RATE, layout=layout)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples.reshape(1, -1), np.float32), "flt", layout
+        )
+        frame.rate, frame.pts = RATE, 0
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def hear(path: Path) -> tuple[np.ndarray, list[str]]:
+    source = open_source(path)
+    items = list(source.packets())
+    source.close()
+    sound = np.concatenate([item.samples for item in items if isinstance(item, AudioChunk)])
+    return sound, [item.code for item in items if isinstance(item, Diagnostic)]
+
+
+@pytest.fixture
+def tone() -> np.ndarray:
+    return np.sin(np.arange(RATE) / 20).astype(np.float32)[:, None] * np.float32(0.5)
+
+
+def test_channels_that_cancel_are_not_mixed(tmp_path: Path, tone: np.ndarray) -> None:
+    sound, codes = hear(write_sound(tmp_path / "a.wav", np.hstack([tone, -tone])))
+    assert codes == ["channels-cancel"]
+    assert np.abs(sound - tone[:, 0]).max() < 1e-3
+    both, codes = hear(write_sound(tmp_path / "b.wav", np.hstack([tone, tone])))
+    assert codes == []
+    assert np.abs(both).max() > 0.3
+
+
+def test_integers_in_a_file_of_floats_are_scaled(tmp_path: Path, tone: np.ndarray) -> None:
+    sound, codes = hear(write_sound(tmp_path / "a.wav", tone * 32768))
+    assert codes == ["audio-scaled"]
+    assert np.abs(sound - tone[:, 0]).max() < 1e-3
+
+
+def test_samples_that_are_no_numbers_are_silenced(tmp_path: Path, tone: np.ndarray) -> None:
+    broken = tone.copy()
+    broken[100:200] = np.nan
+    broken[300] = np.inf
+    sound, codes = hear(write_sound(tmp_path / "a.wav", broken))
+    assert codes == ["audio-not-finite"]
+    assert np.isfinite(sound).all()
+    assert not sound[100:200].any()
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.mp4", "a.dat", "picture"])
+def test_an_image_is_told_by_its_content(media: Path, tmp_path: Path, name: str) -> None:
+    path = Path(shutil.copy(media / "portrait.jpg", tmp_path / name))
+    assert open_source(path).info.kind is MediaKind.IMAGE
+
+
+def film(path: Path, frames: int) -> Path:
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(frames):
+            image = np.full((48, 64, 3), 40 * n + 20, np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+def test_a_film_of_one_frame_is_an_image(tmp_path: Path) -> None:
+    source = open_source(film(tmp_path / "a.mp4", 1))
+    assert source.info.kind is MediaKind.IMAGE
+    assert sum(isinstance(item, Frame) for item in source.packets()) == 1
+    source.close()
+
+
+def test_a_moment_is_looked_at_closely(tmp_path: Path) -> None:
+    source = open_source(film(tmp_path / "a.mp4", 5))
+    assert source.info.kind is MediaKind.VIDEO
+    assert sum(isinstance(item, Frame) for item in source.packets()) >= 4
+    source.close()
+
+
+@pytest.mark.parametrize(("white", "kind"), [(4095, np.uint16), (65535, np.uint16)])
+def test_more_than_eight_bits_are_scaled_by_what_they_hold(white: int, kind: type) -> None:
+    ramp = np.linspace(0, white, 256).astype(kind).reshape(16, 16)
+    file = io.BytesIO()
+    Image.fromarray(ramp).save(file, "PNG")
+    image = read_image(file.getvalue())
+    assert np.abs(image.pixels[..., 0].ravel().astype(int) - np.arange(256)).max() <= 1
+    assert [note.code for note in image.notes] == ["image-scaled"]
+
+
+def test_floats_are_scaled() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)).save(file, "TIFF")
+    pixels = read_image(file.getvalue()).pixels
+    assert np.abs(pixels[..., 0].ravel().astype(int) - np.arange(256)).max() <= 1
+
+
+def test_of_several_pages_the_first_is_read() -> None:
+    file = io.BytesIO()
+    pages = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    image = read_image(file.getvalue())
+    assert image.pixels[0, 0].tolist() == [255, 0, 0]
+    assert [note.code for note in image.notes] == ["first-page-only"]
+
+
+def test_photos_of_phones_are_read_whole(media: Path, tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    with Image.open(media / "portrait.jpg") as portrait:
+        heif.from_pillow(portrait).save(tmp_path / "a.heic", quality=90)
+        size = portrait.size
+    source = open_source(tmp_path / "a.heic")
+    assert source.info.kind is MediaKind.IMAGE
+    assert (source.info.video.width, source.info.video.height) == size
+
+
+def test_postscript_starts_no_other_program(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    with pytest.raises(InputError, match="not an image"):
+        read_image(path)
