@@ -24,8 +24,9 @@ def import_model(
         typer.Argument(
             metavar="FILE…",
             show_default=False,
-            help=".onnx, .tflite, .keras, .h5; architecture .json and weights .h5; or a folder of "
-            "the Transformers library, or owner/name of its hub.",
+            help=".onnx, .tflite, .keras, .h5; architecture .json and weights .h5; .safetensors or "
+            "a state dict of `emofuse train`; or a folder of the Transformers library, or "
+            "owner/name of its hub.",
         ),
     ],
     labels: Annotated[
@@ -55,6 +56,14 @@ def import_model(
     output: Annotated[
         str | None,
         _told(metavar="probabilities|logits", help="What the model's output is, if it looks else."),
+    ] = None,
+    net: Annotated[
+        Path | None,
+        _told(
+            metavar="CONFIG",
+            help="Configuration that weights without a net were trained with; default: "
+            "config.yaml beside them.",
+        ),
     ] = None,
     tokenizer: Annotated[
         Path | None, _told(metavar="FILE|DIR", help="tokenizer.json of a text model.")
@@ -105,6 +114,7 @@ def import_model(
             licence=licence,
             out=to,
             overwrite=overwrite,
+            net=net,
         )
         made = import_model(plan, _ask if sys.stdin.isatty() else lambda *_: None)
     _show(made, as_json)

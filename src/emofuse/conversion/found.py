@@ -30,6 +30,7 @@ class Found:
         checked: how far it is from the library that made it: the largest difference of its
             answers; None: the file is run as it is.
         notes: what was guessed or left out.
+        fields: of the card, of a net of our own: how it is asked is settled by its training.
     """
 
     graph: Path
@@ -43,6 +44,7 @@ class Found:
     licence: str | None = None
     checked: float | None = None
     notes: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def modality_of(graph: Graph) -> Modality | None:

@@ -25,7 +25,7 @@ from ..models.runtime import Graph, answer, open_graph
 from ..models.store import WEIGHTS, Store, own_folder
 from ..models.write import write_card, write_golden
 from . import found as seen
-from . import hub, keras_file, onnx_file, tflite_file
+from . import hub, keras_file, onnx_file, own_net, tflite_file
 from .files import Format, format_of
 from .found import Found
 from .questions import Ask, read_input, required
@@ -56,6 +56,7 @@ class ImportPlan:
         summary: one line for people.
         out: folder for the model; default: `own_folder()`.
         overwrite: replace a model of the same id there.
+        net: configuration of the training, for weights of a net of our own.
     """
 
     paths: tuple[str, ...]
@@ -72,6 +73,7 @@ class ImportPlan:
     summary: str | None = None
     out: Path | None = None
     overwrite: bool = False
+    net: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +157,11 @@ def _read(plan: ImportPlan, work: Path) -> Found:
             "one is a Keras architecture (.json) and the other its weights (.h5)"
         )
     if kind in (Format.SAFETENSORS, Format.STATE_DICT):
-        raise InputError(
-            f"{path} holds weights without a net: import the folder with its config.json (of the "
-            "Transformers library), or the model/ folder of the run that trained it "
-            "(`emofuse analyze --face-model` takes its card through EMOFUSE_MODELS)"
-        )
+        if plan.input:
+            raise InputError("--input: the training's configuration says it already; omit it")
+        return own_net.read(path, work, kind, plan.net, plan.labels, plan.modality, plan.tokenizer)
+    if plan.net is not None:
+        raise InputError(f"--net: {path} brings its net itself; omit it")
     read = {
         Format.ONNX: onnx_file.read,
         Format.TFLITE: tflite_file.read,
@@ -179,7 +181,8 @@ def _fields(plan: ImportPlan, found: Found, model_id: str, ask: Ask) -> tuple[di
     preparation = _preparation(plan, found, graph, modality, ask)
     scores = plan.scores or found.scores or Scores.LOGITS
     multi = found.multi_label if plan.multi_label is None else plan.multi_label
-    labels = plan.labels or found.labels
+    # A net of our own may answer with fewer labels than it learned.
+    labels = found.labels if found.fields else plan.labels or found.labels
     columns = _columns(graph, modality, preparation)
     if not labels:
         text = required(
@@ -216,7 +219,7 @@ def _fields(plan: ImportPlan, found: Found, model_id: str, ask: Ask) -> tuple[di
     if label_map is not None:
         fields["map"] = {k: dict(row) for k, row in label_map.weights.items()}
         fields["drop"] = dict(label_map.dropped)
-    return fields, found.graph
+    return {**fields, **found.fields}, found.graph
 
 
 def _modality(plan: ImportPlan, found: Found, graph: Graph) -> Modality:
@@ -244,6 +247,8 @@ def _preparation(
     plan: ImportPlan, found: Found, graph: Graph, modality: Modality, ask: Ask
 ) -> dict[str, Any]:
     told = {**found.preparation, **read_input(plan.input, modality)}
+    if found.fields:
+        return told
     if modality is Modality.TEXT:
         return {"max_tokens": 128, "spell_out": False, **told}
     if modality is Modality.FACE:
@@ -358,7 +363,7 @@ def _asked(taxonomy: Taxonomy, ask: Ask, problem: InputError) -> LabelMap:
 def _tokenizer(plan: ImportPlan, found: Found, fields: Mapping[str, Any]) -> Path | None:
     if fields["modality"] != Modality.TEXT.value:
         return None
-    path = plan.tokenizer or found.tokenizer
+    path = found.tokenizer if found.fields else plan.tokenizer or found.tokenizer
     if path is not None and path.is_dir():
         path = path / "tokenizer.json"
     if path is None or not path.is_file():

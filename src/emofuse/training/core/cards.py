@@ -76,7 +76,7 @@ def metrics(found: dict[str, float], samples: Samples[Any], labels: int) -> list
             "value": round(value, 4),
             "protocol": f"{of}; the answer is the best of the corpus' {labels} labels; the epoch "
             "and the temperature were chosen on the same samples, so it is a little too good",
-            "command": f"emofuse evaluate CARD --corpus {samples.corpus} --root ROOT",
+            "command": f"emofuse evaluate CARD --corpus {samples.corpus} --data ROOT",
         }
         for name, value in found.items()
     ]

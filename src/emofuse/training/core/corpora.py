@@ -179,7 +179,7 @@ def learned_labels(corpora: Sequence[Corpus], labels: Labels) -> Taxonomy:
         InputError: if corpora of different labels are to be learned natively.
     """
     if labels is Labels.CANONICAL:
-        return canonical_labels(corpora)
+        return canonical_labels([c.covered for c in corpora])
     taxonomies = {c.manifest.taxonomy.labels: c.manifest.taxonomy for c in corpora}
     if len(taxonomies) > 1:
         raise InputError(
@@ -190,10 +190,11 @@ def learned_labels(corpora: Sequence[Corpus], labels: Labels) -> Taxonomy:
     return native
 
 
-def canonical_labels(corpora: Sequence[Corpus]) -> Taxonomy:
-    """Return the canonical labels that at least one corpus knows."""
-    covered = np.any([c.covered for c in corpora], axis=0)
-    known = tuple(x for x, yes in zip(CANONICAL.labels, covered, strict=True) if yes)
+def canonical_labels(covered: Sequence[NDArray[np.bool_]]) -> Taxonomy:
+    """Return the canonical labels that are covered at least once."""
+    known = tuple(
+        x for x, yes in zip(CANONICAL.labels, np.any(covered, axis=0), strict=True) if yes
+    )
     return CANONICAL if known == CANONICAL.labels else Taxonomy(CANONICAL.name, known)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ...config.loader import construct, merge, to_mapping
 from ...core.estimates import Modality
 from ...core.labels import Taxonomy
+from ...corpora.labels import canonical_map
 from ...corpora.manifest import Entry, Split
 from ...errors import InputError
 from ...models.recogniser import OnnxRecogniser
@@ -56,6 +57,7 @@ class Trainer(ABC, Generic[Medium]):
 
     Args:
         config: of the training.
+        learned: labels of a net that is trained already; no corpora are read then.
 
     Raises:
         InputError: if net, preparation or corpora cannot be used; nothing was written.
@@ -69,20 +71,24 @@ class Trainer(ABC, Generic[Medium]):
     axes: ClassVar[Sequence[Mapping[int, str]] | None] = None
     validate_bf16: ClassVar[bool] = False
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, learned: Taxonomy | None = None) -> None:
         self.config = config
         self.plan = NetPlan.of(self.modality, config.net)
         wanted = merge(self.plan.kind.preparation, config.preparation)
         self.preparation = construct(self.preparation_class, wanted, "preparation")
-        self.corpora: list[Corpus] = load_corpora(
-            config.corpora or self.default_corpora(), config.data, config.labels
-        )
-        self.learned: Taxonomy = learned_labels(self.corpora, config.labels)
+        self.corpora: list[Corpus] = []
+        if learned is None:
+            self.corpora = load_corpora(
+                config.corpora or self.default_corpora(), config.data, config.labels
+            )
+        self.learned: Taxonomy = learned or learned_labels(self.corpora, config.labels)
         self.output_labels: Taxonomy = self.learned
         self.aggregation: Floats | None = None
         if config.labels is Labels.AGGREGATED:
-            self.output_labels = canonical_labels(self.corpora)
-            to = restricted(self.corpora[0].to, self.output_labels)
+            to = self.corpora[0].to if self.corpora else canonical_map(self.learned)
+            covered = [c.covered for c in self.corpora] or [to.covered]
+            self.output_labels = canonical_labels(covered)
+            to = restricted(to, self.output_labels)
             self.aggregation = to.matrix.astype(np.float32)
         self.plan.config(self.facts())  # sizes that make no sense are told before reading media
 

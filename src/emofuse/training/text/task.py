@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...core.estimates import Modality
+from ...core.labels import Taxonomy
 from ...corpora.manifest import Entry, Split
 from ...corruptions.text import as_spoken
 from ...errors import InputError
@@ -143,10 +144,10 @@ class TextTrainer(Trainer[str]):
     select = "macro_f1"
     axes = ({0: "batch", 1: "tokens"},)
 
-    def __init__(self, config: TextTraining) -> None:
-        super().__init__(config)
+    def __init__(self, config: TextTraining, learned: Taxonomy | None = None) -> None:
+        super().__init__(config, learned)
         needs = self.plan.kind.name in _PRETRAINED
-        if needs and config.encoder is None and config.init is None:
+        if needs and learned is None and config.encoder is None and config.init is None:
             log(f"{self.plan.kind.name} starts from random weights: no `encoder` is named")
         if config.encoder is not None:
             for name in (TOKENIZER, ENCODER) if needs else (TOKENIZER,):
