@@ -74,10 +74,10 @@ def bring(path: Path, labels: str | None, told: str) -> dict[str, float]:
         difference = made.found.checked or 0.0
         if path == OWN:
             store = Store(folders=[Path(out) / "models"])
-            mine, theirs = (cast(OnnxRecogniser, load(n, store)).logits for n in ("m", "face-v4"))
+            mine, own = (cast(OnnxRecogniser, load(n, store)).logits for n in ("m", "face-v4"))
             rows = load("face-v4").prepare
             faces = [rows(x) for x in read_golden(OWN.with_suffix(".golden.npz")).inputs]
-            difference = float(np.abs(mine(faces) - theirs(faces)).max())
+            difference = float(np.abs(mine(faces) - own(faces)).max())
         elif path.is_file():
             theirs = np.load(path.with_suffix(".npz"))
             ours = answer(open_graph(graph), theirs["x"])[0]
