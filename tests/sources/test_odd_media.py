@@ -55,8 +55,30 @@ def test_channels_that_cancel_are_not_mixed(tmp_path: Path, tone: np.ndarray) ->
     assert np.abs(both).max() > 0.3
 
 
-def test_integers_in_a_file_of_floats_are_scaled(tmp_path: Path, tone: np.ndarray) -> None:
-    sound, codes = hear(write_sound(tmp_path / "a.wav", tone * 32768))
+def test_a_moment_of_cancelling_costs_no_channel(tmp_path: Path, tone: np.ndarray) -> None:
+    silent = np.zeros_like(tone)
+    start = np.hstack([tone, -tone])
+    later = np.hstack([silent, tone])
+    sound, codes = hear(write_sound(tmp_path / "a.wav", np.vstack([start, later])))
+    assert codes == ["channels-cancel"]
+    assert np.abs(sound[-RATE // 2 :]).max() > 0.2
+
+
+def test_a_stray_sample_is_no_other_scale(tmp_path: Path, tone: np.ndarray) -> None:
+    stray = tone.copy()
+    stray[500] = 5.0
+    sound, codes = hear(write_sound(tmp_path / "a.wav", stray))
+    assert codes == []
+    assert np.abs(sound[1000:] - tone[1000:, 0]).max() < 1e-3
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_integers_in_a_file_of_floats_are_scaled(
+    tmp_path: Path, tone: np.ndarray, bits: int
+) -> None:
+    loud = tone * np.float32(1.9)
+    sound, codes = hear(write_sound(tmp_path / "a.wav", loud * np.float32(2 ** (bits - 1))))
+    tone = loud
     assert codes == ["audio-scaled"]
     assert np.abs(sound - tone[:, 0]).max() < 1e-3
 
@@ -143,3 +165,17 @@ def test_postscript_starts_no_other_program(tmp_path: Path) -> None:
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
     with pytest.raises(InputError, match="not an image"):
         read_image(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.m3u8"])
+def test_playlists_read_no_other_file(media: Path, tmp_path: Path, name: str) -> None:
+    other = tmp_path / "secret.ogg"
+    shutil.copy(media / "speech.ogg", other)
+    lists = {
+        "a.mp4": f"ffconcat version 1.0\nfile '{other.name}'\n",
+        "a.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{other}\n#EXT-X-ENDLIST\n",
+    }
+    path = tmp_path / name
+    path.write_text(lists[name])
+    with pytest.raises(InputError, match="cannot read"):
+        open_source(path)

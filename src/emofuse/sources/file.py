@@ -68,6 +68,45 @@ GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 SUBTITLES = "subtitles"
 """Where the text comes from if the file has subtitles."""
 
+_CONTAINERS = ",".join(
+    (
+        *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "mpeg", "mpegts"),
+        *(
+            "mpegvideo",
+            "mpegtsraw",
+            "gif",
+            "ogg",
+            "wav",
+            "mp3",
+            "flac",
+            "aac",
+            "ac3",
+            "eac3",
+            "aiff",
+        ),
+        *(
+            "amr",
+            "amrnb",
+            "amrwb",
+            "caf",
+            "w64",
+            "au",
+            "mxf",
+            "rm",
+            "nut",
+            "dv",
+            "h264",
+            "hevc",
+            "m4v",
+        ),
+        *("ivf", "wv", "ape", "tta", "dts", "opus", "apng", "mjpeg", "yuv4mpegpipe", "vob", "f4v"),
+    )
+)
+"""Containers that are opened: none that names other files, as playlists do."""
+
+_MOST_FPS = 60.0
+"""What a moment is looked at with at most, whatever its declared length."""
+
 _LEAST_FRAMES = 4
 """A film is sampled at least so often if it has so many frames: a tracker wants some."""
 
@@ -195,7 +234,7 @@ class FileSource:
             self._clock = replace(self._clock, latest_ns=self._declared_end_ns + OVERTIME_NS)
         readers: dict[int, Reader] = {}
         if self.info.duration_ns and video is not None:  # a moment is looked at more closely
-            fps = max(fps, _LEAST_FRAMES * NS / self.info.duration_ns)
+            fps = max(fps, min(_MOST_FPS, _LEAST_FRAMES * NS / self.info.duration_ns))
         if video is not None:
             video.thread_type = "AUTO"
             video.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
@@ -312,10 +351,10 @@ def open_container(path: Path) -> av.container.InputContainer:
     check_file(path)
     try:
         # The prefix keeps names such as "a:b.mp4" from being read as a protocol, and the
-        # whitelist keeps playlists from reaching for other files or the network.
+        # whitelists keep playlists from reaching for other files or the network.
         return av.open(
             f"file:{path.absolute()}",
-            container_options={"protocol_whitelist": "file"},
+            container_options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
             metadata_errors="replace",
         )
     except av.FFmpegError as error:

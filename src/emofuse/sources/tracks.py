@@ -42,6 +42,9 @@ AUDIO_JUMP_NS = NS // 20
 _LOUDEST = 4.0
 """Samples beyond this are not loud but of another scale."""
 
+_STRAY = 0.01
+"""Fewer samples beyond it are damage, not another scale."""
+
 _CANCELLED = 1e-3
 """A mix of less than this part of its channels' power is what is left when they cancel."""
 
@@ -241,6 +244,12 @@ class VideoReader:
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._quarters))
 
 
+def _scale_of(peak: float) -> float:
+    """Return what brings integers of the fewest bits that hold a peak to [-1, 1]."""
+    bits = next((bits for bits in (16, 24) if peak <= 2**bits), 32)
+    return float(2.0 ** (1 - bits))
+
+
 def _power(samples: NDArray[np.float32]) -> float:
     return float((samples.astype(np.float64) ** 2).mean())
 
@@ -264,7 +273,6 @@ class AudioReader:
         self._kind: tuple[str, str, int] | None = None  # what the resampler takes
         self._next: int | None = None  # index of the next sample, once audio has started
         self._scale = 1.0  # 16-bit values in a float file are brought to [-1, 1]
-        self._only: int | None = None  # the channel that is used where channels cancel
         self.notes: dict[str, Diagnostic] = {}
 
     def feed(self, packet: av.Packet[Any]) -> Iterator[AudioChunk]:
@@ -304,22 +312,22 @@ class AudioReader:
         if not np.isfinite(planes).all():
             planes = np.nan_to_num(planes, nan=0.0, posinf=0.0, neginf=0.0)
             self._note("audio-not-finite", "samples that are no numbers were silenced")
-        peak = float(np.abs(planes).max(initial=0.0))
-        if peak * self._scale > _LOUDEST:
-            self._scale = 1 / 32768 if peak <= 65536 else 1 / 2**31
+        if (np.abs(planes) * self._scale > _LOUDEST).mean() > _STRAY:
+            self._scale = _scale_of(float(np.abs(planes).max()))
             self._note("audio-scaled", "samples beyond full scale were scaled down to it")
-        return planes if self._scale == 1.0 else planes * np.float32(self._scale)
+        if self._scale != 1.0:
+            planes = planes * np.float32(self._scale)
+        return planes.clip(-_LOUDEST, _LOUDEST)
 
     def _mixed(self, planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.float32]:
-        """Mix channels down, or take one of two that cancel each other."""
+        """Mix channels down; where two cancel each other the louder one is taken alone."""
         samples = downmix(planes, channels)
-        if len(planes) != 2:
+        if len(planes) != 2 or _power(samples) >= _CANCELLED * _power(planes):
             return samples
-        if self._only is None and _power(samples) < _CANCELLED * _power(planes):
-            self._only = int(np.argmax((planes**2).sum(axis=1)))
-            told = f"the two channels cancel each other; channel {self._only + 1} is used alone"
-            self._note("channels-cancel", told)
-        return samples if self._only is None else np.ascontiguousarray(planes[self._only])
+        only = int(np.argmax((planes**2).sum(axis=1)))
+        told = f"the two channels cancel each other; channel {only + 1} is used alone there"
+        self._note("channels-cancel", told)
+        return np.ascontiguousarray(planes[only])
 
     def _note(self, code: str, message: str) -> None:
         self.notes.setdefault(code, Diagnostic(code, message, self.upto_ns))
