@@ -324,7 +324,7 @@ class FileSource:
             text = f"{name} breaks off: reading stopped at {clock(end_ns)}{total}"
             yield Diagnostic("truncated", f"{text} ({why})" if why else text, end_ns)
         for reader in self._readers.values():
-            if isinstance(reader, AudioReader):
+            if isinstance(reader, (AudioReader, VideoReader)):
                 yield from reader.notes.values()
         damaged = [at for at in self._damaged if not truncated or at + NS < end_ns]
         if damaged:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.media import AudioChunk, Diagnostic, Frame, Track, Utterance
-from ..core.time import NS, Span, ns_to_samples, samples_to_ns
+from ..core.time import NS, Span, clock, ns_to_samples, samples_to_ns
 from .skipping import Decode, FrameSkipper
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ TICK_SLACK_NS = NS // 1000
 
 LONGEST_HOLD_NS = 5 * NS
 """How long a frame lasts at most where the container doesn't say when its track ends."""
+
+LONGEST_STILL_NS = 600 * NS
+"""How long one frame is shown at most."""
 
 LONGEST_SILENCE_NS = 30 * NS
 """A video track without packets for this long is taken for over, if its end isn't declared."""
@@ -131,6 +134,8 @@ class VideoReader:
         self._skipper = FrameSkipper(stream, self._tick)
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None
+        self._held_from = 0  # since when it is shown
+        self.notes: dict[str, Diagnostic] = {}
         self._shown_ns = -1  # time of the last decoded frame
         self._drained = False  # whether the decoder knows that the track is over
         self._next_tick = 0
@@ -198,6 +203,7 @@ class VideoReader:
         yield from self._release(at)
         self.upto_ns = max(self.upto_ns, at)
         self._held = self._to_rgb(frame), self.upto_ns
+        self._held_from = self.upto_ns
 
     def _time(self, frame: av.VideoFrame) -> int:
         time = self._clock.time(frame.dts if frame.pts is None else frame.pts, self._stream)
@@ -213,15 +219,24 @@ class VideoReader:
 
     def _pieces(self, until_ns: int) -> Iterator[Frame]:
         """Hand out the held frame for whole holds that end by `until_ns`."""
+        until_ns = self._bounded(until_ns)
         while self._held is not None and self._held[1] + self.hold_ns <= until_ns:
             image, start = self._held
             self.upto_ns = start + self.hold_ns
             self._held = image, self.upto_ns
             yield Frame(image, Span(start, self.upto_ns))
 
+    def _bounded(self, until_ns: int) -> int:
+        """Let a frame last no longer than any slide: times beyond that are damaged."""
+        if until_ns - self._held_from <= LONGEST_STILL_NS:
+            return until_ns
+        told = f"a frame of {clock(until_ns - self._held_from)} is shown for ten minutes only"
+        self.notes.setdefault("long-frame", Diagnostic("long-frame", told, self._held_from))
+        return self._held_from + LONGEST_STILL_NS
+
     def _release(self, until_ns: int) -> Iterator[Frame]:
         """Hand out the held frame until `until_ns` and let go of it."""
-        until_ns = min(until_ns, self._reach_ns)
+        until_ns = self._bounded(min(until_ns, self._reach_ns))
         yield from self._pieces(until_ns)
         if self._held is not None:
             (image, start), self._held = self._held, None
