@@ -106,7 +106,9 @@ def test_what_is_broken_is_named_and_the_rest_works(
     with pytest.raises(ModelError, match=r"'broken' of the package 'emofuse-toy'.*install"):
         make_detector("broken", Store())
     assert make_detector("middle", Store()).name == "middle"
-    with pytest.raises(InputError, match="'compact', 'haar', 'yunet', 'broken' or 'middle'"):
+    with pytest.raises(
+        InputError, match="'compact', 'haar', 'mtcnn', 'yunet', 'broken' or 'middle'"
+    ):
         FaceConfig(detector="nobody")
 
 

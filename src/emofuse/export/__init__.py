@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from ..core.protocols import Exporter, ExportFormat
 from ..core.registry import Registry
@@ -15,6 +16,15 @@ EXPORTERS: Registry[ExportFormat] = Registry("emofuse.exporters", "format")
 def exporters() -> dict[str, ExportFormat]:
     """Return all formats by name; one whose package is broken is left out, with a warning."""
     return EXPORTERS.load_all()
+
+
+def usable_exporters() -> dict[str, ExportFormat]:
+    """Return the formats that can be written here: some need a package that is an extra."""
+    return {
+        name: kind
+        for name, kind in exporters().items()
+        if find_spec(getattr(kind, "needs", "json")) is not None
+    }
 
 
 def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:

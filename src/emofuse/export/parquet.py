@@ -32,12 +32,13 @@ class ParquetExporter(WholeTimeline):
 
     name = "parquet"
     suffix = ".parquet"
+    needs = "pyarrow"
     content_type = "application/vnd.apache.parquet"
     summary = "a row per person and slot, for DuckDB, pandas and Spark; needs pyarrow"
 
     def __init__(self, path: Path, *, overwrite: bool = False, shared: Path | None = None) -> None:
         super().__init__(path, overwrite=overwrite, shared=shared)
-        if find_spec("pyarrow") is None:
+        if find_spec(self.needs) is None:
             raise MissingExtra("parquet", "writing Parquet")
 
     def save(self, timeline: Timeline) -> None:

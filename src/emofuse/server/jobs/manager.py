@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.time import NS
-from ...export import exporters
+from ...export import usable_exporters
 from ...io.atomic import atomic_path
 from ..http.errors import ApiError
 from ..metrics import Metrics
@@ -28,7 +28,7 @@ from .worker import Cancelled, internal_error
 ZIP = "zip"
 """The format that contains all others."""
 
-FORMATS = (*exporters(), ZIP)
+FORMATS = (*usable_exporters(), ZIP)
 """Formats of results."""
 
 _HEARTBEAT = 15.0  # seconds after which a quiet event stream sends a comment
@@ -279,7 +279,7 @@ class JobManager:
             job.modalities,
             job.transcribe,
             draft,
-            tuple(exporters()),
+            tuple(usable_exporters()),
             group=job.group,
         )
         item = WorkItem(analysis, limits.job_timeout, self._progress_callback(job_id))
