@@ -27,6 +27,16 @@ def usable_exporters() -> dict[str, ExportFormat]:
     }
 
 
+def file_name(name: str) -> str:
+    """Return the name of a result's file by its format, e.g. ``"timeline.eaf"`` of ``"elan"``.
+
+    Example:
+        >>> file_name("elan")
+        'timeline.eaf'
+    """
+    return f"timeline{EXPORTERS.load(name).suffix}"
+
+
 def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:
     """Give exporters the timeline and let them end."""
     for exporter in exporters:

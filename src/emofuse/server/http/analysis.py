@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
-from ...export import usable_exporters
+from ...export import file_name, usable_exporters
 from ...io.media_types import HEAD
 from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
@@ -46,7 +46,8 @@ async def analyze(request: Request, state: State, client: Client, format_: Forma
             folder = await _analyze(state, request, parsed, incoming, formats)
             if format_ == ZIP:
                 await asyncio.to_thread(pack, folder, folder / f"timeline.{ZIP}")
-            data = await asyncio.to_thread((folder / f"timeline.{format_}").read_bytes)
+            name = f"timeline.{ZIP}" if format_ == ZIP else file_name(format_)
+            data = await asyncio.to_thread((folder / name).read_bytes)
     return Response(data, headers=download(parsed.uploads[0].name, format_))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.time import NS
-from ...export import usable_exporters
+from ...export import file_name, usable_exporters
 from ...io.atomic import atomic_path
 from ..http.errors import ApiError
 from ..metrics import Metrics
@@ -166,7 +166,7 @@ class JobManager:
         if job.state is not JobState.COMPLETED:
             raise ApiError("not-finished", "the job is not finished yet", retry_after=2)
         folder = self.store.home(job_id) / "results"
-        path = folder / f"timeline.{format_}"
+        path = folder / (f"timeline.{ZIP}" if format_ == ZIP else file_name(format_))
         if format_ == ZIP and not path.exists():
             await asyncio.to_thread(pack, folder, path)
         return job, path
