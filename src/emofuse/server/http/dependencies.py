@@ -59,6 +59,7 @@ FormatName = Annotated[str, Depends(_format)]
 """Format of the result: one of `FORMATS`."""
 
 
+_ENDINGS = {name: kind.suffix for name, kind in exporters().items()}
 _TYPES = {name: kind.content_type for name, kind in exporters().items()}
 _TYPES[ZIP] = "application/zip"
 
@@ -74,5 +75,10 @@ def download(name: str, format_: str) -> dict[str, str]:
     if format_ != "json":
         stem = name.rpartition(".")[0] or name
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in stem)
-        headers["Content-Disposition"] = f'attachment; filename="{plain}.emofuse.{format_}"'
+        headers["Content-Disposition"] = f'attachment; filename="{plain}.emofuse{_ending(format_)}"'
     return headers
+
+
+def _ending(format_: str) -> str:
+    """Return how the names of files of a format end."""
+    return _ENDINGS.get(format_, f".{format_}")
