@@ -72,7 +72,7 @@ def analyze_media(
     results = _place(out, formats, plan.batch, overwrite, how.journal)
     with Batch(plan, results, digest_of(settings, formats), how.retry_failed) as batch:
         if how.dry_run:
-            show.stdout().print(show.intention(batch))
+            show.stdout().print(show.intention(batch), soft_wrap=True)
             return plan.failures
         return _run(batch, settings, how)
 
