@@ -32,7 +32,15 @@ from .core.media import (
     WindowSpec,
 )
 from .core.modality import modalities, specs
-from .core.protocols import Exporter, FrontEnd, Fuser, Recogniser, Source, Stage
+from .core.protocols import (
+    Exporter,
+    FrontEnd,
+    Fuser,
+    ProgressCallback,
+    Recogniser,
+    Source,
+    Stage,
+)
 from .core.time import Span, to_ns
 from .core.timeline import Provenance, Timeline
 from .corpora.labels import canonical_map
@@ -61,9 +69,6 @@ if TYPE_CHECKING:
     from .group.stage import GroupStage
 
 T = TypeVar("T")
-
-ProgressCallback = Callable[[int, int | None], None]
-"""ProgressCallback (media time done, whole duration if known), in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)

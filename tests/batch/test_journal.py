@@ -19,19 +19,20 @@ def test_rows_come_back_as_written(tmp_path: Path) -> None:
     with Journal(tmp_path / "out") as journal:
         for n, path in enumerate(("/a.mp4", "/b.mp4", "/c.mp4")):
             journal.begin(entry(path, f"x{n}"))
-        journal.done("/b.mp4", 1.5, {"file": "b"})
-        journal.failed("/c.mp4", 0.5, "no media")
+        journal.done("/b.mp4", "abc", 1.5, {"file": "b"})
+        journal.failed("/c.mp4", "abc", 0.5, "no media")
     with Journal(tmp_path / "out") as journal:
         a, b, c = journal.entries()
     assert a == Entry("/a.mp4", "x0", State.STARTED, PRINT, "settings", 1)
     assert (b.state, b.seconds, b.outcome) == (State.DONE, 1.5, {"file": "b"})
     assert (c.state, c.error) == (State.FAILED, "no media")
+    assert b.fingerprint.content == "abc"
 
 
 def test_another_try_forgets_the_last_one(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.begin(entry())
-        journal.failed("/a.mp4", 0.5, "no media")
+        journal.failed("/a.mp4", "abc", 0.5, "no media")
         journal.begin(entry())
         (row,) = journal.entries()
     assert (row.state, row.attempts, row.error, row.seconds) == (State.STARTED, 2, None, None)

@@ -11,9 +11,9 @@ import pytest
 from emofuse.analyzer import AnalyzerConfig
 from emofuse.batch.inputs import make_plan
 from emofuse.batch.journal import Journal, State
-from emofuse.batch.ray import OnRay
+from emofuse.batch.ray import RayRunner
 from emofuse.batch.results import Outcome, Results
-from emofuse.batch.run import Apart, Batch, digest_of, run
+from emofuse.batch.run import Batch, ProcessRunner, digest_of, run
 from emofuse.io.remote import list_files, upload
 from emofuse.io.worker import Limits
 from emofuse.text.transcribe import NONE, TranscribeConfig
@@ -66,7 +66,7 @@ def test_a_store_is_read_and_written(store: str, clips: Path, tmp_path: Path) ->
     results = Results(tmp_path / "journal", (*FORMATS, "html"), True, url=store % "out")
     settings = digest_of(CONFIG, FORMATS)
     with Batch(plan, results, settings) as batch:
-        made = list(run(batch, [Apart(CONFIG, results, None, LIMITS)]))
+        made = list(run(batch, [ProcessRunner(CONFIG, results, None, LIMITS)]))
     assert sum(isinstance(m, Outcome) for m in made) == 7
     written = {f.below.as_posix() for f in list_files(store % "out")}
     assert {"index.html", "failures.csv", "viewer.js", "talk/timeline.json"} <= written
@@ -92,9 +92,9 @@ def test_every_file_is_in_the_result_once_though_a_node_dies(
         lost, _ = (cluster.add_node(num_cpus=1) for _ in range(2))
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         with Batch(plan, results, digest_of(CONFIG, FORMATS)) as batch:
-            doers = [OnRay(CONFIG, results, None, LIMITS) for _ in range(2)]
+            runners = [RayRunner(CONFIG, results, None, LIMITS) for _ in range(2)]
             made = []
-            for result in run(batch, doers):
+            for result in run(batch, runners):
                 made.append(result)
                 if len(made) == 2:
                     cluster.remove_node(lost, allow_graceful=False)

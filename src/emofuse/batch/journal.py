@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..errors import InputError
@@ -128,12 +127,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._db.close()
 
     def entries(self) -> Iterator[Entry]:
@@ -159,18 +153,18 @@ class Journal:
             *values,
         )
 
-    def done(self, path: str, seconds: float, outcome: dict[str, Any]) -> None:
-        """Note that a medium's results are complete."""
+    def done(self, path: str, content: str, seconds: float, outcome: dict[str, Any]) -> None:
+        """Note that a medium's results are complete, and what it held."""
         self._run(
-            "UPDATE media SET state='done', seconds=?, outcome=? WHERE path=?",
-            *(seconds, json.dumps(outcome), path),
+            "UPDATE media SET state='done', content=?, seconds=?, outcome=? WHERE path=?",
+            *(content, seconds, json.dumps(outcome), path),
         )
 
-    def failed(self, path: str, seconds: float, error: str) -> None:
-        """Note that a medium came to nothing."""
+    def failed(self, path: str, content: str, seconds: float, error: str) -> None:
+        """Note that a medium came to nothing, and what it held."""
         self._run(
-            "UPDATE media SET state='failed', seconds=?, error=? WHERE path=?",
-            *(seconds, error, path),
+            "UPDATE media SET state='failed', content=?, seconds=?, error=? WHERE path=?",
+            *(content, seconds, error, path),
         )
 
     def touched(self, path: str, fingerprint: Fingerprint) -> None:

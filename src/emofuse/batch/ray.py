@@ -11,10 +11,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ..core.protocols import ProgressCallback
 from ..errors import EmofuseError, InputError, MissingExtra
-from ..io.worker import Cancelled, Limits, Progress
+from ..io.worker import Cancelled, Limits
 from .results import Outcome, Results
-from .run import Apart, Task
+from .run import ProcessRunner, Task
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
@@ -54,7 +55,7 @@ def connect(address: str) -> int:
         ) from e
 
 
-class OnRay:
+class RayRunner:
     """Does tasks in an actor somewhere in the cluster.
 
     Args:
@@ -77,7 +78,7 @@ class OnRay:
         self._actor = _remote_actor().remote(*self._arguments)
         ray.get(self._actor.ready.remote())
 
-    def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
+    def __call__(self, task: Task, progress: ProgressCallback, stop: threading.Event) -> Outcome:
         """Analyze a job's file and write its results."""
         from ray.exceptions import RayError
 
@@ -123,8 +124,8 @@ class _Actor:
     """What runs on a node."""
 
     def __init__(self, *arguments: Any) -> None:
-        self._apart = Apart(*arguments)
-        self._apart.ready()
+        self._runner = ProcessRunner(*arguments)
+        self._runner.ready()
 
     def ready(self) -> bool:
         """Whether it runs; who asks waits for it."""
@@ -133,7 +134,7 @@ class _Actor:
     def analyze(self, task: Task) -> Outcome | EmofuseError:
         """Do a task. Errors are results: Ray would wrap them."""
         try:
-            return self._apart(task, _ignore, threading.Event())
+            return self._runner(task, _ignore, threading.Event())
         except EmofuseError as e:
             return e
 

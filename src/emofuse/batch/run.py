@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from .. import __version__
 from ..core.estimates import Modality
 from ..core.media import MediaKind
+from ..core.protocols import ProgressCallback
 from ..errors import EmofuseError, InputError, MissingExtra, ModelError
 from ..export import finish
 from ..export.overview import Row, row_of
@@ -31,7 +32,7 @@ from ..export.viewdata import data_uri
 from ..io.atomic import discard
 from ..io.images import read_image
 from ..io.remote import fetched
-from ..io.worker import Cancelled, Limits, Progress, Worker, WorkerFailed
+from ..io.worker import Cancelled, Limits, Worker, WorkerFailed
 from .inputs import Failure, Job, Plan
 from .journal import Entry, Fingerprint, Journal, State, fingerprint, quick_fingerprint
 from .results import Outcome, Results, row_of_failure
@@ -39,7 +40,8 @@ from .results import Outcome, Results, row_of_failure
 if TYPE_CHECKING:
     from ..analyzer import Analyzer, AnalyzerConfig
 
-_REFRESH = 10.0  # seconds between two overviews while results come
+_REFRESH = 10.0  # seconds between two overviews while results come, at least
+_PATIENCE = 20.0  # and this many times as long as the last one took to write
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ class Task:
     overwrite: bool = False
 
 
-class Doer(Protocol):
+class Runner(Protocol):
     """Does one task after the other, here or elsewhere."""
 
     def ready(self) -> None:
         """Wait until it can do something."""
 
-    def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
+    def __call__(self, task: Task, progress: ProgressCallback, stop: threading.Event) -> Outcome:
         """Analyze a job's file and write its results.
 
         Raises:
@@ -68,7 +70,7 @@ class Doer(Protocol):
         """End at once what still runs."""
 
 
-class Apart:
+class ProcessRunner:
     """Does tasks in a process of its own, which may die without harm.
 
     Args:
@@ -81,13 +83,13 @@ class Apart:
     def __init__(
         self, config: AnalyzerConfig, results: Results, memory_mb: int | None, limits: Limits
     ) -> None:
-        self._worker, self._limits = Worker(MakeDo(config, results), memory_mb), limits
+        self._worker, self._limits = Worker(HandlerFactory(config, results), memory_mb), limits
 
     def ready(self) -> None:
         """Start the process."""
         self._worker.start()
 
-    def __call__(self, task: Task, progress: Progress, stop: threading.Event) -> Outcome:
+    def __call__(self, task: Task, progress: ProgressCallback, stop: threading.Event) -> Outcome:
         """Analyze a job's file and write its results."""
         try:
             outcome: Outcome = self._worker.run(task, self._limits, progress, stop)
@@ -101,13 +103,13 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeDo:
+class HandlerFactory:
     """Makes, in a worker's process, what does its tasks."""
 
     config: AnalyzerConfig
     results: Results
 
-    def __call__(self) -> Callable[[Task, Progress], Outcome]:
+    def __call__(self) -> Callable[[Task, ProgressCallback], Outcome]:
         """Load nothing yet: the first file tells which models are needed."""
         from ..analyzer import Analyzer
 
@@ -115,7 +117,9 @@ class MakeDo:
         return lambda task, progress: analyze_one(analyzer, self.results, task, progress)
 
 
-def analyze_one(analyzer: Analyzer, results: Results, task: Task, progress: Progress) -> Outcome:
+def analyze_one(
+    analyzer: Analyzer, results: Results, task: Task, progress: ProgressCallback
+) -> Outcome:
     """Analyze one file and write its results.
 
     Raises:
@@ -184,7 +188,6 @@ class Batch:
     failed_before: list[Entry] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     files: tuple[Path, ...] = ()
-    _prints: dict[Path, Fingerprint] = field(default_factory=dict)
     _journal: Journal | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -246,7 +249,7 @@ class Batch:
                 return True
             if job.remote is not None:
                 return False
-            now = self._prints[job.path] = fingerprint(job.path, job.transcript)
+            now = fingerprint(job.path, job.transcript)
         except OSError:
             return False
         if now.content == entry.fingerprint.content:
@@ -289,21 +292,21 @@ class Batch:
             return
         job = task.job
         try:
-            known = self._prints.get(job.path) or _fingerprint(job)
+            known = _quick(job)
         except OSError as e:
             raise InputError(f"cannot read {job.path}: {e.strerror or e}") from e
         entry = Entry(_key(job), task.job.name, State.STARTED, known, self.settings)
         self._journal.begin(entry)
 
-    def end(self, task: Task, result: Outcome | EmofuseError, seconds: float) -> None:
-        """Note what came of a task."""
+    def end(self, task: Task, result: Outcome | EmofuseError, content: str, seconds: float) -> None:
+        """Note what came of a task, and the digest of the content that it had before."""
         if self._journal is None:
             return
         key = _key(task.job)
         if isinstance(result, Outcome):
-            self._journal.done(key, seconds, asdict(self.row(result)))
+            self._journal.done(key, content, seconds, asdict(self.row(result)))
         else:
-            self._journal.failed(key, seconds, str(result))
+            self._journal.failed(key, content, seconds, str(result))
 
     def row(self, outcome: Outcome) -> Row:
         """Return what the overview shows of a result."""
@@ -341,8 +344,9 @@ def _key(job: Job) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _fingerprint(job: Job) -> Fingerprint:
-    return _quick(job) if job.remote else fingerprint(job.path, job.transcript)
+def _content(job: Job) -> str:
+    """Return the digest of what a job's files hold; of one in a store nothing is asked."""
+    return "" if job.remote else fingerprint(job.path, job.transcript).content
 
 
 def _quick(job: Job) -> Fingerprint:
@@ -362,7 +366,7 @@ def _free(job: Job, names: dict[str, str]) -> str:
 
 
 def run_here(
-    batch: Batch, analyzer: Analyzer, progress: Progress
+    batch: Batch, analyzer: Analyzer, progress: ProgressCallback
 ) -> Generator[Outcome | Failure, None, None]:
     """Analyze the one file of a plan in this process, where starting another would cost more.
 
@@ -379,8 +383,8 @@ def run_here(
 
 def run(
     batch: Batch,
-    doers: Sequence[Doer],
-    progress: Callable[[Job], Progress] | None = None,
+    runners: Sequence[Runner],
+    progress: Callable[[Job], ProgressCallback] | None = None,
     ended: Callable[[Job], None] | None = None,
 ) -> Generator[Outcome | Failure, None, None]:
     """Do what is left of a batch and write what is about all; yield each outcome as it comes.
@@ -391,7 +395,7 @@ def run(
 
     Args:
         batch: what to do, entered.
-        doers: what does it; as many run at once.
+        runners: what does it; as many run at once.
         progress: called with each job that is begun; returns what is called with its progress.
         ended: called with each job that is over.
 
@@ -399,13 +403,13 @@ def run(
         ModelError: if a model is missing or damaged.
         MissingExtra: if something is not installed.
     """
-    shared, crew = _Shared(batch), _Crew(batch, doers, progress)
+    shared, scheduler = _Shared(batch), _Scheduler(batch, runners, progress)
     worked = bool(batch.finished)
     try:
         for failure in (*batch.plan.failures, *map(_failed_before, batch.failed_before)):
             shared.add(failure)
             yield failure
-        for task, result in crew.results():
+        for task, result in scheduler.results():
             if isinstance(result, (ModelError, MissingExtra)) and not worked:
                 raise result  # it would fail them all
             worked = worked or isinstance(result, Outcome)
@@ -415,7 +419,7 @@ def run(
                 ended(task.job)
             yield came
     finally:
-        crew.stop()
+        scheduler.stop()
         batch.sweep()
         batch.files = shared.write()
 
@@ -425,31 +429,43 @@ def _failed_before(entry: Entry) -> Failure:
     return Path(entry.path), EmofuseError(told)
 
 
-class _Crew:
-    """Threads that keep doers busy; the journal is written by whoever takes the results."""
+class _Scheduler:
+    """Threads that keep runners busy; the journal is written by whoever takes the results."""
 
     def __init__(
-        self, batch: Batch, doers: Sequence[Doer], progress: Callable[[Job], Progress] | None
+        self,
+        batch: Batch,
+        runners: Sequence[Runner],
+        progress: Callable[[Job], ProgressCallback] | None,
     ) -> None:
-        self._batch, self._doers, self._progress = batch, doers, progress
+        self._batch, self._runners, self._progress = batch, runners, progress
         self._todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._out: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[_Event | EmofuseError] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._work, args=(doer,), daemon=True) for doer in doers
+            threading.Thread(target=self._work, args=(runner,), daemon=True) for runner in runners
         ]
 
     def results(self) -> Iterator[tuple[Task, Outcome | EmofuseError]]:
-        """Hand out tasks and yield what comes of them, as it comes."""
+        """Hand out tasks and yield what comes of them, as it comes.
+
+        Raises:
+            EmofuseError: if none of the runners could be made ready.
+        """
         waiting = iter(self._batch.tasks)
-        running = 0
+        running, able = 0, len(self._threads)
         for thread in self._threads:
             thread.start()
             running += self._hand_out(waiting)
         while running:
             event = self._out.get()
+            if isinstance(event, EmofuseError):  # a runner that never got ready
+                able -= 1
+                if not able:
+                    raise event
+                continue
             running -= 1
-            self._batch.end(event.task, event.result, event.seconds)
+            self._batch.end(event.task, event.result, event.content, event.seconds)
             running += self._hand_out(waiting)
             yield event.task, event.result
 
@@ -461,40 +477,46 @@ class _Crew:
         try:
             self._batch.begin(task)
         except InputError as e:
-            self._out.put(_Event(task, e, 0.0))
+            self._out.put(_Event(task, e, "", 0.0))
         else:
             self._todo.put(task)
         return 1
 
-    def _work(self, doer: Doer) -> None:
-        doer.ready()
+    def _work(self, runner: Runner) -> None:
+        try:
+            runner.ready()
+        except Exception as e:
+            self._out.put(e if isinstance(e, EmofuseError) else EmofuseError(f"no worker: {e}"))
+            return
         while (task := self._todo.get()) is not None:
-            started = time.perf_counter()
-            result: Outcome | EmofuseError
+            started, content = time.perf_counter(), ""
             try:
+                if self._batch.resumable:
+                    content = _content(task.job)
                 told = self._progress(task.job) if self._progress else _ignore
-                result = doer(task, told, self._stop)
+                result: Outcome | EmofuseError = runner(task, told, self._stop)
             except EmofuseError as e:
                 result = e
             except Cancelled:
                 return
             except Exception as e:
                 result = _as_failure(task.job, e)
-            self._out.put(_Event(task, result, time.perf_counter() - started))
+            self._out.put(_Event(task, result, content, time.perf_counter() - started))
 
     def stop(self) -> None:
         """End what runs; harmless when all is done."""
         self._stop.set()
         for _ in self._threads:
             self._todo.put(None)
-        for doer in self._doers:
-            doer.close()
+        for runner in self._runners:
+            runner.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
     task: Task
     result: Outcome | EmofuseError
+    content: str
     seconds: float
 
 
@@ -510,7 +532,7 @@ class _Shared:
         self._rows = [Row(**entry.outcome) for entry in batch.finished if entry.outcome]
         self._failures: list[Failure] = []
         self._tables = [batch.results.files(Job(Path(e.path), e.name)) for e in batch.finished]
-        self._written = time.monotonic()
+        self._due = time.monotonic() + _REFRESH
 
     def add(self, result: Outcome | Failure) -> None:
         """Take in what came of a file."""
@@ -520,9 +542,11 @@ class _Shared:
         else:
             self._failures.append(result)
             self._rows.append(row_of_failure(*result))
-        if time.monotonic() - self._written > _REFRESH:
+        if time.monotonic() > self._due:
+            started = time.monotonic()
             self._results.write_overview(self._in_order())
-            self._written = time.monotonic()
+            now = time.monotonic()
+            self._due = now + max(_REFRESH, _PATIENCE * (now - started))
 
     def _in_order(self) -> list[Row]:
         """By name; results come in the order in which workers are done."""

@@ -16,7 +16,7 @@ from .options import complain
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
     from ..batch.inputs import Failure, TranscriptChoice
-    from ..batch.ray import OnRay
+    from ..batch.ray import RayRunner
     from ..batch.results import Outcome, Results
     from ..batch.run import Batch
     from .display import ProgressBars
@@ -29,7 +29,7 @@ _STALL_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class RunOptions:
     """How a command line wants its media analyzed.
 
     Args:
@@ -58,7 +58,7 @@ def analyze_media(
     formats: tuple[str, ...],
     transcript: Path | TranscriptChoice,
     settings: AnalyzerConfig,
-    how: How,
+    options: RunOptions,
 ) -> Sequence[Failure]:
     """Analyze media, print what came of them and return the failures."""
     from ..batch.inputs import make_plan
@@ -69,24 +69,24 @@ def analyze_media(
     if plan.failures and not plan.jobs:
         complain(show.failures(plan.failures))
         return plan.failures
-    results = _place(out, formats, plan.batch, overwrite, how.journal)
-    with Batch(plan, results, digest_of(settings, formats), how.retry_failed) as batch:
-        if how.dry_run:
+    results = _place(out, formats, plan.batch, overwrite, options.journal)
+    with Batch(plan, results, digest_of(settings, formats), options.retry_failed) as batch:
+        if options.dry_run:
             show.stdout().print(show.intention(batch), soft_wrap=True)
             return plan.failures
-        return _run(batch, settings, how)
+        return _run(batch, settings, options)
 
 
-def _run(batch: Batch, settings: AnalyzerConfig, how: How) -> Sequence[Failure]:
+def _run(batch: Batch, settings: AnalyzerConfig, options: RunOptions) -> Sequence[Failure]:
     from . import display as show
 
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
-    screen, talk = show.stdout(), not (how.quiet or how.as_json)
-    enabled = not how.quiet and show.is_terminal()
+    screen, talk = show.stdout(), not (options.quiet or options.as_json)
+    enabled = not options.quiet and show.is_terminal()
     with show.ProgressBars([task.job for task in batch.tasks], enabled) as bars:
         try:
-            with closing(_results(batch, settings, how, bars)) as results:
+            with closing(_results(batch, settings, options, bars)) as results:
                 for result in results:
                     if isinstance(result, tuple):
                         failures.append(result)
@@ -99,7 +99,7 @@ def _run(batch: Batch, settings: AnalyzerConfig, how: How) -> Sequence[Failure]:
                 bars.clear()
                 complain(show.interrupted(batch, len(outcomes), len(failures)))
             raise
-    if how.as_json:
+    if options.as_json:
         screen.print_json(data=show.report_mapping(batch, outcomes, failures))
     elif talk:
         for line in show.closing(batch, bool(outcomes)):
@@ -110,26 +110,26 @@ def _run(batch: Batch, settings: AnalyzerConfig, how: How) -> Sequence[Failure]:
 
 
 def _results(
-    batch: Batch, settings: AnalyzerConfig, how: How, bars: ProgressBars
+    batch: Batch, settings: AnalyzerConfig, options: RunOptions, bars: ProgressBars
 ) -> Generator[Outcome | Failure, None, None]:
     """One file is analyzed in this process, several in processes of their own."""
-    from ..batch.run import Apart, run, run_here
+    from ..batch.run import ProcessRunner, run, run_here
     from ..io.worker import Limits
 
     if not batch.plan.batch:
         from ..analyzer import Analyzer
 
         return run_here(batch, Analyzer(settings), bars.begin(batch.plan.jobs[0]))
-    kind: type[Apart] | type[OnRay] = Apart
+    kind: type[ProcessRunner] | type[RayRunner] = ProcessRunner
     cores = os.cpu_count() or 1
-    if how.ray is not None and batch.tasks:
+    if options.ray is not None and batch.tasks:
         from ..batch import ray
 
-        kind, cores = ray.OnRay, ray.connect(how.ray)
-    count = min(how.workers or cores, len(batch.tasks))
+        kind, cores = ray.RayRunner, ray.connect(options.ray)
+    count = min(options.workers or cores, len(batch.tasks))
     limits = Limits(stall=_STALL_S)
-    doers = [kind(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
-    return run(batch, doers, bars.begin, bars.end)
+    runners = [kind(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
+    return run(batch, runners, bars.begin, bars.end)
 
 
 def _place(

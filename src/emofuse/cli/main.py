@@ -23,7 +23,7 @@ from ..errors import EmofuseError, InputError
 from . import convert, corpus, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
-from .analysis import How, analyze_media
+from .analysis import RunOptions, analyze_media
 from .config import app as config_app
 from .observe import observe
 from .options import (
@@ -303,8 +303,8 @@ def analyze(
         return
     if not paths:
         raise InputError("nothing to analyze; give files or folders, or --image, --audio, --text")
-    how = How(workers, retry_failed, dry_run, quiet, as_json, ray, journal)
-    failures = analyze_media(paths, out, overwrite, *choices, settings, how)
+    options = RunOptions(workers, retry_failed, dry_run, quiet, as_json, ray, journal)
+    failures = analyze_media(paths, out, overwrite, *choices, settings, options)
     if context.obj:
         _print_causes(failures)
     if failures:

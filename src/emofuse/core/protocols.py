@@ -23,6 +23,9 @@ In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 T = TypeVar("T")
 
+ProgressCallback = Callable[[int, "int | None"], None]
+"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
+
 
 @runtime_checkable
 class Recogniser(Protocol):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +122,7 @@ def _opened(
         check_file(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with _without_warnings(), PIL.Image.open(file, formats=formats or _formats()) as stored:
+        with PIL.Image.open(file, formats=formats or _formats()) as stored:
             width, height = stored.size
             if max_pixels is not None and width * height > max_pixels:
                 raise TooManyPixels(
@@ -140,8 +141,13 @@ def _opened(
         raise InputError(f"cannot read the image {name}: {reason}; try another copy") from None
 
 
+@lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Return the formats that this machine reads; iPhones' HEIC needs pillow-heif."""
+    """Return the formats that this machine reads; iPhones' HEIC needs pillow-heif.
+
+    Pillow's remarks on odd files are kept off stderr from here on: what matters is an error
+    or a note. A filter for the time of a call would not be safe among threads.
+    """
     import PIL.Image
 
     if find_spec("pillow_heif") is not None:
@@ -149,15 +155,8 @@ def _formats() -> tuple[str, ...]:
 
         register_heif_opener()
     PIL.Image.init()
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep Pillow's remarks on odd files off stderr; what matters is an error or a note."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _notes(image: Image) -> Iterator[Diagnostic]:

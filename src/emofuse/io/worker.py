@@ -1,6 +1,6 @@
 """A process of our own for work on files: it may crash, hang or run out of memory alone.
 
-    worker = Worker(make_analysis, memory_mb=2000)        # a picklable function that makes a `Do`
+    worker = Worker(make_handler, memory_mb=2000)   # a picklable function that makes a `Handler`
     result = worker.run(task, Limits(stall=300))          # raises WorkerFailed, the worker lives on
     worker.close()
 
@@ -22,14 +22,11 @@ from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+from ..core.protocols import ProgressCallback
 
-Progress = Callable[[int, "int | None"], None]
-"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
-
-Do = Callable[[Any, Progress], Any]
+Handler = Callable[[Any, ProgressCallback], Any]
 """Does a task and returns its result; both are picklable. Exceptions reach the caller."""
 
 _POLL = 0.2  # seconds between looks at whether a running task is still wanted
@@ -42,8 +39,8 @@ class Cancelled(Exception):  # noqa: N818
     """A task was stopped because nobody needs its result any more."""
 
 
-class Ending(str, Enum):
-    """How a task came to a bad end without an exception of its own."""
+class FailureKind(str, Enum):
+    """How a task failed without an exception of its own."""
 
     CRASHED = "crashed"
     TOO_LONG = "took-too-long"
@@ -54,9 +51,9 @@ class Ending(str, Enum):
 class WorkerFailed(Exception):  # noqa: N818
     """The process died, hung or ran out of memory; `str` says what happened in plain words."""
 
-    def __init__(self, ending: Ending, message: str) -> None:
-        super().__init__(ending, message)
-        self.ending = ending
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
 
     def __str__(self) -> str:
         return str(self.args[1])
@@ -79,18 +76,18 @@ class Worker:
     """A process that does one task after the other, and is replaced when it dies.
 
     Args:
-        make: makes what does the tasks, in the process; picklable.
+        make_handler: makes what does the tasks, in the process; picklable.
         memory_mb: limit of the process's memory, in MiB; None: without limit.
         replaced: called whenever a process had to be replaced.
     """
 
     def __init__(
         self,
-        make: Callable[[], Do],
+        make_handler: Callable[[], Handler],
         memory_mb: int | None = None,
         replaced: Callable[[], None] = lambda: None,
     ) -> None:
-        self._make, self._memory_mb, self._replaced = make, memory_mb, replaced
+        self._make_handler, self._memory_mb, self._replaced = make_handler, memory_mb, replaced
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
 
@@ -102,7 +99,10 @@ class Worker:
         context = multiprocessing.get_context("spawn")  # a fork would copy locks of our threads
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_live, args=(theirs, self._make, self._memory_mb), name="emofuse", daemon=True
+            target=_serve,
+            args=(theirs, self._make_handler, self._memory_mb),
+            name="emofuse",
+            daemon=True,
         )
         self._process.start()
         theirs.close()  # so that its end tells us when the process ends
@@ -111,7 +111,7 @@ class Worker:
         self,
         task: Any,
         limits: Limits = Limits(),
-        progress: Progress = lambda done_ns, total_ns: None,
+        progress: ProgressCallback = lambda done_ns, total_ns: None,
         stop: threading.Event | None = None,
     ) -> Any:
         """Do a task; waits until it is done and returns its result.
@@ -136,7 +136,11 @@ class Worker:
             raise self._death() from None
 
     def _follow(
-        self, connection: Connection, limits: Limits, progress: Progress, stop: threading.Event
+        self,
+        connection: Connection,
+        limits: Limits,
+        progress: ProgressCallback,
+        stop: threading.Event,
     ) -> Any:
         clock = _Clock(limits)
         reason: Exception | None = None
@@ -168,11 +172,11 @@ class Worker:
         code = None if process is None else process.exitcode
         self.close()
         self._replaced()
-        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return WorkerFailed(
-            Ending.CRASHED,
-            f"the process that read it died ({how}), because it ran out of memory or the file is "
-            "damaged; try a smaller or re-encoded one",
+            FailureKind.CRASHED,
+            f"the process that analyzed it died ({how}), most likely because it ran out of memory "
+            "or the file is damaged; try a smaller or re-encoded one",
         )
 
     def close(self) -> None:
@@ -213,10 +217,10 @@ class _Clock:
         now = time.monotonic()
         if now > self._end:
             message = f"stopped after {self._limits.total or _STARTUP:g} s, the longest allowed"
-            return WorkerFailed(Ending.TOO_LONG, message)
+            return WorkerFailed(FailureKind.TOO_LONG, message)
         if now > self._stall:
             message = f"stopped after {self._limits.stall or _STARTUP:g} s without any progress"
-            return WorkerFailed(Ending.STALLED, message)
+            return WorkerFailed(FailureKind.STALLED, message)
         return None
 
 
@@ -227,7 +231,9 @@ def _why_stop(stop: threading.Event, clock: _Clock) -> Exception | None:
 # ------------------------------------------------------------ in the process itself
 
 
-def _live(connection: Connection, make: Callable[[], Do], memory_mb: int | None) -> None:
+def _serve(
+    connection: Connection, make_handler: Callable[[], Handler], memory_mb: int | None
+) -> None:
     """Do tasks until the connection is closed: the whole life of a process."""
     for name in (signal.SIGINT, signal.SIGTERM):  # the caller decides, also on Ctrl-C
         signal.signal(name, signal.SIG_IGN)
@@ -236,7 +242,7 @@ def _live(connection: Connection, make: Callable[[], Do], memory_mb: int | None)
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(connection, tasks, stop), daemon=True).start()
-    do, unable = _made(make)
+    do, unable = _made(make_handler)
     while True:
         task = tasks.get()
         try:
@@ -248,17 +254,17 @@ def _live(connection: Connection, make: Callable[[], Do], memory_mb: int | None)
             outcome = "stopped", None
         except MemoryError:
             message = "there was too little memory for it; try a smaller file"
-            outcome = "failed", WorkerFailed(Ending.MEMORY, message)
+            outcome = "failed", WorkerFailed(FailureKind.MEMORY, message)
         except Exception as e:
             outcome = "failed", e
         _send(connection, outcome)
         stop.clear()
 
 
-def _made(make: Callable[[], Do]) -> tuple[Do, Exception | None]:
+def _made(make_handler: Callable[[], Handler]) -> tuple[Handler, Exception | None]:
     """Make what does the tasks at once; if that fails every task hears why."""
     try:
-        return make(), None
+        return make_handler(), None
     except Exception as e:
         return (lambda task, progress: None), e
 
@@ -286,7 +292,7 @@ def _listen(connection: Connection, tasks: queue.SimpleQueue[Any], stop: threadi
     os._exit(0)  # the caller is gone or ended this process: nobody needs the result
 
 
-def _reporter(connection: Connection, stop: threading.Event) -> Progress:
+def _reporter(connection: Connection, stop: threading.Event) -> ProgressCallback:
     last = 0.0
 
     def progress(done_ns: int, total_ns: int | None) -> None:

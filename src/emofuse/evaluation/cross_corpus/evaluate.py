@@ -57,8 +57,7 @@ def evaluate(
             f"{plan.root} holds none of the corpora (see `emofuse corpus list`): {study.missing}"
         )
     origin = provenance(plan, (time.monotonic() - started) / 3600)
-    rows = [("command", origin.command), ("date", origin.date), ("emofuse", origin.version)]
-    rows += [("git commit", origin.commit)] if origin.commit else []
+    rows = origin.rows
     for modality, model in models.items():
         sha256 = model.card.files["weights"].sha256
         rows.append((f"{modality.spec.name} model", f"{model.card.id}, sha256 {sha256}"))

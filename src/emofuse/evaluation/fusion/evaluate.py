@@ -51,8 +51,7 @@ def evaluate(
     if not findings:
         raise InputError("; ".join(missing))
     origin = provenance(plan, (time.monotonic() - started) / 3600)
-    rows = [("command", origin.command), ("date", origin.date), ("emofuse", origin.version)]
-    rows += [("git commit", origin.commit)] if origin.commit else []
+    rows = origin.rows
     rows += [(f"{m.value} model", _describe(r.card)) for m, r in models.items()]
     notes = (*unavailable, *missing)
     return Document(

@@ -128,8 +128,7 @@ def cautions(found: Evaluation) -> list[str]:
 def provenance_rows(found: Evaluation) -> list[tuple[str, str]]:
     """Return what is needed to reproduce the evaluation."""
     p, c = found.provenance, found.corpus
-    out = [("command", p.command), ("date", p.date), ("emofuse", p.version)]
-    out += [("git commit", p.commit)] if p.commit else []
+    out = p.rows
     for m in found.models:
         fold = "" if m.fold is None else f" (fold {m.fold})"
         out.append((f"model{fold}", f"{m.id}, sha256 {m.sha256}, temperature {m.temperature:g}"))

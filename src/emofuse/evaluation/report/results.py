@@ -164,6 +164,12 @@ class Provenance:
     hours: float = 0.0
     reproduce: str = ""
 
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What reports say of it first, a name and a value each."""
+        told = [("command", self.command), ("date", self.date), ("emofuse", self.version)]
+        return [*told, ("git commit", self.commit)] if self.commit else told
+
 
 @dataclass(frozen=True, slots=True)
 class SamplePrediction:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
+from ...core.protocols import ProgressCallback
 from ..http.errors import ApiError
-from .tasks import Facts, ProgressCallback, Task
+from .tasks import Facts, Task
 from .worker import Cancelled, Worker, WorkerConfig, internal_error
 
 

@@ -6,7 +6,7 @@ Nothing here runs in the server's own process.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.estimates import Modality
 from ...core.media import Frame, MediaInfo, MediaKind, Packet, Track, Watermark
-from ...core.protocols import Source
+from ...core.protocols import ProgressCallback, Source
 from ...core.time import NS, Span, clock
 from ...errors import InputError
 from ...io.images import TooManyPixels, image_size
@@ -24,9 +24,6 @@ from ..settings import Limits
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer, AnalyzerConfig
-
-ProgressCallback = Callable[[int, "int | None"], None]
-"""Called with the media time that is done and the whole duration if known, in nanoseconds."""
 
 _SLACK_NS = NS
 """A recording may be this much longer than allowed: durations are declared roughly."""
