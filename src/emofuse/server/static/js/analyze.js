@@ -5,7 +5,10 @@ import { NAMES, bytes, clock, plural, since } from "../viewer/format.js";
 import { Viewer } from "../viewer/viewer.js";
 
 const WAVE_BYTES = 64e6; // larger uploads are not fetched whole for a waveform
-const FORMATS = { json: "everything, for programs", csv: "for spreadsheets", html: "a page to keep", zip: "all of them" };
+const FORMATS = {
+  json: "everything, for programs", csv: "for spreadsheets", html: "a page to keep", elan: "tiers for ELAN", textgrid: "tiers for Praat",
+  vtt: "subtitles", srt: "subtitles", rttm: "who speaks when", parquet: "for DuckDB and pandas", zip: "all of them",
+};
 const KINDS = [
   ["image", /^image\//, /\.(jpe?g|png|webp|bmp|tiff?|gif|avif|heic)$/i],
   ["video", /^video\//, /\.(mp4|mov|m4v|mkv|webm|avi|mpe?g|ts|wmv|flv|3gp|ogv)$/i],
