@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import ProgressCallback
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 _TRIES = 3
 """How often a file is tried whose actor is lost; after that it is taken to be the cause."""
 
-_PAUSE = 1.0  # seconds in which a cluster may notice that a node is lost
+_PATIENCE = 120.0
+"""Seconds in which a cluster must give another actor: it may notice late that a node is lost."""
+
+_PAUSE = 1.0  # seconds between two tries to get one
 
 _POLL = 0.5  # seconds between looks at whether a result is still wanted
 
@@ -83,18 +88,35 @@ class RayRunner:
         from ray.exceptions import RayError
 
         for _ in range(_TRIES):
+            self._revive(stop)
             try:
-                if self._actor is None:
-                    self.ready()
                 return self._result(task, stop)
             except RayError:  # of actors, nodes and objects; our own errors are results
                 self._actor = None
-                if stop.wait(_PAUSE):
-                    raise Cancelled from None
+                # It may have been lost after it wrote, before it could say so.
+                task = replace(task, overwrite=True)
         raise EmofuseError(
             f"{task.job.source}: the node or process that analyzed it was lost {_TRIES} times; "
             "look at the cluster's log, or try the file alone"
         )
+
+    def _revive(self, stop: threading.Event) -> None:
+        """Get another actor if ours was lost; that this fails says nothing about a file."""
+        from ray.exceptions import RayError
+
+        until = time.monotonic() + _PATIENCE
+        while self._actor is None:
+            if stop.wait(_PAUSE):
+                raise Cancelled
+            try:
+                self.ready()
+            except RayError as e:
+                self._actor = None
+                if time.monotonic() > until:
+                    raise EmofuseError(
+                        f"the cluster gave no other process for {_PATIENCE:.0f} s after one was "
+                        "lost; look at  ray status"
+                    ) from e
 
     def _result(self, task: Task, stop: threading.Event) -> Outcome:
         import ray
