@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import __version__
-from .config.loader import Flag, read
+from .config.loader import Flag, check_types, read
 from .core.estimates import Estimate, Modality, Subject, SubjectKind
 from .core.labels import CANONICAL, LabelMap
 from .core.media import (
@@ -128,6 +128,7 @@ class AnalyzerConfig:
     group: GroupConfig = field(default_factory=GroupConfig)
 
     def __post_init__(self) -> None:
+        check_types(self)
         positive = {"fps": self.fps, "max_side": self.max_side, "slot_seconds": self.slot_seconds}
         for name, value in {**positive, "batch": self.batch}.items():
             if not value > 0:

@@ -55,6 +55,31 @@ def test_version(run: Run) -> None:
     assert (ran.code, ran.out) == (0, f"emofuse {emofuse.__version__}\n")
 
 
+def test_help_offers_no_values_for_flags(run: Run) -> None:
+    for words in (["analyze"], ["evaluate"], ["models", "pull"], ["corpus", "prepare"]):
+        assert "bool" not in run(*words, "--help").out.lower()
+
+
+def test_a_flag_takes_no_value(run: Run, talking: Path) -> None:
+    message = run("analyze", talking, "--overwrite", "true").failed_cleanly()
+    assert "--overwrite takes no value: leave out 'true'" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze", "https://example.org/a.mp4"],
+        ["analyze", "--image", "https://example.org/a.jpg"],
+        ["models", "import", "https://example.org/a.onnx"],
+        ["keyframes", "https://example.org/a.mp4"],
+    ],
+)
+def test_web_addresses_are_refused_as_they_were_spelt(run: Run, words: list[str]) -> None:
+    message = run(*words).failed_cleanly()
+    assert "https://example.org/a." in message
+    assert "download it first" in message
+
+
 def test_help_names_every_choice(run: Run) -> None:
     """Choices are checked with the settings, which would be too much to load for help."""
     text = " ".join(run("analyze", "--help").out.split())

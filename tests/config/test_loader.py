@@ -230,3 +230,17 @@ def test_plain_types_become_a_dataclass_or_are_named() -> None:
         construct(AnalyzerConfig, {"fps": "3"}, where="a")
     with pytest.raises(InputError, match=r"unknown key 'a\.fusion\.stratgy': did you mean"):
         construct(AnalyzerConfig, {"fusion": {"stratgy": "x"}}, where="a")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"face": {"detector": "compact"}}, r"face: got .*, expected FaceConfig\(detector=…\)"),
+        ({"vad": None}, r"vad: got None, expected VadConfig"),
+        ({"fps": "8"}, "fps: got '8', expected a number"),
+        ({"threads": True}, "threads: got True, expected a number"),
+    ],
+)
+def test_settings_made_in_python_are_checked_at_once(given: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        AnalyzerConfig(**given)  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ class RayRunner:
     Args:
         config: how media are analyzed.
         results: where results go; a folder must be one that all nodes share.
-        memory_mb: limit of a process's memory, in MiB; None: without limit.
+        memory_mb: limit of a process's memory, in MB; None: without limit.
         limits: how long a file may take.
     """
 

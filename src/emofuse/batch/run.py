@@ -76,7 +76,7 @@ class ProcessRunner:
     Args:
         config: how media are analyzed.
         results: where results go.
-        memory_mb: limit of the process's memory, in MiB; None: without limit.
+        memory_mb: limit of the process's memory, in MB; None: without limit.
         limits: how long a file may take.
     """
 

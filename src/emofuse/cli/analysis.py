@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .display import ProgressBars
 
 _MEMORY_MB = 4000
-"""Most memory that a worker process may take, in MiB."""
+"""Most memory that a worker process may take, in MB."""
 
 _STALL_S = 300.0
 """Seconds without any progress after which a file is given up."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ..batch.inputs import Failure, TranscriptChoice
 
 BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
+_YES_NO = ("true", "false", "yes", "no", "on", "off")
 
 app = typer.Typer(
     name="emofuse",
@@ -77,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("once", RuntimeWarning)
             warnings.showwarning = _warn
-            app(args=args, prog_name="emofuse", obj=debug)
+            root = command()
+            _refuse_values_of_flags(root, args)
+            _refuse_web_addresses(args)
+            root(args=args, prog_name="emofuse", obj=debug)
         return 0
     except SystemExit as e:
         return _exit_code(e)
@@ -102,6 +107,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BUG
     finally:
         _flush()
+
+
+def command() -> Any:
+    """Return the command line with all its commands, as click knows it."""
+    root = typer.main.get_command(app)
+    for flag in _switches(root):
+        flag.metavar = ""  # typer's help would say <bool>, as if a value had to follow
+    return root
+
+
+def _switches(group: Any) -> Iterator[Any]:
+    """Yield the options without a value of a command and of all below it."""
+    shown = group.get_params(typer.Context(group))  # with --help
+    yield from (p for p in shown if getattr(p, "is_bool_flag", False))
+    for below in getattr(group, "commands", {}).values():
+        yield from _switches(below)
+
+
+def _refuse_values_of_flags(root: Any, args: Sequence[str]) -> None:
+    """Refuse ``--overwrite true``: the word would be taken for a file.
+
+    Raises:
+        InputError: if a flag is followed by a word for yes or no that is no file.
+    """
+    switches = {name for flag in _switches(root) for name in flag.opts}
+    for flag, word in itertools.pairwise(args):
+        if flag in switches and word.lower() in _YES_NO and not Path(word).exists():
+            raise InputError(f"{flag} takes no value: leave out {word!r}")
+
+
+def _refuse_web_addresses(args: Sequence[str]) -> None:
+    """Refuse a web address in place of a file, while it is still spelt as it was given.
+
+    Raises:
+        InputError: if there is one that is not the text to read.
+    """
+    for before, word in zip(("", *args), args, strict=False):
+        if word.lower().startswith(("http://", "https://")) and before != "--text":
+            raise InputError(f"{word} is on the web: download it first, and give the file")
 
 
 def _print_version(wanted: bool) -> None:

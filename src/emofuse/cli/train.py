@@ -31,6 +31,14 @@ class Modality(str, Enum):
     GROUP = "group"
 
 
+class Tuned(str, Enum):
+    """What has settings to search for."""
+
+    FACE = Modality.FACE.value
+    SPEECH = Modality.SPEECH.value
+    TEXT = Modality.TEXT.value
+
+
 Which = Annotated[
     Modality,
     typer.Argument(
@@ -119,7 +127,7 @@ def train(
 
 
 def tune(
-    which: Which,
+    which: Annotated[Tuned, typer.Argument(help="What the model predicts from.")],
     config: File,
     trials: Annotated[
         int, typer.Option(min=1, help="Number of trials, earlier ones included.")
@@ -137,7 +145,7 @@ def tune(
 ) -> None:
     """Search for better settings in the space that the file defines under `tune`."""
     flags = {**_flags(data, None, epochs, seed, threads, device), **settings(set_ or ())}
-    trainer_of = _trainers(which, config)
+    trainer_of = _trainers(Modality(which.value), config)
     folder = out or Path("runs") / f"tune-{config.stem}"
     try:
         from ..training.core.tune import search
@@ -296,14 +304,12 @@ def _trainers(which: Modality, config: Path) -> Any:
     """Return what makes a recognizer's trainer from flags.
 
     Raises:
-        InputError: if the file is missing, or the model is no recognizer.
+        InputError: if the file is missing.
         MissingExtra: if torch is missing.
     """
     from importlib import import_module
 
     read_file(config)  # a misspelt path is told before torch is loaded
-    if which in (Modality.FUSION, Modality.DETECTOR, Modality.GROUP):
-        raise InputError(f"there is no search for settings of {which.value}: `emofuse train` it")
     try:
         task = import_module(f"emofuse.training.{which.value}.task")
     except ImportError as e:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
@@ -108,6 +109,29 @@ def _build(
         flagged = (f.name + str(e)[len(k) :] for k, f in flags.items() if str(e).startswith(k))
         raise InputError(next(flagged, f"{file}{e}")) from e
     return cast(Config, made)
+
+
+def check_types(made: Any) -> None:
+    """Check that the fields of a settings dataclass made in Python hold what they should.
+
+    A mapping in place of a section, or ``"8"`` in place of 8, would fail much later. Only
+    sections and numbers are looked at: it costs microseconds.
+
+    Raises:
+        InputError: if a field holds something else.
+    """
+    for name, hint in get_type_hints(type(made)).items():
+        value = getattr(made, name)
+        if is_dataclass(hint) and not isinstance(value, cast(type, hint)):
+            kind = cast(type, hint).__name__
+            example = ", ".join(f"{k}=…" for k in value) if isinstance(value, Mapping) else "…"
+            raise InputError(
+                f"{name}: got {_short(value)}, expected {kind}({example}); a file of settings is "
+                "read by emofuse.analyzer.read_config"
+            )
+        number = {int: Integral, float: Real}.get(cast(Any, hint))
+        if number is not None and (not isinstance(value, number) or isinstance(value, bool)):
+            raise InputError(f"{name}: got {_short(value)}, expected a number")
 
 
 def settings(texts: Iterable[str]) -> dict[str, Flag]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
+from .remote import as_url
 
 
 def check_file(path: Path) -> None:
@@ -24,6 +25,7 @@ def check_file(path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
+        as_url(path)  # says so if it is an address of the web
         raise InputError(
             f"cannot open {path}: {error.strerror}; check the path and its permissions"
         ) from None

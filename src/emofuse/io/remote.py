@@ -59,13 +59,14 @@ def as_url(path: Path | str) -> str | None:
     if match is None:
         return None
     scheme = (match[1] or match[2]).lower()
+    slashes = "///" if scheme == "file" else "//"
+    url = f"{scheme}:{slashes}{text[match.end() :]}"  # a Path has lost a slash
     if scheme not in _SCHEMES:
         raise InputError(
-            f"{text} is a URL that is not read; expected a file, a folder, "
+            f"{url} is a URL that is not read; expected a file, a folder, "
             f"{', '.join(f'{s}://' for s in _SCHEMES)}: download it first"
         )
-    slashes = "///" if scheme == "file" else "//"
-    return f"{scheme}:{slashes}{text[match.end() :]}"
+    return url
 
 
 def list_files(url: str) -> list[RemoteFile]:

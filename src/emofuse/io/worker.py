@@ -77,7 +77,7 @@ class Worker:
 
     Args:
         make_handler: makes what does the tasks, in the process; picklable.
-        memory_mb: limit of the process's memory, in MiB; None: without limit.
+        memory_mb: limit of the process's memory, in MB; None: without limit.
         replaced: called whenever a process had to be replaced.
     """
 
@@ -313,6 +313,7 @@ def _limit_memory(memory_mb: int) -> None:
     except ImportError:  # not on Windows
         return
     with contextlib.suppress(ValueError, OSError):  # not on every system
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+        limit = memory_mb * 1_000_000
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -13,7 +13,7 @@ from typing import Any
 from ..config.loader import Flag, read
 from ..errors import InputError
 
-MB = 1 << 20
+MB = 1_000_000
 
 TOKEN_LENGTH = 16
 """The shortest token that is accepted."""

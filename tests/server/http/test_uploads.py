@@ -3,7 +3,7 @@
 import pytest
 
 from emofuse.server.http.errors import ApiError
-from emofuse.server.http.uploads import content_type, display_name
+from emofuse.server.http.uploads import _check_text, content_type, display_name
 
 
 def test_what_cannot_be_analyzed_is_refused_by_name() -> None:
@@ -11,6 +11,15 @@ def test_what_cannot_be_analyzed_is_refused_by_name() -> None:
         content_type(b"\x7fELF\x02\x01\x01", "clip.mp4")
     assert error.value.code == "unsupported-media"
     assert "clip.mp4" in error.value.message
+
+
+def test_a_text_under_another_name_is_no_transcript() -> None:
+    found = content_type(b"# How to install\n\nRead on.\n")
+    for name in ("README.md", "table.csv", "clip.mp4"):
+        with pytest.raises(ApiError, match="holds text under a name"):
+            _check_text(found, name)
+    for name in ("said.txt", "said.SRT", "upload"):
+        _check_text(found, name)
 
 
 @pytest.mark.parametrize(

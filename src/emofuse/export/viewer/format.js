@@ -31,7 +31,7 @@ const pad = (n) => String(n).padStart(2, "0");
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB"];
   let i = 0;
-  while (n >= 1000 && i < units.length - 1) { n /= 1024; i++; }
+  while (n >= 1000 && i < units.length - 1) { n /= 1000; i++; }
   return `${i && n < 10 ? Number(n.toFixed(1)) : Math.round(n)}\u00a0${units[i]}`;
 }
 

@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from starlette.datastructures import FormData, UploadFile
@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from ...core.estimates import Modality
 from ...core.media import MediaKind
-from ...io.media_types import HEAD, ContentType, by_content, by_suffix
+from ...io.media_types import HEAD, TEXT_SUFFIXES, ContentType, by_content, by_suffix
 from ..jobs.tasks import Upload
 from .errors import ApiError
 
@@ -185,6 +185,7 @@ async def _save(value: UploadFile | str, folder: Path, stem: str) -> Upload:
     head = await value.read(HEAD)
     await value.seek(0)
     found = content_type(head, name)
+    _check_text(found, name)
     path = folder / f"{stem}{found.suffix}"
     size = await asyncio.to_thread(_copy, value.file, path)
     return Upload(path, name, found, size)
@@ -264,6 +265,21 @@ def content_type(head: bytes, name: str = "the file") -> ContentType:
         "read; send mp4, mov, mkv, webm, avi, wav, mp3, flac, ogg, m4a, jpg, png, webp, txt, "
         "srt or vtt",
     )
+
+
+def _check_text(found: ContentType, name: str) -> None:
+    """Refuse a text whose name says that it is something else, as the command line does.
+
+    Raises:
+        ApiError: ``unsupported-media`` for ``README.md`` or ``table.csv``.
+    """
+    suffix = PurePath(name).suffix.lower()
+    if found.kind is MediaKind.TEXT and suffix and suffix not in TEXT_SUFFIXES:
+        raise ApiError(
+            "unsupported-media",
+            f"{name} holds text under a name that is not one of a transcript; name it "
+            f"{PurePath(name).stem}.txt if it is what was said",
+        )
 
 
 def display_name(name: str | None) -> str:

@@ -36,7 +36,7 @@ class WorkerConfig:
     Args:
         config: how media are analyzed.
         limits: what is accepted.
-        memory_mb: limit of its memory, in MiB.
+        memory_mb: limit of its memory, in MB.
     """
 
     config: AnalyzerConfig
