@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,13 +25,14 @@ from .jobs.store import JobStore
 from .jobs.tasks import Facts
 from .jobs.worker import Cancelled, WorkerConfig
 from .metrics import Metrics
-from .settings import Settings
+from .settings import MB, Settings
 
 if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
 
 _SMALL = 64 * 1024  # limit of a request without files, in bytes
 _LISTENERS = 32  # event streams of one client
+_LEAST_FREE = 16 * MB  # bytes on the disk below which the server is unhealthy
 _LOOK = 0.5  # seconds between checks whether a client is still connected
 
 
@@ -84,6 +86,7 @@ class ServerState:
     async def open(self) -> AsyncIterator[None]:
         """Start workers and resume unfinished jobs; at the end finish or requeue them."""
         loop = asyncio.get_running_loop()
+        tempfile.gettempdir()  # uploads pass through it; it cannot be found once the disk is full
         with JobStore(self.settings.folder) as store:
             await asyncio.to_thread(shutil.rmtree, self.incoming, True)
             self.pool = self._make_pool("analyze", self.settings.workers, loop)
@@ -118,6 +121,14 @@ class ServerState:
             WorkerConfig(self.config, self.settings.limits, self.settings.worker_mb),
             restarted,
         )
+
+    def problems(self) -> list[ApiError]:
+        """Return what keeps the server from doing its work; empty if it is well."""
+        found = [] if self.manager is None else self.manager.problems
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.settings.folder).free < _LEAST_FREE:
+                found.append(ApiError("storage-full", "the disk of the state folder is full"))
+        return found
 
     def check_open(self) -> None:
         """Check that new work is accepted.

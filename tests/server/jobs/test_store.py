@@ -74,8 +74,10 @@ def test_states_move_once(tmp_path: Path) -> None:
         assert job.started is not None
         assert job.finished is not None
         assert job.created <= job.started <= job.finished
-        assert store.ended_before(time.time() + 1) == ["a"]
-        assert store.ended_before(job.finished - 1) == []
+        assert store.older_than(0) == []
+        store.grow_older(5)
+        assert store.older_than(4) == ["a"]
+        assert store.older_than(5) == []
 
 
 def test_unfinished_jobs_start_again_but_not_for_ever(tmp_path: Path) -> None:

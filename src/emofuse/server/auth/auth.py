@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..http.errors import ApiError
+from ..http.errors import ApiError, from_os
 from ..jobs.worker import internal_error
 from ..metrics import Metrics
 from ..settings import LOOPBACK_NAMES, MB, Settings
@@ -31,6 +32,8 @@ OPEN = frozenset({"/v1/health", "/v1/login", "/v1/logout"})
 
 GUARDED = ("/v1/", "/metrics", "/analyze")
 """Everything but the page."""
+
+_GONE = 499  # the status that counts for a client that left, as proxies have it
 
 _DRAIN_SECONDS = 3.0
 _DRAIN_BYTES = 256 * MB
@@ -187,10 +190,13 @@ class Guard:
             if error.code != "too-slow":
                 await body.drain()
             await self.refuse(error)(scope, receive, answer)
-        except Exception:
+        except ClientDisconnect:  # in the middle of an upload: nobody is there to be answered
+            status = _GONE
+        except Exception as error:
             if begun:  # too late for another response: the connection breaks off
                 raise
-            await self.refuse(internal_error())(scope, receive, answer)
+            full = from_os(error) if isinstance(error, OSError) else None
+            await self.refuse(full or internal_error())(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, scope["method"], str(status)).inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -36,7 +37,7 @@ async def health(request: Request, state: State) -> JSONResponse:
     about = _health(state) | {"authorised": admitted}
     if admitted:
         about |= _details(state)
-    return JSONResponse(about, 503 if state.stopping.is_set() else 200)
+    return JSONResponse(about, 503 if about["status"] in ("stopping", "unhealthy") else 200)
 
 
 @router.post("/v1/login", status_code=204, summary="Exchange the token for a cookie")
@@ -79,9 +80,16 @@ async def metrics(state: State) -> Response:
 
 def _health(state: ServerState) -> dict[str, Any]:
     """What everybody may see."""
-    status = "stopping" if state.stopping.is_set() else "ok" if state.ready else "starting"
     auth = "token" if state.settings.token else "none"
-    return {"status": status, "version": __version__, "auth": auth}
+    return {"status": _status(state), "version": __version__, "auth": auth}
+
+
+def _status(state: ServerState) -> str:
+    if state.stopping.is_set():
+        return "stopping"
+    if not state.ready:
+        return "starting"
+    return "unhealthy" if state.problems() else "ok"
 
 
 def _details(state: ServerState) -> dict[str, Any]:
@@ -91,7 +99,8 @@ def _details(state: ServerState) -> dict[str, Any]:
     assert state.pool is not None
     return {
         "uptime": round(time.monotonic() - state.started, 1),
-        "queue": {"analyze": state.pool.waiting, "jobs": len(state.manager.store.queue())},
+        "problems": [error.body["error"] for error in state.problems()],
+        "queue": {"analyze": state.pool.waiting, "jobs": _waiting_jobs(state)},
         "sessions": len(state.sessions),
         "limits": {
             "analyze": {"bytes": limits.analyze_bytes, "seconds": limits.analyze_seconds},
@@ -109,6 +118,14 @@ def _details(state: ServerState) -> dict[str, Any]:
         },
         "formats": list(FORMATS),
     }
+
+
+def _waiting_jobs(state: ServerState) -> int | None:
+    """Return how many jobs wait; None if the store cannot be asked now."""
+    assert state.manager is not None
+    with contextlib.suppress(ApiError):
+        return len(state.manager.store.queue())
+    return None
 
 
 def _models(state: ServerState) -> dict[str, Any]:

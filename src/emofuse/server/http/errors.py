@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,12 +41,14 @@ STATUS = {
     "crashed": 500,
     "model-unavailable": 503,
     "stopping": 503,
+    "store-busy": 503,
+    "store-damaged": 503,
     "took-too-long": 504,
     "storage-full": 507,
 }
 """HTTP status of every error code of a request."""
 
-JOB_CODES = frozenset({"crashed", "interrupted", "media-lost"})
+JOB_CODES = frozenset({"crashed", "interrupted", "media-lost", "damaged"})
 """Further codes of failed jobs."""
 
 
@@ -97,8 +101,43 @@ class ApiError(Exception):
 
 def from_emofuse(error: EmofuseError) -> ApiError:
     """Turn an error of the engine into one of the API."""
+    if (full := _full(error)) is not None:
+        return full
+    message = without_folders(str(error))
     if isinstance(error, InputError):
-        return ApiError("unusable", str(error))
+        return ApiError("unusable", message)
     if isinstance(error, (ModelError, MissingExtra)):
-        return ApiError("model-unavailable", str(error))
-    return ApiError("internal", str(error))
+        return ApiError("model-unavailable", message)
+    return ApiError("internal", message)
+
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def from_os(error: OSError) -> ApiError | None:
+    """Turn an error of the system into one of the API, if it says that the disk is full."""
+    if error.errno not in _NO_SPACE:
+        return None
+    told = "the server's disk is full; try again later"
+    return ApiError("storage-full", told, retry_after=30)
+
+
+def _full(error: BaseException | None) -> ApiError | None:
+    """Look for a full disk among the causes of an error."""
+    while error is not None:
+        if isinstance(error, OSError) and (full := from_os(error)) is not None:
+            return full
+        error = error.__cause__
+    return None
+
+
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?!v1/)(?:[^\s/'\",;:()]+/)+(?=[^\s/])")
+
+
+def without_folders(message: str) -> str:
+    """Reduce the paths in a message to names: where the server keeps files is its own business.
+
+    >>> without_folders("cannot read /srv/jobs/3/input/0.mp4: see POST /v1/jobs")
+    'cannot read 0.mp4: see POST /v1/jobs'
+    """
+    return _FOLDERS.sub("", message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -53,8 +55,13 @@ async def create_job(request: Request, state: State, manager: Manager, client: C
                 created=time.time(),
             )
             manager.check_quota(client, job.bytes)  # others may have been faster
-            await incoming.keep(manager.store.home(job.id))
-            manager.add(job)
+            home = manager.store.home(job.id)
+            await incoming.keep(home)
+            try:
+                manager.add(job)
+            except ApiError:
+                await asyncio.to_thread(shutil.rmtree, home, True)
+                raise
     location = {"Location": f"/v1/jobs/{job.id}"}
     return JSONResponse(manager.view(manager.store.get(job.id)), 202, location)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import shutil
 import time
 import zipfile
@@ -12,12 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...core.time import NS
 from ...export import file_name, usable_exporters
 from ...io.atomic import atomic_path
-from ..http.errors import ApiError
+from ..http.errors import ApiError, from_os
 from ..metrics import Metrics
 from ..settings import MB, Settings
 from .pool import Pool, WorkItem
@@ -34,6 +35,11 @@ FORMATS = (*usable_exporters(), ZIP)
 _HEARTBEAT = 15.0  # seconds after which a quiet event stream sends a comment
 _PACE = 0.25  # shortest time between two events of one stream, in seconds
 _CLEANING = 60.0  # seconds between searches for expired jobs
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds between tries to use a store that fails
+
+T = TypeVar("T")
+
+log = logging.getLogger("emofuse.server")
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +70,9 @@ class JobManager:
     _watchers: dict[str, set[asyncio.Event]] = field(default_factory=dict)
     _served: dict[str, float] = field(default_factory=dict)  # client → when last served
     _work: asyncio.Event = field(default_factory=asyncio.Event)
+    _halt: asyncio.Event = field(default_factory=asyncio.Event)
+    _problems: dict[asyncio.Task[Any] | None, ApiError] = field(default_factory=dict)
+    _aged: float = field(default_factory=time.monotonic)  # when jobs were last made older
     _servers: list[asyncio.Task[None]] = field(default_factory=list)
     _cleaner: asyncio.Task[None] | None = None
     _stopping: bool = False
@@ -91,10 +100,16 @@ class JobManager:
     def begin_shutdown(self) -> None:
         """Begin to shut down: no job is started any more and event streams end."""
         self._stopping = True
+        self._halt.set()
         self._work.set()
         for watchers in self._watchers.values():
             for event in watchers:
                 event.set()
+
+    @property
+    def problems(self) -> list[ApiError]:
+        """What keeps jobs from being worked on, each once."""
+        return list({error.code: error for error in self._problems.values()}.values())
 
     def check_quota(self, client: str, bytes_: int = 0) -> None:
         """Check that a client may submit another job.
@@ -188,8 +203,11 @@ class JobManager:
                 event.clear()
                 try:
                     job = self.store.get(job_id)
-                except ApiError:  # deleted meanwhile
-                    return
+                except ApiError as error:
+                    if error.code == "no-such-job":  # deleted meanwhile
+                        return
+                    await self._pause(_LONGEST_PAUSE)  # the store is busy; it is asked again
+                    continue
                 yield _event("end" if job.state.ended else "progress", self.view(job))
                 if job.state.ended:
                     return
@@ -216,7 +234,8 @@ class JobManager:
         if job.state is JobState.QUEUED:
             waiting = [i for i, _ in self.store.queue()] if queue is None else queue
             position = waiting.index(job.id) if job.id in waiting else None
-        expires = None if job.finished is None else job.finished + self.settings.keep_hours * 3600
+        left = self.settings.keep_hours * 3600 - job.age
+        expires = None if job.finished is None else time.time() + left
         first = job.uploads[0]
         return {
             "id": job.id,
@@ -246,17 +265,60 @@ class JobManager:
         }
 
     async def _serve(self) -> None:
-        """Analyze one job after the other."""
+        """Analyze one job after the other, whatever happens."""
         while not self._stopping:
-            job_id = self._next()
+            job_id = await self._insist(self._next)
             if job_id is None:
                 self._work.clear()
-                await self._work.wait()
+                if not self._stopping:
+                    await self._work.wait()
                 continue
             try:
                 await self._run(job_id)
-            except Exception:  # a bug: the other jobs must go on
-                self.store.move(job_id, JobState.IN_PROGRESS, JobState.FAILED, internal_error())
+            except Exception:  # a bug: the job ends, and the others go on
+                await self._end(job_id, JobState.FAILED, internal_error())
+
+    async def _insist(self, step: Callable[[], T]) -> T | None:
+        """Do a step with the store, again and again until it succeeds.
+
+        Returns:
+            What it gave; None if the server stops before it succeeds.
+        """
+        task, pause = asyncio.current_task(), _FIRST_PAUSE
+        while True:
+            try:
+                given = step()
+            except ApiError as error:
+                if task not in self._problems:
+                    log.warning("the store of jobs fails (%s); it is tried again", error)
+                self._problems[task] = error
+            except Exception:  # a bug, or a system in distress
+                self._problems[task] = internal_error()
+            else:
+                self._problems.pop(task, None)
+                return given
+            if self._stopping:
+                return None
+            await self._pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but no longer than the server runs."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._halt.wait(), seconds)
+
+    async def _end(
+        self,
+        job_id: str,
+        state: JobState,
+        error: ApiError | None = None,
+        facts: Facts | None = None,
+    ) -> None:
+        """Give a job its last state, as soon as the store takes it."""
+        if await self._insist(
+            lambda: self.store.move(job_id, JobState.IN_PROGRESS, state, error, facts)
+        ):
+            self.metrics.jobs_finished.labels(state.value).inc()
 
     def _next(self) -> str | None:
         """Pick a job: the oldest of the client who was served longest ago."""
@@ -271,18 +333,19 @@ class JobManager:
         return None
 
     async def _run(self, job_id: str) -> None:
-        job = self.store.get(job_id)
-        home, limits = self.store.home(job_id), self.settings.limits
-        draft = home / f"attempt-{job.attempts}"
-        analysis = Analysis(
-            Probe(job.uploads, job.transcript, limits.job_seconds),
-            job.modalities,
-            job.transcribe,
-            draft,
-            tuple(usable_exporters()),
-            group=job.group,
+        job = await self._insist(lambda: self.store.get(job_id))
+        if job is None:  # the server stops; the next one finds the job
+            return
+        if job.error is not None:  # its entry cannot be read
+            await self._end(job_id, JobState.FAILED, ApiError(*job.error))
+            self._notify(job_id)
+            return
+        draft = self.store.home(job_id) / f"attempt-{job.attempts}"
+        item = WorkItem(
+            self._analysis(job, draft),
+            self.settings.limits.job_timeout,
+            self._progress_callback(job_id),
         )
-        item = WorkItem(analysis, limits.job_timeout, self._progress_callback(job_id))
         self._runs[job_id] = _Run(item)
         self._notify(job_id)
         try:
@@ -292,6 +355,16 @@ class JobManager:
             del self._runs[job_id]
             await asyncio.to_thread(self._tidy, job_id, draft)
             self._notify(job_id)
+
+    def _analysis(self, job: Job, draft: Path) -> Analysis:
+        return Analysis(
+            Probe(job.uploads, job.transcript, self.settings.limits.job_seconds),
+            job.modalities,
+            job.transcribe,
+            draft,
+            tuple(usable_exporters()),
+            group=job.group,
+        )
 
     async def _outcome(self, job: Job, item: WorkItem) -> Facts | ApiError | None:
         """Return the result of a task; None if it was stopped."""
@@ -307,26 +380,31 @@ class JobManager:
 
     async def _conclude(self, job: Job, outcome: Facts | ApiError | None, draft: Path) -> None:
         if outcome is None:  # stopped by the server, not by the client: it waits for the next start
-            self.store.move(job.id, JobState.IN_PROGRESS, JobState.QUEUED, attempts=-1)
+            await self._insist(
+                lambda: self.store.move(job.id, JobState.IN_PROGRESS, JobState.QUEUED, attempts=-1)
+            )
             return
         if isinstance(outcome, ApiError):
-            if self.store.move(job.id, JobState.IN_PROGRESS, JobState.FAILED, outcome):
-                self.metrics.jobs_finished.labels(JobState.FAILED.value).inc()
+            await self._end(job.id, JobState.FAILED, outcome)
             return
         results = self.store.home(job.id) / "results"
-        await asyncio.to_thread(shutil.rmtree, results, True)
-        with contextlib.suppress(FileNotFoundError):  # the job has just been deleted
-            await asyncio.to_thread(draft.replace, results)
-        if self.store.move(job.id, JobState.IN_PROGRESS, JobState.COMPLETED, facts=outcome):
-            self.metrics.jobs_finished.labels(JobState.COMPLETED.value).inc()
+        try:
+            await asyncio.to_thread(shutil.rmtree, results, True)
+            with contextlib.suppress(FileNotFoundError):  # the job has just been deleted
+                await asyncio.to_thread(draft.replace, results)
+        except OSError as error:
+            await self._end(job.id, JobState.FAILED, from_os(error) or internal_error())
+            return
+        await self._end(job.id, JobState.COMPLETED, facts=outcome)
 
     def _tidy(self, job_id: str, draft: Path) -> None:
         """Remove what an attempt left behind, and everything if the job was deleted."""
         shutil.rmtree(draft, ignore_errors=True)
         try:
             self.store.get(job_id)
-        except ApiError:
-            shutil.rmtree(self.store.home(job_id), ignore_errors=True)
+        except ApiError as error:
+            if error.code == "no-such-job":  # and not that the store cannot be asked now
+                shutil.rmtree(self.store.home(job_id), ignore_errors=True)
 
     def _progress_callback(self, job_id: str) -> Callable[[int, int | None], None]:
         """Return what a thread of the pool calls with a job's progress."""
@@ -348,11 +426,18 @@ class JobManager:
 
     async def _clean(self) -> None:
         """Remove expired jobs, now and then."""
-        while True:
-            for job_id in self.store.ended_before(time.time() - self.settings.keep_hours * 3600):
-                with contextlib.suppress(ApiError):  # it has just been deleted
+        while not self._stopping:
+            for job_id in await self._insist(self._expired) or ():
+                with contextlib.suppress(ApiError):  # just deleted; or the next round does it
                     await self.delete(job_id)
-            await asyncio.sleep(_CLEANING)
+            await self._pause(_CLEANING)
+
+    def _expired(self) -> list[str]:
+        """Make the ended jobs older by what has gone by, and return those that have expired."""
+        now = time.monotonic()
+        self.store.grow_older(now - self._aged)
+        self._aged = now
+        return self.store.older_than(self.settings.keep_hours * 3600)
 
     def _sweep(self) -> None:
         """Remove what a killed server left behind: files of no job, and unfinished attempts."""

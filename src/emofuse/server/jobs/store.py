@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -21,11 +22,15 @@ from ...io.media_types import ContentType
 from ..http.errors import ApiError
 from .tasks import Facts, Upload
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
 """How often a job is started before a crash of the whole server is blamed on it."""
+
+_LOCK_SECONDS = 0.2  # another process may hold the file for so long; callers wait no longer
+
+_DAMAGED = ApiError("damaged", "the job's entry in the store is damaged; send the media again")
 
 
 class JobState(str, Enum):
@@ -62,6 +67,7 @@ class Job:
         attempts: how often it was started.
         error: code and message if it failed.
         group: whether the mood of the group is told, too.
+        age: seconds for which a server has run since it ended, by a clock that nobody sets.
     """
 
     id: str
@@ -78,6 +84,7 @@ class Job:
     attempts: int = 0
     error: tuple[str, str] | None = None
     group: bool = False
+    age: float = 0.0
 
     @property
     def bytes(self) -> int:
@@ -91,7 +98,7 @@ _TABLE = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, client TEXT NOT NULL, state TEXT NOT NULL,
     created REAL NOT NULL, started REAL, finished REAL, attempts INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, request TEXT NOT NULL, error TEXT
+    bytes INTEGER NOT NULL, request TEXT NOT NULL, error TEXT, age REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX jobs_by_state ON jobs (state, created);
 """
@@ -100,8 +107,12 @@ CREATE INDEX jobs_by_state ON jobs (state, created);
 class JobStore:
     """The jobs of one server; a context manager.
 
+    Every method raises `ApiError` at once if the file cannot be used now: ``store-busy`` if
+    another process holds it, ``storage-full`` if nothing can be written, ``store-damaged``. An
+    entry that cannot be read is a job that has failed; it affects no other.
+
     Args:
-        folder: where the SQLite file is, and everything else of the jobs.
+        folder: where the SQLite file is, and everything else of the jobs; made private.
 
     Raises:
         InputError: if another server uses the folder, or it cannot be used.
@@ -112,6 +123,7 @@ class JobStore:
         self._mutex = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(folder)
             self._lock = (folder / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +145,9 @@ class JobStore:
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        db = sqlite3.connect(
+            path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
+        )
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -154,10 +168,10 @@ class JobStore:
     def add(self, job: Job) -> None:
         """Add a job."""
         self._do(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(job.id, job.client, job.state.value, job.created, job.started, job.finished),
-                *(job.attempts, job.bytes, _request(job), None),
+                *(job.attempts, job.bytes, _request(job), None, job.age),
             ),
         )
 
@@ -175,14 +189,12 @@ class JobStore:
     def latest(self, state: JobState | None, limit: int) -> list[Job]:
         """Return jobs, newest first."""
         where, values = ("WHERE state = ?", (state.value,)) if state else ("", ())
-        rows = self._do(
-            f"SELECT * FROM jobs {where} ORDER BY created DESC LIMIT ?", (*values, limit)
-        )
+        rows = self._do(f"SELECT * FROM jobs {where} ORDER BY rowid DESC LIMIT ?", (*values, limit))
         return [self._job(row) for row in rows]
 
     def queue(self) -> list[tuple[str, str]]:
         """Return (id, client) of the jobs that wait, oldest first."""
-        rows = self._do("SELECT id, client FROM jobs WHERE state = 'QUEUED' ORDER BY created")
+        rows = self._do("SELECT id, client FROM jobs WHERE state = 'QUEUED' ORDER BY rowid")
         return [(row["id"], row["client"]) for row in rows]
 
     def move(
@@ -211,21 +223,19 @@ class JobStore:
         now = time.time()
         cause = json.dumps([error.code, error.message]) if error else None
         values: dict[str, Any] = {"state": after.value, "error": cause}
+        if facts is not None:
+            values["request"] = _request(replace(self.get(job_id), facts=facts))
         if after is JobState.IN_PROGRESS:
             values["started"] = now
         values["finished"] = now if after.ended else None
         sets = ", ".join(f"{name} = :{name}" for name in values)
-        with self._mutex:
+        with self._mutex, _answering():
             cursor = self._db.execute(
                 f"UPDATE jobs SET {sets}, attempts = attempts + :more "
                 "WHERE id = :id AND state = :before",
                 {**values, "more": attempts, "id": job_id, "before": before.value},
             )
-        moved = cursor.rowcount == 1
-        if moved and facts is not None:
-            request = _request(replace(self.get(job_id), facts=facts))
-            self._do("UPDATE jobs SET request = ? WHERE id = ?", (request, job_id))
-        return moved
+        return cursor.rowcount == 1
 
     def remove(self, job_id: str) -> None:
         """Delete a job, but not its files."""
@@ -234,7 +244,8 @@ class JobStore:
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs there are in each state."""
         rows = self._do("SELECT state, count(*) AS n FROM jobs GROUP BY state")
-        return dict.fromkeys(JobState, 0) | {JobState(r["state"]): r["n"] for r in rows}
+        counted = {row["state"]: row["n"] for row in rows}
+        return {state: counted.get(state.value, 0) for state in JobState}
 
     def unfinished(self, client: str | None = None) -> int:
         """Return how many jobs have not ended: of one client, or of all."""
@@ -246,9 +257,16 @@ class JobStore:
         """Return how many bytes the uploads of all jobs take."""
         return int(self._do("SELECT coalesce(sum(bytes), 0) AS n FROM jobs")[0]["n"])
 
-    def ended_before(self, when: float) -> list[str]:
-        """Return the ids of jobs that ended before a time."""
-        rows = self._do("SELECT id FROM jobs WHERE finished < ?", (when,))
+    def grow_older(self, seconds: float) -> None:
+        """Count time for the jobs that have ended.
+
+        The wall clock may be set; a jump of it must neither delete jobs nor keep them for ever.
+        """
+        self._do("UPDATE jobs SET age = age + ? WHERE finished IS NOT NULL", (seconds,))
+
+    def older_than(self, seconds: float) -> list[str]:
+        """Return the ids of jobs that ended more than so long ago."""
+        rows = self._do("SELECT id FROM jobs WHERE age > ?", (seconds,))
         return [row["id"] for row in rows]
 
     def ids(self) -> frozenset[str]:
@@ -257,6 +275,10 @@ class JobStore:
 
     def recover(self) -> None:
         """Put jobs that a killed server left in progress back into the queue, or fail them."""
+        for row in self._do("SELECT * FROM jobs"):
+            job = self._job(row)
+            if job.error and job.error[0] == _DAMAGED.code and row["finished"] is None:
+                self._fail(job.id, _DAMAGED)
         for row in self._do("SELECT id, attempts FROM jobs WHERE state = 'IN_PROGRESS'"):
             if row["attempts"] < MOST_ATTEMPTS:
                 self.move(row["id"], JobState.IN_PROGRESS, JobState.QUEUED)
@@ -288,10 +310,37 @@ class JobStore:
         self.close()
 
     def _do(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._mutex:
+        with self._mutex, _answering():
             return self._db.execute(sql, values).fetchall()
 
+    def _fail(self, job_id: str, error: ApiError) -> None:
+        """Fail a job whatever its state is."""
+        self._do(
+            "UPDATE jobs SET state = ?, error = ?, finished = ? WHERE id = ?",
+            (JobState.FAILED.value, json.dumps([error.code, error.message]), time.time(), job_id),
+        )
+
     def _job(self, row: sqlite3.Row) -> Job:
+        try:
+            return self._parse(row)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return self._damaged(row)
+
+    def _damaged(self, row: sqlite3.Row) -> Job:
+        lost = Upload(self.home(str(row["id"])) / "input" / "lost", "unknown", _LOST, 0)
+        return Job(
+            id=str(row["id"]),
+            client=str(row["client"]),
+            uploads=(lost,),
+            transcript=None,
+            modalities=(),
+            transcribe=False,
+            facts=Facts(_LOST.kind.value),
+            state=JobState.FAILED,
+            error=(_DAMAGED.code, _DAMAGED.message),
+        )
+
+    def _parse(self, row: sqlite3.Row) -> Job:
         request = json.loads(row["request"])
         home = self.home(row["id"])
         uploads = tuple(_upload(home, u) for u in request["uploads"])
@@ -305,12 +354,52 @@ class JobStore:
             group=request["group"],
             facts=Facts(**request["facts"]),
             state=JobState(row["state"]),
-            created=row["created"],
-            started=row["started"],
-            finished=row["finished"],
-            attempts=row["attempts"],
-            error=tuple(json.loads(row["error"])) if row["error"] else None,
+            created=float(row["created"]),
+            started=None if row["started"] is None else float(row["started"]),
+            finished=None if row["finished"] is None else float(row["finished"]),
+            attempts=int(row["attempts"]),
+            error=_error(row["error"]),
+            age=float(row["age"]),
         )
+
+
+_LOST = ContentType(MediaKind.TEXT, ".txt", "text/plain; charset=utf-8")
+"""What an upload counts as of which nothing is known."""
+
+
+def _error(stored: str | None) -> tuple[str, str] | None:
+    if stored is None:
+        return None
+    code, message = json.loads(stored)
+    return str(code), str(message)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Turn errors of SQLite into answers of the API."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _as_answer(error) from error
+
+
+def _as_answer(error: sqlite3.Error) -> ApiError:
+    text = str(error)
+    if "locked" in text:
+        told = "another process holds the store of jobs; try again"
+        return ApiError("store-busy", told, retry_after=2)
+    if any(sign in text for sign in ("full", "disk I/O", "readonly", "unable to open")):
+        told = "the store of jobs cannot be written; the disk may be full"
+        return ApiError("storage-full", told, retry_after=30)
+    return ApiError("store-damaged", "the store of jobs is damaged; the operator has to look at it")
+
+
+def _make_private(folder: Path) -> None:
+    """Close a folder of ours to others, whatever it allowed before."""
+    folder.chmod(0o700)
+    for path in (*folder.glob("jobs.sqlite*"), folder / "lock"):
+        if path.exists():
+            path.chmod(0o600)
 
 
 def _request(job: Job) -> str:

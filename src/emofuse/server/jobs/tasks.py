@@ -169,10 +169,11 @@ class AnalyzerWorker:
                 "send videos to /v1/analyze",
             )
         said = roles.main if kind is MediaKind.TEXT else roles.transcript
-        text = " ".join(u.text for u in read_transcript(said.path)) if said else None
+        with _with_client_names(said):
+            text = " ".join(u.text for u in read_transcript(said.path)) if said else None
         sound = roles.main if kind is MediaKind.AUDIO else roles.audio
         analyzer = self._analyzer(task.modalities, task.transcribe)
-        with _with_client_names(roles.main):
+        with _with_client_names(roles.main, roles.audio, roles.transcript):
             found = Observer(analyzer).observe(
                 image=roles.main.path if kind is MediaKind.IMAGE else None,
                 audio=sound.path if sound else None,
@@ -199,7 +200,8 @@ class AnalyzerWorker:
 
         kinds = [exporters()[name] for name in task.formats]
         opened = [kind(task.out / f"timeline{kind.suffix}", overwrite=True) for kind in kinds]
-        with _with_client_names(roles.main), closing(_open(roles, analyzer)) as source:
+        named = _with_client_names(roles.main, roles.audio, roles.transcript)
+        with named, closing(_open(roles, analyzer)) as source:
             timeline = analyzer.collect(source, exporters=opened, progress=watch)
         media = replace(timeline.media, name=roles.main.name, path=None)
         finish(opened, replace(timeline, media=media))
@@ -348,19 +350,21 @@ def _too_long(name: str, duration_ns: int, seconds: float) -> ApiError:
 
 
 class _with_client_names:  # noqa: N801
-    """Replaces the path of an upload in errors by the client's name for it."""
+    """Replaces the paths of uploads in errors by the client's names for them."""
 
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
+    def __init__(self, *uploads: Upload | None) -> None:
+        self._uploads = [upload for upload in uploads if upload is not None]
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, InputError):
-            upload = self._upload
-            message = str(error).replace(str(upload.path), upload.name)
-            raise type(error)(message.replace(upload.path.name, upload.name)) from error
+            message = str(error)
+            for upload in self._uploads:
+                message = message.replace(str(upload.path), upload.name)
+                message = message.replace(upload.path.name, upload.name)
+            raise type(error)(message) from error
 
 
 def _open(roles: _Roles, analyzer: Analyzer) -> Source:

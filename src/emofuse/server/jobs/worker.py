@@ -17,7 +17,7 @@ from ...core.protocols import ProgressCallback
 from ...errors import EmofuseError
 from ...io import worker as process
 from ...io.worker import Cancelled, FailureKind, WorkerFailed
-from ..http.errors import ApiError, from_emofuse
+from ..http.errors import ApiError, from_emofuse, from_os
 from ..settings import Limits
 from .tasks import AnalyzerWorker, Facts, Task
 
@@ -56,6 +56,8 @@ class WorkerConfig:
                 raise
             except EmofuseError as error:
                 raise from_emofuse(error) from None
+            except OSError as error:
+                raise from_os(error) or internal_error() from None
             except Exception:
                 raise internal_error() from None
 
