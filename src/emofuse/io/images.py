@@ -29,6 +29,14 @@ class TooManyPixels(InputError):  # noqa: N818 - what it is
     """An image is larger than allowed."""
 
 
+class TooManyScans(InputError):  # noqa: N818 - what it is
+    """A JPEG goes over its pixels again and again, which takes time without end."""
+
+
+MOST_SCANS = 64
+"""Scans of a JPEG; progressive ones have about ten, and as many again in each preview."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
     """An image that was read.
@@ -57,6 +65,7 @@ def read_image(
     *,
     max_side: int | None = None,
     max_pixels: float | None = None,
+    max_scans: int = MOST_SCANS,
     formats: tuple[str, ...] | None = None,
 ) -> DecodedImage:
     """Read an image and turn it as its EXIF orientation says.
@@ -76,16 +85,18 @@ def read_image(
         max_side: an image with a longer side is scaled down to this many pixels; a JPEG is
             decoded no finer than that needs.
         max_pixels: larger images are refused before they are decoded.
+        max_scans: JPEGs of more scans are refused before they are decoded.
         formats: names of the formats that are accepted, such as ``("JPEG",)``; default:
             `FORMATS`.
 
     Raises:
         TooManyPixels: if it is larger than `max_pixels`, or than any sane image.
+        TooManyScans: if it is a JPEG of more than `max_scans`.
         InputError: if it is missing, empty, damaged or no image.
     """
     from PIL import ImageOps
 
-    with _opened(source, max_pixels, formats) as stored:
+    with _opened(source, max_pixels, formats, max_scans) as stored:
         width, height = _upright_size(stored)
         if max_side is not None:
             stored.draft("RGB", (max_side, max_side))
@@ -103,6 +114,7 @@ def image_size(source: Path | bytes, *, max_pixels: float | None = None) -> tupl
 
     Raises:
         TooManyPixels: if it is larger than `max_pixels`.
+        TooManyScans: if it is a JPEG of too many scans.
         InputError: if it is missing, empty or no image.
     """
     with _opened(source, max_pixels, None) as stored:
@@ -111,7 +123,10 @@ def image_size(source: Path | bytes, *, max_pixels: float | None = None) -> tupl
 
 @contextmanager
 def _opened(
-    source: Path | bytes, max_pixels: float | None, formats: tuple[str, ...] | None
+    source: Path | bytes,
+    max_pixels: float | None,
+    formats: tuple[str, ...] | None,
+    max_scans: int = MOST_SCANS,
 ) -> Iterator[Image]:
     """Open an image, and put what goes wrong inside into words."""
     import PIL.Image
@@ -129,6 +144,8 @@ def _opened(
                     f"{name} is {width} × {height}, more than {max_pixels / 1e6:g} million "
                     "pixels; shrink it"
                 )
+            if stored.format in ("JPEG", "MPO"):
+                _check_scans(source, name, max_scans)
             yield stored
     except UnidentifiedImageError:
         raise InputError(
@@ -139,6 +156,16 @@ def _opened(
     except (OSError, SyntaxError, ValueError) as error:
         reason = str(error).replace(f"{name!r}", name)
         raise InputError(f"cannot read the image {name}: {reason}; try another copy") from None
+
+
+def _check_scans(source: Path | bytes, name: str, most: int) -> None:
+    """Count the starts of scans: in the data of a scan, 0xFF is never followed by 0xDA."""
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    if (scans := data.count(b"\xff\xda")) > most:
+        raise TooManyScans(
+            f"{name} is a JPEG of {scans} scans, expected at most {most}; save it as a baseline "
+            "JPEG"
+        )
 
 
 @lru_cache(maxsize=1)

@@ -46,6 +46,7 @@ class Limits:
         sessions_per_client: live sessions of one client.
         picture_bytes: size of a frame of a live session.
         picture_megapixels: size of a frame of a live session, in million pixels.
+        frames_per_client: frames of a client's live sessions analyzed in a second.
         session_idle: how long a live session may be idle.
 
     Raises:
@@ -71,6 +72,7 @@ class Limits:
     sessions_per_client: int = 4
     picture_bytes: int = MB
     picture_megapixels: float = 2.1
+    frames_per_client: float = 60.0
     session_idle: float = 60.0
 
     def __post_init__(self) -> None:

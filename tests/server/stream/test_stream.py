@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
 
 websockets = pytest.importorskip("websockets", reason="needs the extra: emofuse[web]")
@@ -274,3 +276,84 @@ def test_the_documented_client_is_the_one_that_is_shipped() -> None:
     root = Path(__file__).parents[3]
     example = (root / "examples" / "stream_client.py").read_text(encoding="utf-8")
     assert f"```python\n{example}```" in (root / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def progressive(scans: int) -> bytes:
+    """Make a JPEG that goes over its pixels again and again."""
+    import PIL.Image
+
+    data = io.BytesIO()
+    PIL.Image.new("RGB", (640, 480), "teal").save(data, "JPEG", progressive=True)
+    head, first, *others = data.getvalue().split(b"\xff\xda")
+    return b"\xff\xda".join([head, *[first] * scans, *others])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_pictures_may_be_png_and_webp(server: Running, media: Path, kind: str) -> None:
+    import PIL.Image
+
+    data = io.BytesIO()
+    PIL.Image.open(media / "portrait.jpg").save(data, kind)
+    with open_stream(server, "?audio=0") as socket:
+        created(socket)
+        socket.send(message(1, 0.1, data.getvalue(), 7))
+        assert next(m for m in said_by(socket) if m.get("kind") == "face")["number"] == 7
+
+
+def test_a_picture_of_many_scans_costs_nothing(server: Running, clip: list[Packet]) -> None:
+    with open_stream(server, "?audio=0") as socket:
+        created(socket)
+        socket.send(message(1, 0.1, progressive(1000)))
+        error = next(m for m in said_by(socket) if m["type"] == "error")
+        assert error["error"]["code"] == "bad-message"
+        assert "scans" in error["error"]["message"]
+        socket.send(message(1, 0.2, clip[0][2] if clip[0][0] == 1 else clip[1][2], 8))
+        assert next(m for m in said_by(socket) if m.get("kind") == "face")["number"] == 8
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_times_that_have_not_come_are_refused(server: Running, kind: int) -> None:
+    month = 29 * 86400.0
+    with open_stream(server) as socket:
+        created(socket)
+        socket.send(message(kind, month, bytes(320)))
+        error = next(m for m in said_by(socket) if m["type"] == "error")
+        assert error["error"]["code"] == "bad-message"
+        assert "real time" in error["error"]["message"]
+
+
+def test_more_sound_than_time_is_refused(server: Running) -> None:
+    with open_stream(server, "?video=0&asr=0") as socket:
+        created(socket)
+        for second in range(PATIENCE_SECONDS):
+            socket.send(message(2, float(second), bytes(32_000)))
+        errors = [m for m in rest(socket) if m["type"] == "error"]
+        assert errors
+        assert all("real time" in m["error"]["message"] for m in errors)
+
+
+PATIENCE_SECONDS = 150  # more than the machine takes to read as many messages
+
+
+def test_who_leaves_before_the_session_is_there_leaves_nothing(server: Running) -> None:
+    process = psutil.Process(server.process.pid)
+    with open_stream(server) as socket:
+        created(socket)  # the models are loaded, and the threads that always stay are there
+    settled = at_rest(process)
+    left = 0
+    while left < 12:
+        with contextlib.suppress(InvalidStatus):  # those before are still being cleared away
+            open_stream(server).socket.close()  # without a word
+            left += 1
+    assert at_rest(process) <= settled + 6  # the pool of helping threads may fill up
+
+
+def at_rest(process: psutil.Process) -> int:
+    """Wait until no session is open, and return how many threads there are."""
+    deadline = time.monotonic() + PATIENCE
+    counts = [process.num_threads()]
+    while len(counts) < 10 or len(set(counts[-10:])) > 1:
+        assert time.monotonic() < deadline, counts
+        time.sleep(0.05)
+        counts.append(process.num_threads())
+    return counts[-1]

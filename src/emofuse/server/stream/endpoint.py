@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,16 @@ from ...errors import EmofuseError
 from ..auth.auth import client_of, deny
 from ..http.errors import ApiError, from_emofuse
 from ..jobs.worker import internal_error
+from .frames import Decoders
 from .protocol import CloseReason, SessionParams, parse_params
 from .session import Session
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer
     from ..state import ServerState
+
+
+_DECODERS = 2  # threads that decode the frames of all sessions
 
 
 class LiveModels:
@@ -62,12 +65,11 @@ class _Endpoint:
 
     state: ServerState
     models: LiveModels = field(init=False)
-    decoders: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="emofuse-jpeg")
-    )
+    decoders: Decoders = field(init=False)
 
     def __post_init__(self) -> None:
         self.models = LiveModels(self.state)
+        self.decoders = Decoders(_DECODERS, self.state.settings.limits.frames_per_client)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open and serve a session, or refuse it with a reason."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from ...core.time import NS
 from ..http.errors import ApiError
 from ..metrics import Metrics
 from ..settings import Limits
-from .frames import FrameClock, decode_frame
+from .frames import Decoders, FrameClock, decode_frame
 from .protocol import FRAME, Packet, SessionParams, bad
 from .publisher import EventPublisher, PushedFrame, StreamCounts
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _CHUNK_SECONDS = 1.0  # longest chunk of audio
 _JITTER_NS = NS // 20  # a clock may be off by this much before a gap is taken for one
 _BACKWARDS_NS = NS  # and this much into the past
+_AHEAD_NS = 10 * NS  # how far times may be ahead of the clock: silence is analyzed, too
 
 
 class _PendingFrame(NamedTuple):
@@ -41,6 +42,7 @@ class Intake:
         limits: what is accepted.
         side: longest side, in pixels, to which frames are decoded.
         decoders: threads that decode frames.
+        client: whose frames they are.
         metrics: counts refused frames.
         publisher: learns which frames were pushed, and what was wrong with others.
         counts: keeps count.
@@ -51,17 +53,19 @@ class Intake:
         params: SessionParams,
         limits: Limits,
         side: int,
-        decoders: ThreadPoolExecutor,
+        decoders: Decoders,
+        client: str,
         metrics: Metrics,
         publisher: EventPublisher,
         counts: StreamCounts,
     ) -> None:
         self._params, self._limits, self._side = params, limits, side
-        self._decoders, self._metrics = decoders, metrics
+        self._decoders, self._turns, self._metrics = decoders, decoders.turns(client), metrics
         self._publisher, self._counts = publisher, counts
         self._pending: _PendingFrame | None = None  # the newest, undecoded
         self._decoding: asyncio.Task[None] | None = None
         self._clock = FrameClock()
+        self._began = time.monotonic_ns()
         self._next_sample = 0
         self._live: LiveSession | None = None
 
@@ -73,7 +77,7 @@ class Intake:
         """Take a frame or a chunk of audio.
 
         Raises:
-            ApiError: if it was not announced, is too large, or too late.
+            ApiError: if it was not announced, is too large, or its time cannot be.
         """
         if packet.kind == FRAME:
             self._take_frame(packet)
@@ -96,6 +100,7 @@ class Intake:
         size, limit = len(packet.body), self._limits.picture_bytes
         if size > limit:
             raise ApiError("too-large", f"a frame of {size} bytes; the limit is {limit}")
+        self._check_clock(packet.time_ns)
         self._counts.frames += 1
         if self._live is None:  # models are being loaded
             self._counts.skipped += 1
@@ -108,14 +113,12 @@ class Intake:
 
     async def _decode(self) -> None:
         """Decode the newest frame, and repeat while there is a newer one."""
-        loop = asyncio.get_running_loop()
         megapixels = self._limits.picture_megapixels
         while self._pending is not None:
             (packet, arrived), self._pending = self._pending, None
             try:
-                image = await loop.run_in_executor(
-                    self._decoders, decode_frame, packet.body, megapixels, self._side
-                )
+                decode = partial(decode_frame, packet.body, megapixels, self._side)
+                image = await self._decoders.run(self._turns, decode)
                 span = self._clock.span(packet.time_ns)
             except ApiError as error:
                 self._metrics.frames.labels("refused").inc()
@@ -139,9 +142,20 @@ class Intake:
         expected_ns = self._next_sample * NS // rate
         if time_ns < expected_ns - _BACKWARDS_NS:
             raise bad(f"audio of {time_ns / NS:.3f} s came after that of {expected_ns / NS:.3f} s")
+        self._check_clock(time_ns)
         if time_ns > expected_ns + _JITTER_NS:  # a pause: the time in between was silent
             self._next_sample = time_ns * rate // NS
+        self._check_clock((self._next_sample + len(pcm) // 2) * NS // rate)
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self._live.push(AudioChunk(samples, rate, self._next_sample))
         self._next_sample += len(samples)
         self._counts.audio_ns += len(samples) * NS // rate
+
+    def _check_clock(self, time_ns: int) -> None:
+        """Check that a time has come, by our clock: what lies before it has to be analyzed."""
+        passed_ns = time.monotonic_ns() - self._began
+        if time_ns > passed_ns + _AHEAD_NS:
+            raise bad(
+                f"time {time_ns / NS:.1f} s, but the session began {passed_ns / NS:.1f} s ago; "
+                "count from its start and send in real time"
+            )

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import json
 import secrets
+import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -16,9 +16,11 @@ from fastapi import WebSocket, WebSocketDisconnect
 from ...core.labels import CANONICAL
 from ...core.media import MediaInfo
 from ...core.time import NS
+from ..auth.auth import client_of
 from ..http.errors import ApiError
 from ..metrics import Metrics
 from ..settings import Limits
+from .frames import Decoders
 from .intake import Intake
 from .messages import Outbox
 from .protocol import CloseReason, SessionParams, read_close, read_packet
@@ -54,7 +56,7 @@ class Session:
         params: SessionParams,
         limits: Limits,
         metrics: Metrics,
-        decoders: ThreadPoolExecutor,
+        decoders: Decoders,
         stopping: asyncio.Event,
     ) -> None:
         from ...streaming import live_info
@@ -67,9 +69,18 @@ class Session:
         self._publisher = EventPublisher(self._outbox, metrics, self._counts)
         side = analyzer.config.max_side
         self._intake = Intake(
-            params, limits, side, decoders, metrics, self._publisher, self._counts
+            params,
+            limits,
+            side,
+            decoders,
+            client_of(socket.scope),
+            metrics,
+            self._publisher,
+            self._counts,
         )
         self._live: LiveSession | None = None
+        self._opening: asyncio.Task[LiveSession | None] | None = None
+        self._over = threading.Event()
 
     async def run(self) -> None:
         """Serve the client until either side ends the session."""
@@ -99,19 +110,32 @@ class Session:
         def on_event(event: Event) -> None:
             loop.call_soon_threadsafe(self._publisher.take, event)
 
-        def start() -> tuple[LiveSession, dict[str, Any]]:
-            created = self._created(self._info)
-            return LiveSession(self._analyzer, self._info, listener=on_event), created
+        created = None
 
-        live, created = await asyncio.to_thread(start)
-        self._live = live
-        self._intake.open(live)
-        self._outbox.put(created)
+        def start() -> LiveSession | None:
+            nonlocal created
+            created = self._created(self._info)
+            if self._over.is_set():  # the client left while the models were being loaded
+                return None
+            return LiveSession(self._analyzer, self._info, listener=on_event)
+
+        self._opening = asyncio.create_task(asyncio.to_thread(start))
+        self._live = await asyncio.shield(self._opening)  # a thread cannot be cancelled
+        if self._live is not None and created is not None:
+            self._intake.open(self._live)
+            self._outbox.put(created)
 
     async def close(self) -> None:
-        """Stop the engine; harmless when called twice."""
-        if self._live is not None:
-            await asyncio.shield(asyncio.to_thread(self._live.close))
+        """Stop the engine, also if it is only being started; harmless when called twice."""
+        self._over.set()
+        await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
+        if self._opening is not None:
+            with contextlib.suppress(Exception):  # was told already
+                live = await self._opening
+                if live is not None:
+                    await asyncio.to_thread(live.close)
 
     async def _receive(
         self, sender: asyncio.Task[None], starting: asyncio.Task[None]
@@ -224,12 +248,26 @@ class Session:
         if reason is CloseReason.CLOSED and self._live is not None:
             await self._intake.drain(_SEND_SECONDS)
             self._live.finish()
-            await asyncio.to_thread(_wait_for_end, self._live, _FLUSH_SECONDS)
-            await asyncio.sleep(0)  # the engine's last events are on the loop now
+            if not await self._flushed(self._live):
+                return
         self._outbox.put({"type": "session.closed", "reason": reason.value, "stats": self._stats()})
         await asyncio.wait([sender], timeout=_SEND_SECONDS)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self._socket.close(reason.close_code, reason.value)
+
+    async def _flushed(self, live: LiveSession) -> bool:
+        """Wait until the engine has ended; False if the client leaves before."""
+        ending = asyncio.create_task(asyncio.to_thread(_wait_for_end, live, _FLUSH_SECONDS))
+        leaving = asyncio.create_task(self._left())
+        await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        await asyncio.sleep(0)  # the engine's last events are on the loop now
+        return ending.done()
+
+    async def _left(self) -> None:
+        """Wait until the client has left."""
+        while (await self._socket.receive())["type"] != "websocket.disconnect":
+            pass
 
 
 def _wait_for_end(live: LiveSession, seconds: float) -> None:
