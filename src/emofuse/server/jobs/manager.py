@@ -234,8 +234,7 @@ class JobManager:
         if job.state is JobState.QUEUED:
             waiting = [i for i, _ in self.store.queue()] if queue is None else queue
             position = waiting.index(job.id) if job.id in waiting else None
-        left = self.settings.keep_hours * 3600 - job.age
-        expires = None if job.finished is None else time.time() + left
+        expires = None if job.finished is None else job.finished + self.settings.keep_hours * 3600
         first = job.uploads[0]
         return {
             "id": job.id,
