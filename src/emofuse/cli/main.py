@@ -21,7 +21,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import convert, corpus, keyframes, live, models, serve
+from . import annotate, convert, corpus, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import RunOptions, analyze_media
@@ -39,6 +39,7 @@ from .options import (
     model_flags,
     names,
     panel,
+    read_formats,
     read_weights,
     result,
     set_flags,
@@ -336,7 +337,7 @@ def analyze(
     if (model or scenes) and not group:
         raise InputError("--model and --scenes say how a group is looked at; give --group, too")
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
-    choices = _formats(formats), _transcript(transcript)
+    choices = read_formats(formats), _transcript(transcript)
     settings = _settings(config, given, {name for name, yes in left_out.items() if yes})
     if image is not None or audio is not None or text is not None:
         if paths:
@@ -388,16 +389,6 @@ def _settings(config: Path | None, flags: dict[str, Any], without: set[str]) -> 
     return replace(settings, modalities=left)
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    from ..export import exporters
-
-    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    known = exporters()
-    if not set(names) <= known.keys():
-        raise InputError(f"--format: got {text!r}, expected some of {', '.join(known)}")
-    return names
-
-
 def _transcript(text: str) -> Path | TranscriptChoice:
     from ..batch.inputs import TranscriptChoice
 
@@ -424,6 +415,8 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+app.command("annotate")(annotate.annotate)
+app.command("agreement")(annotate.agreement)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("serve")(serve.serve)

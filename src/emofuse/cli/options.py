@@ -103,3 +103,18 @@ def read_weights(text: str | None) -> dict[str, float] | None:
         return {m.value: weight for m, weight in parse_weights(text).items()}
     except ValueError as e:
         raise InputError(f"--weights: {e}") from None
+
+
+def read_formats(text: str) -> tuple[str, ...]:
+    """Read ``--format``: names of exporters.
+
+    Raises:
+        InputError: if there is no such format.
+    """
+    from ..export import exporters
+
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    known = exporters()
+    if not set(names) <= known.keys():
+        raise InputError(f"--format: got {text!r}, expected some of {', '.join(known)}")
+    return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -214,6 +214,13 @@ class Rejected:
     reason: RejectionReason
 
 
+class LabelSource(str, Enum):
+    """Who says what a label is: a model (or the fusion of several), or a person."""
+
+    MACHINE = "machine"
+    HAND = "hand"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """What one model, or the fusion of several, says about one subject over one span.
@@ -237,6 +244,8 @@ class Estimate:
             that was not in question.
         uncertain: of fused estimates that are not to be relied on; their
             probabilities stay.
+        machine: what was found, of an estimate that was changed by hand
+            (`emofuse.annotations`); None if it is as it was found.
 
     Raises:
         ValueError: if the quality lies outside [0, 1].
@@ -262,6 +271,7 @@ class Estimate:
     details: Details | None = None
     attribution: float | None = None
     uncertain: Rejected | None = None
+    machine: Estimate | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.quality <= 1.0:
@@ -271,6 +281,39 @@ class Estimate:
     def label(self) -> str:
         """The most probable label."""
         return self.probabilities.label
+
+    @property
+    def source(self) -> LabelSource:
+        """Whether the label was set by hand."""
+        found = self if self.machine is None else self.machine
+        same = found.probabilities is self.probabilities
+        return LabelSource.MACHINE if same else LabelSource.HAND
+
+    def labelled(self, label: str) -> Estimate:
+        """Return it with a label set by hand: surely that; what was found is in `machine`.
+
+        Raises:
+            KeyError: if its taxonomy has no such label.
+
+        Example:
+            >>> from emofuse.core.labels import CANONICAL
+            >>> from emofuse.core.time import Span
+            >>> p = Probabilities(CANONICAL, np.eye(8)[1])
+            >>> e = Estimate(SPEAKER, Span(0, 1), p, Modality.SPEECH, 0.9, "mine").labelled("sad")
+            >>> e.label, e.source.value, e.machine.label
+            ('sad', 'hand', 'happy')
+        """
+        taxonomy = self.probabilities.taxonomy
+        sure = np.zeros(len(taxonomy), np.float32)
+        sure[taxonomy.index(label)] = 1.0
+        found = self if self.machine is None else self.machine
+        p = Probabilities(taxonomy, sure)
+        return replace(self, probabilities=p, uncertain=None, machine=found)
+
+    def given_to(self, subject: Subject) -> Estimate:
+        """Return it as somebody else's, by hand; what was found is in `machine`."""
+        found = self if self.machine is None else self.machine
+        return replace(self, subject=subject, machine=found)
 
     @property
     def doubt(self) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from .estimates import Estimate, Modality, Subject
@@ -31,11 +33,43 @@ class Provenance:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+class RemarkKind(str, Enum):
+    """What somebody put down by hand at a place of a timeline."""
+
+    MARK = "mark"
+    NOTE = "note"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something put down by hand: a mark, a note, or that a stretch was left out.
+
+    Args:
+        kind: which of them.
+        span: where; a mark has no length.
+        text: the mark's name or the note's words.
+        subject: whom it is about; None: everybody.
+    """
+
+    kind: RemarkKind
+    span: Span
+    text: str = ""
+    subject: Subject | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """Estimates in order (by start, subject, modality), with what produced them.
 
-    `duration_ns` is how much of the medium was really read.
+    Args:
+        media: what was analyzed.
+        estimates: what was found.
+        provenance: what found it.
+        notes: what the user should know about the result.
+        duration_ns: how much of the medium was really read.
+        names: of people, given by hand.
+        remarks: put down by hand (see `emofuse.annotations`), in order of time.
 
     Example:
         >>> from emofuse.core.media import MediaKind
@@ -49,6 +83,8 @@ class Timeline:
     provenance: Provenance
     notes: tuple[Diagnostic, ...] = ()
     duration_ns: int = 0
+    names: Mapping[Subject, str] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.estimates, key=_order))
@@ -78,13 +114,31 @@ class Timeline:
         """Everybody the timeline speaks of, in order."""
         return tuple(sorted({e.subject for e in self.estimates}))
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether anything in it was changed, named or put down by hand."""
+        return bool(self.names or self.remarks or any(e.machine for e in self.estimates))
+
+    def digest(self) -> str:
+        """Return 16 hex digits that change when a time, a subject or a probability does.
+
+        They tell results apart, e.g. of other settings; notes and places of files do not
+        count. A result that was written and read has the same.
+        """
+        hashed = hashlib.blake2b(digest_size=8)
+        for e in self.estimates:
+            line = f"{e.span.start_ns} {e.span.end_ns} {e.subject} {e.modality} {e.label}\n"
+            hashed.update(line.encode())
+            hashed.update(e.probabilities.values.astype("<f4").tobytes())
+        return hashed.hexdigest()
+
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield one flat dict of plain types per estimate.
 
         Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
         per label of the union of the taxonomies in use, ``confidence, valence, arousal,
-        quality, model, uncertain`` (the reason, or None). What a model does not tell
-        is None, not 0.
+        quality, model, uncertain`` (the reason, or None), ``source`` (``machine``, or
+        ``hand`` where the label was set by hand). What a model does not tell is None, not 0.
         """
         labels = self.labels
         for e in self.estimates:
@@ -103,6 +157,7 @@ class Timeline:
                 "quality": e.quality,
                 "model": e.model_id,
                 "uncertain": e.uncertain.reason.value if e.uncertain else None,
+                "source": e.source.value,
             }
 
     @property
@@ -125,7 +180,7 @@ class Timeline:
         import pandas as pd  # only who asks for a frame pays for pandas
 
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
-        columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain"]
+        columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain", "source"]
         frame = pd.DataFrame(list(self.records()), columns=columns)
         for edge in ("start", "end"):
             frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from ..core.estimates import Estimate, Modality
+from ..core.estimates import Estimate, Modality, Subject
 from ..core.labels import CANONICAL
 from ..core.media import Frame
 from ..core.modality import modalities
@@ -40,7 +40,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
         *labels,
         *("confidence", "valence", "arousal", "quality", "model"),
         *(f"weight_{m.value}" for m in modalities()),
-        *("disagreement", "uncertain", "text", *_GROUP),
+        *("disagreement", "uncertain", "source", "name", "text", *_GROUP),
     )
 
 
@@ -59,6 +59,7 @@ def write_csv(
     with CsvTable(path, labels=tuple(seen) or CANONICAL.labels, overwrite=overwrite) as table:
         for timeline in timelines:
             table.file = timeline.media.path or timeline.media.name
+            table.names = timeline.names
             for estimate in timeline:
                 table.write(estimate)
 
@@ -71,7 +72,8 @@ class CsvTable:
 
     Args:
         path: where the table goes.
-        file: what the column ``file`` says; may be changed between two writes.
+        file: what the column ``file`` says; may be changed between two writes, as may
+            `names`, of people, given by hand.
         labels: the emotion columns. They are fixed by the header, so a stream
             cannot add one later.
         overwrite: replace an existing table.
@@ -89,6 +91,7 @@ class CsvTable:
         overwrite: bool = False,
     ) -> None:
         self.file = file
+        self.names: Mapping[Subject, str] = {}
         self._labels = tuple(labels)
         self._result = ResultFile(Path(path), overwrite=overwrite, newline="")
         self._writer = csv.writer(self._result.file)  # RFC 4180: commas, CRLF, quotes where needed
@@ -144,6 +147,8 @@ class CsvTable:
             *(_number(weights.get(m)) for m in modalities()),
             _number(e.fusion.disagreement if e.fusion else None),
             e.uncertain.reason.value if e.uncertain else "",
+            e.source.value,
+            _cell(self.names.get(e.subject, "")),
             _cell(" ".join(text.split())),
             *(str(details.get(name, "")) for name in _GROUP),
         ]

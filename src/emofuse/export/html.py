@@ -117,15 +117,60 @@ def render_report(
         source: address of the medium, relative to the page.
         base: address of the folder with the viewer's files; default: they are in the page.
     """
-    data = _data_block(view_data(timeline, thumbnails, moments) | {"source": source})
+    data = view_data(timeline, thumbnails, moments) | {"source": source}
+    return _render(data, timeline.provenance.version, base)
+
+
+def annotate_report(
+    timeline: Timeline,
+    path: Path | str,
+    edits: Sequence[Mapping[str, Any]],
+    *,
+    page: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a page that holds edits by hand, which it shows and lets people go on with.
+
+    Args:
+        timeline: as it was found.
+        path: where the page goes.
+        edits: as plain types (`emofuse.annotations.edits`).
+        page: an earlier page of the same result, whose pictures are kept.
+        overwrite: replace an existing page.
+
+    Raises:
+        InputError: if `path` exists and `overwrite` is False, or cannot be written.
+    """
+    path = Path(path)
+    data = _page_data(page)
+    if data.get("digest") != timeline.digest():
+        data = view_data(timeline)
+    data |= {"source": _source(timeline, path.absolute().parent), "edits": list(edits)}
+    with ResultFile(path, overwrite=overwrite) as f:
+        f.write(_render(data, timeline.provenance.version, None))
+
+
+def _page_data(page: Path | None) -> dict[str, Any]:
+    """Return what a page holds; nothing where there is none, or it is another page."""
+    try:
+        text = page.read_text(encoding="utf-8") if page is not None else ""
+        found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+        data = json.loads(found[1]) if found else {}
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _render(data: Mapping[str, Any], version: str, base: str | None) -> str:
     head, script, allowed = _inline() if base is None else _linked(base)
     policy = f"script-src {allowed[0]}; style-src {allowed[1]}; img-src data: blob: {_BESIDE}; "
+    body = f'<main id="viewer"></main>\n{_WITHOUT_SCRIPTS}\n{_data_block(data)}\n{script}'
     return _page(
-        f"{timeline.media.name} – emofuse",
-        f'<main id="viewer"></main>\n{_WITHOUT_SCRIPTS}\n{data}\n{script}',
+        f"{data['media']['name']} – emofuse",
+        body,
         head=head,
         policy=policy + f"media-src blob: {_BESIDE}",
-        version=timeline.provenance.version,
+        version=version,
     )
 
 

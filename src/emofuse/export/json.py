@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..core.estimates import (
     Affect,
     Estimate,
     FusionDetails,
+    LabelSource,
     Modality,
     Probabilities,
     Rejected,
@@ -28,7 +29,7 @@ from ..core.estimates import (
 from ..core.labels import Taxonomy
 from ..core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
 from ..core.time import NS, Span, to_ns
-from ..core.timeline import Provenance, Timeline
+from ..core.timeline import Provenance, Remark, RemarkKind, Timeline
 from ..errors import InputError
 from ..io.files import ResultFile
 from .summary import summarise, to_mapping
@@ -89,6 +90,9 @@ def head(timeline: Timeline) -> dict[str, Any]:
         "media": _media(timeline.media),
         "duration": timeline.duration_ns / NS,
         "provenance": _plain(_provenance(timeline.provenance)),
+        "digest": timeline.digest(),
+        "names": {str(subject): name for subject, name in timeline.names.items()},
+        "remarks": [_remark(r) for r in timeline.remarks],
         "notes": [_note(n) for n in timeline.notes],
         "summary": to_mapping(summarise(timeline)),
     }
@@ -153,7 +157,21 @@ def _estimate(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
         out["details"] = _plain(details)
     if e.embedding is not None:
         out["embedding"] = _shortest(e.embedding)
+    if e.machine is not None:
+        out["source"] = e.source.value
+        out["machine"] = _found(e.machine, keys)
     return out
+
+
+def _found(e: Estimate, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
+    """Write what was found before a hand changed it: all that a hand can change."""
+    return {
+        "subject": str(e.subject),
+        "label": e.label,
+        "confidence": _shortest(e.probabilities.values.max(keepdims=True))[0],
+        **_scores(e.probabilities, keys),
+        "uncertain": None if e.uncertain is None else e.uncertain.reason.value,
+    }
 
 
 def _scores(scores: Probabilities, keys: Mapping[Taxonomy, str]) -> dict[str, Any]:
@@ -207,6 +225,16 @@ def _provenance(p: Provenance) -> dict[str, Any]:
 def _note(note: Diagnostic) -> dict[str, Any]:
     at = None if note.at_ns is None else note.at_ns / NS
     return {"code": note.code, "message": note.message, "at": at}
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "kind": remark.kind.value,
+        "start": remark.span.start,
+        "end": remark.span.end,
+        "text": remark.text,
+        "subject": None if remark.subject is None else str(remark.subject),
+    }
 
 
 # ---------------------------------------------------------------- reading
@@ -268,6 +296,17 @@ def _read_timeline(raw: Mapping[str, Any]) -> Timeline:
             for n in raw["notes"]
         ),
         duration_ns=to_ns(raw["duration"]),
+        names={read_subject(s): name for s, name in raw.get("names", {}).items()},
+        remarks=tuple(map(_read_remark, raw.get("remarks", ()))),
+    )
+
+
+def _read_remark(raw: Mapping[str, Any]) -> Remark:
+    return Remark(
+        RemarkKind(raw["kind"]),
+        Span.of_seconds(raw["start"], raw["end"]),
+        raw["text"],
+        None if raw["subject"] is None else read_subject(raw["subject"]),
     )
 
 
@@ -290,7 +329,7 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
     affect, fused, embedding = raw.get("affect"), raw.get("fusion"), raw.get("embedding")
     modality, details = Modality(raw["modality"]), raw.get("details", {})
     subject = read_subject(raw["subject"])
-    return Estimate(
+    estimate = Estimate(
         subject=subject,
         span=Span.of_seconds(raw["start"], raw["end"]),
         probabilities=_read_scores(raw, taxonomies),
@@ -311,6 +350,17 @@ def _read_estimate(raw: Mapping[str, Any], taxonomies: Mapping[str, Taxonomy]) -
         attribution=details.get("link"),
         uncertain=_read_uncertain(raw.get("uncertain")),
     )
+    if "machine" not in raw:
+        return estimate
+    found = raw["machine"]
+    by_hand = raw["source"] == LabelSource.HAND.value
+    machine = replace(
+        estimate,
+        subject=read_subject(found["subject"]),
+        probabilities=_read_scores(found, taxonomies) if by_hand else estimate.probabilities,
+        uncertain=_read_uncertain(found["uncertain"]),
+    )
+    return replace(estimate, machine=machine)
 
 
 def _read_parts(raw: Mapping[str, Any], parts: Iterable[str]) -> dict[Modality, Details]:

@@ -71,7 +71,7 @@ def parquet_schema() -> pa.Schema:
     fields = [
         *(("file", text), ("person", text), ("start", pa.float64()), ("end", pa.float64())),
         *(("label", text), ("confidence", number), ("quality", number), ("uncertain", text)),
-        *(("disagreement", number), ("text", text)),
+        *(("source", text), ("name", text), ("disagreement", number), ("text", text)),
         *((f"p_{label}", number) for label in CANONICAL.labels),
     ]
     for m in modalities():
@@ -89,7 +89,7 @@ def _chunks(timeline: Timeline) -> Iterator[list[dict[str, Any]]]:
     file, rows = timeline.media.path or timeline.media.name, list[dict[str, Any]]()
     words = Words(timeline)
     for e in timeline.fused:
-        rows.append(_row(file, e, words.during(e)))
+        rows.append(_row(file, e, words.during(e)) | {"name": timeline.names.get(e.subject)})
         if len(rows) == _ROWS:
             yield rows
             rows = []
@@ -131,6 +131,7 @@ def _row(file: str, e: Estimate, words: str | None) -> dict[str, Any]:
         "confidence": e.confidence,
         "quality": e.quality,
         "uncertain": e.uncertain.reason.value if e.uncertain else None,
+        "source": e.source.value,
         "disagreement": e.fusion.disagreement if e.fusion else None,
         "text": words,
         **{f"p_{label}": p for label, p in e.probabilities.items()},

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..core.details import TextDetails
 from ..core.estimates import Modality, Subject
 from ..core.modality import modalities, name_of
-from ..core.time import Span
-from ..core.timeline import Timeline
+from ..core.time import NS, Span
+from ..core.timeline import Remark, RemarkKind, Timeline
 from .summary import person_name, runs_of, summarise
+
+_MARK_NS = NS // 10
+"""Length of a mark, which has none, where only intervals can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +22,14 @@ class Tier:
     """A row of intervals.
 
     Args:
-        subject: whom it is about.
+        subject: whom it is about; None: everybody.
         person: what people call them.
         name: of the tier, unique in a timeline, e.g. ``"Face 1 voice"``.
-        kind: a modality's id, ``"fused"``, or ``"said"`` for what was said.
+        kind: a modality's id, ``"fused"``, ``"said"`` for what was said, or a `RemarkKind`.
         intervals: what holds when, in order; they do not overlap.
     """
 
-    subject: Subject
+    subject: Subject | None
     person: str
     name: str
     kind: str
@@ -35,11 +39,12 @@ class Tier:
 def tiers_of(timeline: Timeline) -> Iterator[Tier]:
     """Yield the tiers of each person: the result, what each modality said, and the words.
 
-    Uncertain stretches of the result are called ``uncertain``.
+    Uncertain stretches of the result are called ``uncertain``. What was put down by hand
+    follows, a tier each for marks, notes and what was left out.
     """
-    names = {p.subject: p.name for p in summarise(timeline).people}
+    names = names_of(timeline)
     for subject in timeline.subjects:
-        person = names.get(subject) or person_name(subject, timeline.media.kind)
+        person = names[subject]
         for modality in (Modality.FUSED, *modalities()):
             estimates = timeline.of(modality, subject)
             if estimates:
@@ -61,6 +66,40 @@ def tiers_of(timeline: Timeline) -> Iterator[Tier]:
         ]
         if said:
             yield Tier(subject, person, f"{person} said", "said", _without_overlaps(said))
+
+    yield from _remark_tiers(timeline, names)
+
+
+def names_of(timeline: Timeline) -> dict[Subject, str]:
+    """Return what people call each subject; of several of one name all are told apart."""
+    told = {p.subject: p.name for p in summarise(timeline).people}
+    names = {
+        s: timeline.names.get(s) or told.get(s) or person_name(s, timeline.media.kind)
+        for s in timeline.subjects
+    }
+    count = Counter(names.values())
+    return {s: name if count[name] == 1 else f"{name} ({s})" for s, name in names.items()}
+
+
+def _remark_tiers(timeline: Timeline, names: Mapping[Subject, str]) -> Iterator[Tier]:
+    titles = {
+        RemarkKind.MARK: "Marks",
+        RemarkKind.NOTE: "Notes",
+        RemarkKind.EXCLUDED: "Left out",
+    }
+    for kind, title in titles.items():
+        found = [
+            (Span(r.span.start_ns, max(r.span.end_ns, r.span.start_ns + _MARK_NS)), _said(r, names))
+            for r in timeline.remarks
+            if r.kind is kind
+        ]
+        if found:
+            yield Tier(None, "", title, kind.value, _without_overlaps(found))
+
+
+def _said(remark: Remark, names: Mapping[Subject, str]) -> str:
+    who = "" if remark.subject is None else names.get(remark.subject, str(remark.subject))
+    return ": ".join(part for part in (who, remark.text) if part) or remark.kind.value
 
 
 def _joined(spans: list[Span]) -> Iterator[Span]:

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ..core.details import GroupDetails, TextDetails
-from ..core.estimates import Affect, Estimate, Modality, RejectionReason, Subject, SubjectKind
+from ..core.estimates import (
+    Affect,
+    Estimate,
+    LabelSource,
+    Modality,
+    RejectionReason,
+    Subject,
+    SubjectKind,
+)
 from ..core.media import Diagnostic, MediaKind
 from ..core.modality import modalities, name_of
 from ..core.time import NS, Span, clock
@@ -51,7 +59,7 @@ class Person:
         shares: label → part of the subject's time for which it is the result, largest
             first. Uncertain time is nobody's: with `uncertain` they sum to 1.
         runs: consecutive equal labels as one, in order of time; uncertain time is left out.
-        confidence: mean probability of the top label, by time.
+        confidence: mean probability of the machine's top label, by time.
         quality: mean quality of the evidence, by time.
         present_ns: how long there was any evidence.
         coverage: `present_ns` as a part of the medium's length, in [0, 1].
@@ -59,7 +67,8 @@ class Person:
             first; empty if nothing is.
         best: the most frequent best guess, uncertain or not.
         affect: mean valence and arousal, by time, if a model tells them.
-        name: what a transcript calls them; empty if it does not.
+        name: what a transcript, or by hand somebody, calls them; else empty.
+        by_hand: part of the subject's time whose label was set by hand, in [0, 1].
     """
 
     subject: Subject
@@ -75,6 +84,7 @@ class Person:
     best: str = ""
     affect: Affect | None = None
     name: str = ""
+    by_hand: float = 0.0
 
     @property
     def label(self) -> str:
@@ -149,7 +159,7 @@ def summarise(timeline: Timeline) -> Summary:
         by_subject.setdefault(e.subject, []).append(e)
     any_fused = any(e.modality is Modality.FUSED for e in timeline)
     people = [
-        _person(subject, basis, estimates, timeline.duration_ns)
+        _person(subject, basis, estimates, timeline)
         for subject, all_estimates in by_subject.items()
         for basis, estimates in _basis(all_estimates, any_fused)
     ]
@@ -184,6 +194,7 @@ def _person_mapping(p: Person, summary: Summary) -> dict[str, Any]:
         "label": p.label,
         "shares": {label: round(share, 4) for label, share in p.shares.items()},
         "uncertain": round(p.uncertain, 4),
+        "by_hand": round(p.by_hand, 4),
         "reasons": {reason.value: round(part, 4) for reason, part in p.doubts.items()},
         "confidence": round(p.confidence, 4),
         "quality": round(p.quality, 4),
@@ -299,6 +310,8 @@ def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
         yield f"valence {person.affect.valence:+.2f}, arousal {person.affect.arousal:+.2f}"
     if summary.timed and (doubt := describe_doubt(person)):
         yield doubt
+    if person.by_hand:
+        yield f"{person.by_hand:.0%} set by hand" if summary.timed else "set by hand"
     if person.modalities:
         yield "from " + " + ".join(name_of(m) for m in person.modalities)
 
@@ -389,7 +402,7 @@ def _basis(estimates: Sequence[Estimate], any_fused: bool) -> list[tuple[Modalit
 
 
 def _person(
-    subject: Subject, basis: Modality, estimates: Sequence[Estimate], duration_ns: int
+    subject: Subject, basis: Modality, estimates: Sequence[Estimate], timeline: Timeline
 ) -> Person:
     # A still picture has no length: then every estimate counts alike.
     weights = [e.span.duration_ns for e in estimates]
@@ -416,15 +429,29 @@ def _person(
         modalities=tuple(m for m in modalities() if m in parts),
         shares=_largest_first(shares),
         runs=runs_of(e for e in estimates if not e.uncertain),
-        confidence=sum(e.confidence * w for e, w in zip(estimates, weights, strict=True)) / total,
+        confidence=_mean_confidence(estimates, weights),
         quality=sum(e.quality * w for e, w in zip(estimates, weights, strict=True)) / total,
         present_ns=present_ns,
-        coverage=min(1.0, present_ns / duration_ns) if duration_ns else 1.0,
+        coverage=min(1.0, present_ns / timeline.duration_ns) if timeline.duration_ns else 1.0,
         doubts=_largest_first(doubts),
         best=next(iter(_largest_first(best))),
         affect=Affect.mean([e.affect for e in estimates], weights),
-        name=_name_of(subject, estimates),
+        name=timeline.names.get(subject) or _name_of(subject, estimates),
+        by_hand=sum(
+            w for e, w in zip(estimates, weights, strict=True) if e.source is LabelSource.HAND
+        )
+        / total,
     )
+
+
+def _mean_confidence(estimates: Sequence[Estimate], weights: Sequence[int]) -> float:
+    """Average the machine's confidence: a hand's labels have none, unless there are no others."""
+    by_hand = all(e.source is LabelSource.HAND for e in estimates)
+    total = weighted = 0.0
+    for e, weight in zip(estimates, weights, strict=True):
+        if by_hand or e.source is LabelSource.MACHINE:
+            total, weighted = total + weight, weighted + weight * e.confidence
+    return weighted / (total or 1.0)
 
 
 def _name_of(subject: Subject, estimates: Iterable[Estimate]) -> str:
