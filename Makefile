@@ -3,13 +3,15 @@
 # make test-all  set up, then run all tests
 # make lint      set up, then style, types and architecture
 # make bench     set up, then speed and memory (minutes)
+# make dist      set up, then build wheel and sdist, check them, and try the wheel in a fresh environment
+# make platforms set up, then tell on which systems and Pythons every extra can be installed
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-out
 
-.PHONY: demo test test-all lint bench pins clean
+.PHONY: demo test test-all lint bench dist platforms pins clean
 
 demo: $(VENV)/.run
 	$(BIN)/emofuse analyze examples/demo.mp4 --out $(DEMO) --overwrite
@@ -29,6 +31,23 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed
+
+dist: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	rm -rf build/fresh
+	$(PYTHON) -m venv build/fresh
+	build/fresh/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cp examples/demo.mp4 build/fresh
+	cd build/fresh && bin/emofuse analyze demo.mp4 --out out
+	@echo "packages: $$(build/fresh/bin/python -m pip list --format freeze | grep -cvE '^(pip|setuptools|emofuse)='), size:" \
+	  "$$(du -sm --exclude pip --exclude setuptools build/fresh/lib | cut -f1) MiB"
+
+platforms: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	requirements/platforms.sh
 
 # The run-time set-up: what a user needs. Fails early and clearly on an old Python.
 $(VENV)/.run: requirements/run.txt requirements/words.txt pyproject.toml
@@ -56,7 +75,8 @@ pins:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
 	  --no-header --constraint requirements/run.txt \
 	  --override requirements/without-torch.txt --no-emit-package torch --no-emit-package setuptools \
-	  --extra train --extra sphinx --extra web --extra live --group dev \
+	  --extra train --extra sphinx --extra web --extra live --extra ass --extra heif --extra pandas --extra zoo \
+	  --extra evaluate --group dev \
 	  pyproject.toml -o requirements/dev.txt
 
 clean:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.speech.make_reference import BANDS, RATE, REFERENCE, SHAPE, reference, sound
 
 from emofuse.sources.audio import read_audio
+from emofuse.speech import external, features, quality
 from emofuse.speech.features import (
     MelConfig,
     chroma,
@@ -213,3 +214,24 @@ def test_prosody_of_silence_is_still() -> None:
     found = prosody(np.zeros(RATE, np.float32), RATE)
     np.testing.assert_array_equal(found[12:], 0)
     np.testing.assert_allclose(found, found[:, :1].repeat(found.shape[1], 1), rtol=1e-5)
+
+
+def test_dct_and_slopes_as_scipys() -> None:
+    fft, signal = pytest.importorskip("scipy.fft"), pytest.importorskip("scipy.signal")
+    rows = np.random.default_rng(3).normal(size=(26, 40)).astype(np.float32)
+    expected = fft.dct(rows, type=2, norm="ortho", axis=0)[:13]
+    np.testing.assert_allclose(features.dct(rows, 13), expected, atol=2e-6)
+    for width, order, mode in ((9, 1, "interp"), (9, 2, "interp"), (5, 1, "nearest")):
+        theirs = signal.savgol_filter(rows, width, order, deriv=order, axis=1, mode=mode)
+        ours = external._slopes(rows, width, order, at_ends=mode == "interp")
+        np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_moving_mean_as_scipys() -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    rng = np.random.default_rng(3)
+    for width in (4, 5, 9):
+        for frames in (1, 3, 60):
+            rows = rng.random((3, frames), dtype=np.float32)
+            expected = ndimage.uniform_filter1d(rows, width, axis=1, mode="nearest")
+            np.testing.assert_allclose(quality._moving_mean(rows, width), expected, atol=1e-6)

@@ -131,9 +131,8 @@ def test_cepstra_are_the_cosine_transform_of_the_picture() -> None:
     x = buzz(48_000)
     whole = prepare(x, Preparation(features=Features.MFCC, coefficients=64))
     np.testing.assert_allclose(fft.idct(whole, type=2, norm="ortho", axis=0), prepare(x), atol=1e-5)
-    np.testing.assert_array_equal(
-        prepare(x, Preparation(features=Features.MFCC, coefficients=13)), whole[:13]
-    )
+    few = prepare(x, Preparation(features=Features.MFCC, coefficients=13))
+    np.testing.assert_allclose(few, whole[:13], atol=1e-5)
 
 
 def test_by_hand_has_the_cepstra_and_then_prosody() -> None:

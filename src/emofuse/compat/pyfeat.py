@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..analyzer import Analyzer, AnalyzerConfig
 from ..core.estimates import Modality
+from ..errors import MissingExtra
 from .faces import find_faces
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ class Detector:
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
+    try:
+        import pandas as pd
+    except ImportError as e:
+        raise MissingExtra("pandas", "a table of py-feat") from e
     table: pd.DataFrame = pd.DataFrame(rows, columns=[*_COLUMNS, *_EMOTIONS, "input", "frame"])
     return table
 

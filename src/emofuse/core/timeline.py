@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingExtra
 from .estimates import Estimate, Modality, Subject
 from .media import Diagnostic, MediaInfo
 from .time import Span
@@ -176,8 +177,14 @@ class Timeline:
         """Return the records as a pandas frame indexed by (file, start, end).
 
         Start and end are Timedeltas, as in audformat's segmented tables.
+
+        Raises:
+            MissingExtra: if pandas is not installed.
         """
-        import pandas as pd  # only who asks for a frame pays for pandas
+        try:
+            import pandas as pd  # only who asks for a frame pays for pandas
+        except ImportError as e:
+            raise MissingExtra("pandas", "a table of pandas") from e
 
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
         columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain", "source"]

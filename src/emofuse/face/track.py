@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from ..core.assignment import least_cost_pairs
 from ..core.estimates import Modality, Subject, SubjectKind
 from ..core.media import Frame, Sample, Track, Watermark
 from ..core.time import to_ns
@@ -372,8 +372,8 @@ def assign(
     if not faces or not found:
         return []
     costs = np.array([[_cost(f.predict(at_ns), d.box) + 1 - d.score for d in found] for f in faces])
-    rows, columns = linear_sum_assignment(costs)
-    return [(faces[r], found[c]) for r, c in zip(rows, columns, strict=True) if costs[r, c] < _FAR]
+    pairs = least_cost_pairs(costs)
+    return [(faces[r], found[c]) for r, c in pairs if costs[r, c] < _FAR]
 
 
 _FAR = 1e6

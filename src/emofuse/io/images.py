@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.media import Diagnostic
-from ..errors import InputError
+from ..errors import InputError, MissingExtra
+from .media_types import HEAD, by_content
 from .paths import check_file
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _opened(
                 _check_scans(source, name, max_scans)
             yield stored
     except UnidentifiedImageError:
+        if _is_heic(source):
+            raise MissingExtra("heif", f"the photo {name} (HEIC)") from None
         raise InputError(
             f"{name} is not an image that can be read; give a jpg, png, webp or bmp file"
         ) from None
@@ -166,6 +169,15 @@ def _check_scans(source: Path | bytes, name: str, most: int) -> None:
             f"{name} is a JPEG of {scans} scans, expected at most {most}; save it as a baseline "
             "JPEG"
         )
+
+
+def _is_heic(source: Path | bytes) -> bool:
+    """Whether an image that cannot be read is one of iPhones, for which a package is missing."""
+    if find_spec("pillow_heif") is not None:
+        return False
+    head = source[:HEAD] if isinstance(source, bytes) else source.read_bytes()[:HEAD]
+    found = by_content(head)
+    return found is not None and found.suffix == ".heic"
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ training did so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -17,13 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft as sp_fft
-from scipy import signal
 
 from ..errors import ModelError
 from ..models.card import Card
 from ..models.recogniser import OnnxRecogniser
-from .features import hz_to_mel, mel_to_hz
+from .features import dct, hz_to_mel, mel_to_hz
 
 _SOURCE_RATE = 16_000  # what recognisers of the voice are given
 _REACH = 9  # frames that a delta looks at, as in librosa
@@ -203,15 +202,15 @@ class ExternalPreparation:
 
     def _mfcc(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         level = _decibels(self._mel(x), relative=False)
-        cepstra = sp_fft.dct(level, type=2, norm="ortho", axis=0)[: self.coefficients]
+        cepstra = dct(level, self.coefficients)
         parts = [cepstra]
         for order in range(1, self.deltas + 1):
             parts.append(_delta(cepstra, order))
         return np.concatenate(parts).astype(np.float32)
 
     def _mel(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        hann = signal.get_window("hann", self.window, fftbins=True).astype(np.float32)
-        bins = sp_fft.rfft(self._frames(x, "constant") * hann, axis=1)
+        hann = np.hanning(self.window + 1)[:-1].astype(np.float32)
+        bins = np.fft.rfft(self._frames(x, "constant") * hann, axis=1)
         power = (bins.real**2 + bins.imag**2).T
         high = self.high or self.rate / 2
         bank = _mel_bank(self.rate, self.window, self.mels, self.low, high)
@@ -288,11 +287,24 @@ def _delta(rows: NDArray[np.float32], order: int) -> NDArray[np.float32]:
     width = min(_REACH, rows.shape[1] - (rows.shape[1] + 1) % 2)
     if width < 3:
         return np.zeros_like(rows)
-    mode = "interp" if width == _REACH else "nearest"
-    out: NDArray[np.float32] = signal.savgol_filter(
-        rows, width, deriv=order, polyorder=order, axis=1, mode=mode
-    )
-    return out
+    return _slopes(rows, width, order, at_ends=width == _REACH).astype(np.float32)
+
+
+def _slopes(
+    rows: NDArray[np.float32], width: int, order: int, *, at_ends: bool
+) -> NDArray[np.float64]:
+    """Derivative, of some order, of a polynomial of that order through `width` frames around each.
+
+    Savitzky & Golay 1964, doi:10.1021/ac60214a047. The frames at either end take the polynomial
+    of the first or last `width` frames, or, if not `at_ends`, the ends go on as they are.
+    """
+    half = width // 2
+    powers = np.vander(np.arange(-half, half + 1.0), order + 1, increasing=True)
+    # Of a polynomial of this order the derivative of the same order is one number.
+    weights = np.linalg.pinv(powers)[order] * math.factorial(order)
+    wide = rows if at_ends else np.pad(rows, ((0, 0), (half, half)), mode="edge")
+    inner = np.lib.stride_tricks.sliding_window_view(wide, width, axis=1) @ weights
+    return np.pad(inner, ((0, 0), (half, half)), mode="edge") if at_ends else inner
 
 
 @lru_cache(maxsize=8)

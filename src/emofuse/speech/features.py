@@ -1,4 +1,4 @@
-"""What a voice is described by, on scipy.fft alone: mel spectra, cepstra, pitch and more.
+"""What a voice is described by, on NumPy alone: mel spectra, cepstra, pitch and more.
 
 The numbers are those of librosa (Slaney's mel scale and area-normalised
 triangles, periodic Hann window, no padding at the edges) without librosa, whose
@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft as sp_fft
 
 _LINEAR_HZ_PER_MEL = 200.0 / 3
 _BREAK_HZ = 1000.0
@@ -87,7 +86,7 @@ def mel_power(
     out = np.empty((config.mels, len(frames)), dtype=np.float32)
     for start in range(0, len(frames), _BLOCK):
         block = frames[start : start + _BLOCK] * _hann(config.window)
-        bins = sp_fft.rfft(block, axis=1)[:, first:last]
+        bins = _rfft(block, axis=1)[:, first:last]
         power = bins.real**2
         power += bins.imag**2
         np.matmul(bank, power.T, out=out[:, start : start + _BLOCK])
@@ -149,8 +148,33 @@ def mfcc(
         raise ValueError(f"need 0 < count <= {config.mels} (the mel bands), got {count}")
     decibels = log_mel(samples, rate, config) * np.float32(10.0 / np.log(10.0))
     np.maximum(decibels, decibels.max() - np.float32(top_db), out=decibels)
-    cepstrum: NDArray[np.float32] = sp_fft.dct(decibels, type=2, norm="ortho", axis=0)[:count]
-    return cepstrum
+    return dct(decibels, count)
+
+
+def dct(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """First coefficients of the orthonormal discrete cosine transform (type 2) of each column.
+
+    Args:
+        rows: float32, shape (n, frames).
+        count: how many, at most n.
+
+    Returns:
+        float32, shape (count, frames).
+    """
+    return np.asarray(_cosines(len(rows), count) @ rows, dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _cosines(n: int, count: int) -> NDArray[np.float32]:
+    angles = np.pi / n * np.outer(np.arange(count), np.arange(n) + 0.5)
+    basis = np.cos(angles) * np.sqrt(2 / n)
+    basis[0] /= np.sqrt(2)
+    return np.asarray(basis, dtype=np.float32)
+
+
+def _rfft(frames: NDArray[np.float32], axis: int) -> NDArray[np.complex64]:
+    """Transform real frames; NumPy before 2 computes in double precision."""
+    return np.fft.rfft(frames, axis=axis).astype(np.complex64, copy=False)
 
 
 def deltas(rows: NDArray[np.float32], reach: int = 4) -> NDArray[np.float32]:
@@ -205,7 +229,7 @@ def power_spectrum(
     frames = np.lib.stride_tricks.sliding_window_view(x, window)[::hop]
     power = np.empty((len(frames), window // 2 + 1), dtype=np.float32)
     for start in range(0, len(frames), _BLOCK):
-        bins = sp_fft.rfft(frames[start : start + _BLOCK] * _hann(window), axis=1)
+        bins = _rfft(frames[start : start + _BLOCK] * _hann(window), axis=1)
         np.multiply(bins.real, bins.real, out=power[start : start + _BLOCK])
         power[start : start + _BLOCK] += bins.imag**2
     return power
@@ -332,7 +356,7 @@ def pitch(
             f"got {low:g} to {high:g} Hz"
         )
     lags = np.arange(shortest - 1, longest + 2)  # one more on either side, for the parabola
-    echo = sp_fft.irfft(power, axis=1)[:, : longest + 2]
+    echo = np.fft.irfft(power, axis=1).astype(np.float32)[:, : longest + 2]
     energy = np.maximum(echo[:, :1], np.float32(1e-20))
     likeness = echo[:, lags] / (energy * _window_echo(window)[lags])
     cost = np.float32(_OCTAVE_COST) * np.log2(lags[1:-1] / shortest).astype(np.float32)

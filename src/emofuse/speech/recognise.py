@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft as sp_fft
 
 from ..errors import ModelError
 from ..models.card import Card
 from ..models.recogniser import OnnxRecogniser
-from .features import MelConfig, deltas, mel_power, prosody, prosody_rows
+from .features import MelConfig, dct, deltas, mel_power, prosody, prosody_rows
 
 _FAINTEST = 1e-20  # power that counts as none: its logarithm is still a number
 
@@ -213,7 +212,7 @@ def _log_mel(waveform: NDArray[np.float32], preparation: Preparation) -> NDArray
 
 def _cepstra(picture: NDArray[np.float32], preparation: Preparation) -> NDArray[np.float32]:
     """Cepstra of a log-mel picture, then their deltas: (coefficients * (1 + deltas), frames)."""
-    cepstra = sp_fft.dct(picture, type=2, norm="ortho", axis=0)[: preparation.coefficients]
+    cepstra = dct(picture, preparation.coefficients)
     parts = [cepstra]
     for _ in range(preparation.deltas):
         parts.append(deltas(parts[-1]))

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from ..core.media import Utterance, Word
 from ..core.time import NS, Span, to_ns
-from ..errors import InputError
+from ..errors import InputError, MissingExtra
 from .cues import Cues, clean
 
 _LATEST_S = 1e6
@@ -184,9 +184,12 @@ def parse_ass(text: str) -> Cues:
 
     Raises:
         InputError: if it is damaged.
+        MissingExtra: if pysubs2 is not installed.
     """
-    import pysubs2
-
+    try:
+        import pysubs2
+    except ImportError as e:
+        raise MissingExtra("ass", "a transcript in SubStation Alpha") from e
     if "[events]" not in text.lower():
         raise InputError("expected SubStation Alpha, which has a section [Events]")
     try:

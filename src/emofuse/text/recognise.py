@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError
+from ..errors import MissingExtra, ModelError
 from ..models.card import Card
 from ..models.recogniser import OnnxRecogniser
 from .sentences import Sentences, split_sentences
+from .wordpiece import WordPiece
 
 __all__ = ["Preparation", "Sentences", "TextRecogniser", "WordPieces", "plain", "split_sentences"]
 
@@ -94,30 +96,62 @@ class WordPieces:
     """
 
     def __init__(self, path: Path, preparation: Preparation = Preparation()) -> None:
-        from tokenizers import Tokenizer  # a compiled library: only who reads words pays
-
         try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as e:  # the library raises nothing narrower
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            tokenizer: _Tokenizer = (
+                WordPiece(settings, preparation.max_tokens)
+                if WordPiece.fits(settings)
+                else _Library(path, preparation.max_tokens)
+            )
+        except (MissingExtra, ModelError):
+            raise
+        except Exception as e:  # whatever a damaged file can bring about
             raise ModelError(f"cannot load the tokenizer {path}: {e}; get the model again") from e
-        filler = self._tokenizer.padding
-        self.padding: int = filler["pad_id"] if filler else _padding(self._tokenizer)
+        self._tokenizer = tokenizer
+        self.padding: int = _padding(settings, tokenizer.vocabulary)
         """Token id that fills up the shorter rows of a batch."""
         self._spell_out = preparation.spell_out
-        # Files often come with padding to a fixed length, which would only cost time.
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(preparation.max_tokens)
 
     def __call__(self, text: str) -> NDArray[np.int64]:
         """Turn a text into token ids, special ones included: int64, shape (n,), n >= 2."""
         written = plain(text) if self._spell_out else text
-        return np.array(self._tokenizer.encode(written).ids, dtype=np.int64)
+        return np.array(self._tokenizer.encode(written), dtype=np.int64)
 
 
-def _padding(tokenizer: Any) -> int:
-    """The id of what a vocabulary calls padding: BERT's and RoBERTa's way, else 0."""
-    ids = (tokenizer.token_to_id(name) for name in ("[PAD]", "<pad>"))
-    return next((int(i) for i in ids if i is not None), PADDING)
+class _Tokenizer(Protocol):
+    """What makes token ids of a text."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]: ...
+
+    def encode(self, text: str) -> list[int]: ...
+
+
+class _Library:
+    """Tokenizers of other kinds than BERT's, by Hugging Face's compiled library."""
+
+    def __init__(self, path: Path, longest: int) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as e:
+            raise MissingExtra("zoo", f"the tokenizer {path.name}") from e
+        self._tokenizer = Tokenizer.from_file(str(path))
+        # Files often come with padding to a fixed length, which would only cost time.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(longest)
+        self.vocabulary: Mapping[str, int] = self._tokenizer.get_vocab()
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return ids
+
+
+def _padding(settings: Mapping[str, Any], vocabulary: Mapping[str, int]) -> int:
+    """The id that a file fills up with; else what BERT and RoBERTa call padding, else 0."""
+    if filler := settings.get("padding"):
+        return int(filler["pad_id"])
+    ids = (vocabulary.get(name) for name in ("[PAD]", "<pad>"))
+    return next((i for i in ids if i is not None), PADDING)
 
 
 def collate(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from ...core.estimates import Modality
 from ...core.labels import CANONICAL
@@ -293,6 +292,8 @@ def _softmax_regression(x: Array, actual: NDArray[np.int64], l2: float = 1e-3) -
         return float(value), (x.T @ (p - targets) / len(x) + 2 * decay * weights).ravel()
 
     start = np.zeros(x.shape[1] * len(SIX))
+    from scipy.optimize import minimize
+
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
     weights: Array = found.x.reshape(x.shape[1], len(SIX))
     return weights
