@@ -61,6 +61,9 @@ def test_loopback_needs_none(host: str) -> None:
         ("EMOFUSE_PORT", "70000"),
         ("EMOFUSE_TOKEN", "short"),
         ("EMOFUSE_TOKEN", "fünfzehn-und-mehr"),
+        ("EMOFUSE_TOKEN", "abababababababababababab"),
+        ("EMOFUSE_PROXIES", "*"),
+        ("EMOFUSE_PROXIES", "proxy.example"),
         ("EMOFUSE_WORKERS", "0"),
         ("EMOFUSE_MEGAPIXELS", "-1"),
         ("EMOFUSE_JOBS", "many"),
@@ -69,6 +72,14 @@ def test_loopback_needs_none(host: str) -> None:
 def test_wrong_values_are_named(name: str, value: str) -> None:
     with pytest.raises(InputError, match=rf"(?i){name}|{name.removeprefix('EMOFUSE_')}"):
         read_settings({}, {name: value})
+
+
+def test_behind_a_proxy_a_token_is_needed() -> None:
+    """The proxy comes over the loopback interface; who asks it may be anybody."""
+    with pytest.raises(InputError, match="EMOFUSE_TOKEN"):
+        read_settings({}, {"EMOFUSE_PROXIES": "127.0.0.1"})
+    variables = {"EMOFUSE_PROXIES": "127.0.0.1,10.0.0.0/8", "EMOFUSE_TOKEN": TOKEN}
+    assert len(read_settings({}, variables).proxy_networks) == 2
 
 
 def test_the_token_is_not_printed() -> None:

@@ -45,7 +45,7 @@ def _brand(*brands: bytes) -> Callable[[bytes], bool]:
 
 def _mpeg_audio(data: bytes) -> bool:
     """An MPEG audio frame whose fields have no forbidden values."""
-    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
+    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0 or data[1] == 0xFE:  # UTF-16
         return False
     version, layer = data[1] >> 3 & 3, data[1] >> 1 & 3
     return version != 1 and layer != 0 and data[2] >> 4 != 15 and data[2] >> 2 & 3 != 3
@@ -128,7 +128,13 @@ def by_suffix(name: PurePath | str) -> ContentType | None:
     return _BY_SUFFIX.get(PurePath(name).suffix.lower())
 
 
-_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_NO_PROSE = re.compile(
+    r"\s*(?:<(?:\?xml|!doctype|html|svg|asx|smil|playlist)\b"
+    r"|%!PS|#EXTM3U|\[playlist\]|ffconcat\s|\{\\rtf)",
+    re.IGNORECASE,
+)
+"""Beginnings of files that are text and nobody's words: pages, drawings, PostScript, lists of files
+to play (which may name any file of the machine that opens them)."""
 _STILLS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 _SIGNS: tuple[tuple[Callable[[bytes], object], str | None], ...] = (
     (_starts(b"\xff\xd8\xff"), ".jpg"),
@@ -137,8 +143,7 @@ _SIGNS: tuple[tuple[Callable[[bytes], object], str | None], ...] = (
     (_starts(b"II*\0", b"MM\0*"), ".tiff"),
     (_starts(b"GIF87a", b"GIF89a"), ".gif"),
     (_brand(*_STILLS), ".heic"),
-    (_PAGE.match, None),  # a page that a server sent in place of a file
-    (_starts(b"%PDF", b"{\\rtf"), None),  # their first bytes could pass as text
+    (_starts(b"%PDF", b"\xc5\xd0\xd3\xc6"), None),  # their first bytes could pass as text
     (_brand(b"M4A ", b"M4B "), ".m4a"),
     (_brand(b"qt  "), ".mov"),
     (_brand(), ".mp4"),
@@ -196,6 +201,8 @@ def _text_suffix(head: bytes) -> str | None:
             text, _ = decode(head[: len(head) - cut] if len(head) == HEAD else head)
         except UnicodeError:
             continue
+        if _NO_PROSE.match(text.lstrip("\ufeff")):
+            return None
         if not text.strip() or any(c < " " and c not in "\t\n\r\f" for c in text):
             return None
         if text.lstrip("\ufeff").startswith("WEBVTT"):

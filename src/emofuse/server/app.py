@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         authenticator=state.authenticator,
         metrics=state.metrics,
         max_bytes=state.max_bytes,
-        patience=settings.limits.upload_patience,
+        limits=settings.limits,
     )
     if settings.origins:
         app.add_middleware(

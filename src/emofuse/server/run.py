@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from .app import create_app
+from .connections import Connections, GuardedProtocol
 from .jobs.store import JobStore
 from .settings import Settings
 
@@ -47,11 +50,15 @@ def run(settings: Settings, verbose: bool = False) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    os.umask(0o077)  # whatever is written here is nobody else's business
+    _raise_open_files()
     JobStore(settings.folder).close()  # fails now, with a clear message, if it is in use
     app = create_app(settings)
     limits = settings.limits
+    connections = Connections(limits.connections_per_address, settings.proxy_networks)
     config = uvicorn.Config(
         app,
+        http=partial(GuardedProtocol, connections, limits),  # type: ignore[arg-type]
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -69,3 +76,17 @@ def run(settings: Settings, verbose: bool = False) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, app).run()
+
+
+def _raise_open_files() -> None:
+    """Have room for as many files as connections, and more."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8 * _CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..config.loader import Flag, read
 from ..errors import InputError
 
 MB = 1_000_000
+_VARIETY = 8  # different characters of a token
 
 TOKEN_LENGTH = 16
 """The shortest token that is accepted."""
@@ -38,6 +40,9 @@ class Limits:
         video_megapixels: size of a video's frames.
         frames: how many frames a video may declare.
         upload_patience: how long an upload may stall.
+        upload_rate: bytes a second that an upload has to bring on average.
+        header_seconds: how long the header of a request may take to come.
+        connections_per_address: open connections from one address, whoever it is.
         waiting: queued requests of all clients together.
         waiting_per_client: requests in progress of one client.
         jobs: unfinished jobs, all clients together.
@@ -64,6 +69,9 @@ class Limits:
     video_megapixels: float = 9.0
     frames: int = 500_000
     upload_patience: float = 30.0
+    upload_rate: float = 8000.0
+    header_seconds: float = 10.0
+    connections_per_address: int = 100
     waiting: int = 64
     waiting_per_client: int = 8
     jobs: int = 100
@@ -89,10 +97,11 @@ class Settings:
         host: address to listen on; other than the loopback interface it needs a token.
         port: port to listen on; 0 picks a free one.
         token: bearer token that clients must send; empty: none is needed.
+        users: file of named users with tokens and quotas of their own; see `auth/users.py`.
         hosts: further names of the server (in the `Host` header); without any, a server that
             is not bound to the loopback interface accepts every name.
         origins: of other web pages that may use the API; none by default.
-        proxies: addresses of proxies that are trusted about the client's address; ``*``: all.
+        proxies: addresses or networks of proxies that are trusted about the client's address.
         state: folder of jobs and uploads; default: the platform's data folder.
         store_mb: disk space for all jobs together, in MB.
         keep_hours: how long a finished job is kept.
@@ -113,6 +122,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str = field(default="", repr=False)
+    users: Path | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
@@ -140,11 +150,29 @@ class Settings:
                 f"the token has {len(self.token)} characters, expected at least {TOKEN_LENGTH} of "
                 "ASCII; make one with  python -c 'import secrets; print(secrets.token_urlsafe())'"
             )
-        if not (self.token or self.is_local):
+        if len(set(self.token)) < min(len(self.token), _VARIETY):
+            raise InputError("the token can be guessed: it has few different characters")
+        networks = self.proxy_networks  # raises if one is none
+        if not (self.token or self.users) and not (self.is_local and not networks):
+            where = self.host if not self.is_local else "a proxy's behalf"
             raise InputError(
-                f"listening on {self.host} without a token would let in everybody who can reach "
-                "it: set EMOFUSE_TOKEN, or stay on 127.0.0.1"
+                f"listening on {where} without a token would let in everybody who can reach "
+                "it: set EMOFUSE_TOKEN or EMOFUSE_USERS, or stay on 127.0.0.1 without a proxy"
             )
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of trusted proxies.
+
+        Raises:
+            InputError: if one is none; ``*`` would let everybody forge an address.
+        """
+        try:
+            return tuple(ip_network(proxy, strict=False) for proxy in self.proxies)
+        except ValueError as error:
+            raise InputError(
+                f"EMOFUSE_PROXIES: {error}; expected addresses or networks such as 10.0.0.0/8"
+            ) from None
 
     @property
     def is_local(self) -> bool:

@@ -16,7 +16,8 @@ from fastapi import Request
 
 from ..models.store import Store
 from .auth.auth import Authenticator, client_of
-from .auth.limits import LoginThrottle, Slots
+from .auth.limits import Slots
+from .auth.users import read_users
 from .http.errors import ApiError
 from .http.uploads import AnalysisRequest, UploadFolder, read_analysis_request
 from .jobs.manager import JobManager
@@ -68,7 +69,8 @@ class ServerState:
         self.sessions = Slots(
             limits.sessions_per_client, limits.sessions, "too-many-sessions", "live sessions"
         )
-        self.authenticator = Authenticator(self.settings, LoginThrottle())
+        users = read_users(self.settings.users) if self.settings.users else ()
+        self.authenticator = Authenticator(self.settings, users)
 
     @property
     def transcriber(self) -> str:

@@ -90,9 +90,14 @@ def test_a_cookie_does_not_help_a_foreign_page(guarded: Client) -> None:
 def test_guessing_is_slowed_down(guarded: Client) -> None:
     for _ in range(10):
         refused(guarded("POST", "/v1/login", json={"token": "guess"}), 401, "unauthorised")
-    answer = guarded("POST", "/v1/login", json={"token": TOKEN})
+    answer = guarded("POST", "/v1/login", json={"token": "guess"})
     refused(answer, 429, "too-many-attempts")
     assert int(answer.headers["retry-after"]) > 0
+    wrong = {"authorization": "Bearer guess-of-a-token"}
+    refused(guarded("GET", "/v1/health", headers=wrong), 429, "too-many-attempts")
+    refused(guarded("GET", "/v1/models", headers=wrong), 429, "too-many-attempts")
+    # Who has the token gets in, from the very same address.
+    assert guarded("POST", "/v1/login", json={"token": TOKEN}).status_code == 204
 
 
 def test_without_token_only_loopback_is_served_however_it_was_bound(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import secrets
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..http.errors import ApiError, from_os
 from ..jobs.worker import internal_error
 from ..metrics import Metrics
-from ..settings import LOOPBACK_NAMES, MB, Settings
-from .limits import LoginThrottle
+from ..settings import LOOPBACK_NAMES, MB, Limits, Settings
+from .limits import LoginThrottle, network_of
+from .users import OPERATOR, User, digest
 
 COOKIE = "emofuse"
 """Name of the login cookie."""
@@ -30,8 +32,13 @@ COOKIE = "emofuse"
 OPEN = frozenset({"/v1/health", "/v1/login", "/v1/logout"})
 """Routes that never need a token."""
 
+OPERATORS_ONLY = frozenset({"/metrics"})
+"""Routes that tell of all users."""
+
 GUARDED = ("/v1/", "/metrics", "/analyze")
 """Everything but the page."""
+
+_USER = "emofuse.user"  # where a request's scope has the user
 
 _GONE = 499  # the status that counts for a client that left, as proxies have it
 
@@ -56,62 +63,87 @@ _HEADERS = {
 ScopeMap = MutableMapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Authenticator:
     """Decides who may use the server.
 
     Args:
         settings: names, origins, token.
+        users: who has a token of their own.
         throttle: remembers failed attempts.
     """
 
     settings: Settings
-    throttle: LoginThrottle
+    users: tuple[User, ...] = ()
+    throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    _key: bytes = field(init=False, repr=False)
 
-    def check(self, scope: ScopeMap) -> None:
-        """Check where a request comes from and, if needed, its token.
+    def __post_init__(self) -> None:
+        token = self.settings.token
+        if token:
+            self.users = (replace(OPERATOR, sha256=digest(token)), *self.users)
+        # Without a token of the server's own a restart ends the logins.
+        self._key = token.encode() if token else secrets.token_bytes(32)
+
+    async def check(self, scope: ScopeMap) -> None:
+        """Check where a request comes from and whose it is; notes the user in the scope.
 
         Raises:
-            ApiError: ``foreign-host``, ``foreign-origin`` or ``unauthorised``.
+            ApiError: ``foreign-host``, ``foreign-origin``, ``unauthorised`` or
+                ``too-many-attempts``.
         """
         headers = Headers(scope=scope)
         self._check_host(headers)
         path = str(scope["path"])
         guarded = path.startswith(GUARDED)
         self._check_origin(scope, headers, guarded)
-        if not guarded or path in OPEN:
+        if not guarded:
             return
-        self.throttle.check(client_of(scope))
-        if not self.admits(scope):
-            if headers.get("authorization"):
-                self.throttle.wrong(client_of(scope))
+        user = await self._identify(scope, headers)
+        if user is None and path not in OPEN:
             raise ApiError("unauthorised", self._what_is_needed())
+        if user is not None and user.name and path in OPERATORS_ONLY:
+            raise ApiError("operators-only", f"{path} is for the operator's token alone")
+        scope[_USER] = user
 
-    def admits(self, scope: ScopeMap) -> bool:
-        """Whether a request is authorized: by the token or the cookie, or because it is local."""
-        token = self.settings.token
-        if not token:
-            return _came_over_loopback(scope)
-        headers = Headers(scope=scope)
+    async def _identify(self, scope: ScopeMap, headers: Headers) -> User | None:
+        """Tell whose a request is: by token or cookie, or because it is local."""
+        if not self.users:
+            return OPERATOR if _came_over_loopback(scope) else None
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(given.strip()):
-            return True
-        return hmac.compare_digest(_cookie(headers), self.cookie_value)
+        if scheme.lower() == "bearer" and (given := given.strip()):
+            return await self.attempt(scope, given)
+        name, _, proof = _cookie(headers).partition(".")
+        for user in self.users:
+            if user.name == name and hmac.compare_digest(proof, self._proof(user)):
+                return user
+        return None
 
-    def is_token(self, given: str) -> bool:
-        """Whether this is the token, compared in constant time."""
-        token = self.settings.token
-        return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+    async def attempt(self, scope: ScopeMap, token: str) -> User | None:
+        """Tell whose a token is; None if it is nobody's.
 
-    @property
-    def cookie_value(self) -> str:
+        Raises:
+            ApiError: ``too-many-attempts``.
+        """
+        given = digest(token)
+
+        def find() -> User | None:
+            same = [user for user in self.users if hmac.compare_digest(user.sha256, given)]
+            return same[0] if same else None
+
+        return await self.throttle.attempt(address_of(scope), given, find)
+
+    def cookie_value(self, user: User) -> str:
         """The login cookie's value: proves knowledge of the token without containing it."""
-        key = self.settings.token.encode()
-        return hmac.new(key, b"emofuse login cookie, version 1", hashlib.sha256).hexdigest()
+        return f"{user.name}.{self._proof(user)}"
+
+    def _proof(self, user: User) -> str:
+        text = f"emofuse login cookie, version 2:{user.name}:{user.sha256}"
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
     def _what_is_needed(self) -> str:
-        if self.settings.token:
-            return "this server requires its token: send  Authorization: Bearer TOKEN"
+        if self.users:
+            return "this server requires a token: send  Authorization: Bearer TOKEN"
         return (
             "this server has no token and so answers on the loopback interface only; to reach it "
             "from elsewhere, start it with EMOFUSE_TOKEN"
@@ -148,7 +180,7 @@ class Guard:
         authenticator: decides who may use the server.
         metrics: counts requests.
         max_bytes: returns how many bytes a request to a path may have.
-        patience: how long an upload may stall, in seconds.
+        limits: how long an upload may stall, and how slow it may be.
     """
 
     def __init__(
@@ -157,10 +189,10 @@ class Guard:
         authenticator: Authenticator,
         metrics: Metrics,
         max_bytes: Callable[[str], int],
-        patience: float,
+        limits: Limits,
     ) -> None:
         self._app, self._authenticator, self._metrics = app, authenticator, metrics
-        self._max_bytes, self._patience = max_bytes, patience
+        self._max_bytes, self._limits = max_bytes, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or WebSocket."""
@@ -173,7 +205,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status, begun = time.perf_counter(), 500, False
-        body = _Body(receive, self._max_bytes(scope["path"]), self._patience, scope["path"])
+        body = _Body(receive, self._max_bytes(scope["path"]), self._limits, scope["path"])
 
         async def answer(message: Message) -> None:
             nonlocal status, begun
@@ -183,7 +215,7 @@ class Guard:
             await send(message)
 
         try:
-            self._authenticator.check(scope)
+            await self._authenticator.check(scope)
             body.check_declared(Headers(scope=scope).get("content-length"))
             await self._app(scope, body, answer)
         except ApiError as error:
@@ -204,7 +236,7 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._authenticator.check(scope)
+            await self._authenticator.check(scope)
         except ApiError as error:
             await deny(error, scope, receive, send)
             return
@@ -229,24 +261,23 @@ async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> N
 
 
 class _Body:
-    """A request's body as it arrives, limited in size and in how long it may stall."""
+    """A request's body as it arrives: its size, its stalls and its slowness are limited."""
 
-    def __init__(self, receive: Receive, max_bytes: int, patience: float, path: str) -> None:
-        self._receive, self._max_bytes, self._patience, self._path = (
-            receive,
-            max_bytes,
-            patience,
-            path,
-        )
-        self._seen, self._ended = 0, False
+    def __init__(self, receive: Receive, max_bytes: int, limits: Limits, path: str) -> None:
+        self._receive, self._max_bytes, self._path = receive, max_bytes, path
+        self._patience, self._rate = limits.upload_patience, limits.upload_rate
+        self._seen, self._ended, self._waited = 0, False, 0.0
 
     async def __call__(self) -> Message:
         if self._ended:  # what comes now is that the client disconnected
             return await self._receive()
+        left = self._patience + self._seen / self._rate - self._waited
+        began = time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), self._patience)
+            message = await asyncio.wait_for(self._receive(), min(self._patience, left))
         except asyncio.TimeoutError:
-            raise ApiError("too-slow", f"the upload stalled for {self._patience:g} s") from None
+            raise self._too_slow(left) from None
+        self._waited += time.monotonic() - began  # our own work in between is not the client's
         self._seen += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
         if self._seen > self._max_bytes:
@@ -278,6 +309,12 @@ class _Body:
             drained += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
 
+    def _too_slow(self, left: float) -> ApiError:
+        if left > self._patience:
+            return ApiError("too-slow", f"the upload stalled for {self._patience:g} s")
+        told = f"the upload is slower than {self._rate:g} bytes a second"
+        return ApiError("too-slow", told)
+
     def _too_large(self) -> ApiError:
         hint = "; use POST /v1/jobs" if self._path == "/v1/analyze" else ""
         return ApiError(
@@ -287,10 +324,22 @@ class _Body:
         )
 
 
-def client_of(scope: ScopeMap) -> str:
-    """Return the client that a request counts for: the address it comes from."""
+def address_of(scope: ScopeMap) -> str:
+    """Return the address that a request comes from; a trusted proxy's word counts."""
     client = scope.get("client")
     return str(client[0]) if client else "local"
+
+
+def user_of(scope: ScopeMap) -> User | None:
+    """Return whose a request is; None if it was not authorized."""
+    user = scope.get(_USER)
+    return user if isinstance(user, User) else None
+
+
+def client_of(scope: ScopeMap) -> str:
+    """Return whom a request counts for: a named user, or the network it comes from."""
+    user = user_of(scope)
+    return user.key if user is not None and user.name else network_of(address_of(scope))
 
 
 def _came_over_loopback(scope: ScopeMap) -> bool:

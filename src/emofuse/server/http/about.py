@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 
 from ... import __version__
 from ...models.describe import card_mapping
-from ..auth.auth import COOKIE
+from ..auth.auth import COOKIE, user_of
 from ..jobs.manager import FORMATS
 from ..state import ServerState
 from . import schemas
-from .dependencies import Client, State
+from .dependencies import State
 from .errors import ApiError
 
 router = APIRouter(tags=["about"])
@@ -33,23 +33,27 @@ LIMITATIONS = (
 
 @router.get("/v1/health", summary="Health of the server")
 async def health(request: Request, state: State) -> JSONResponse:
-    admitted = state.authenticator.admits(request.scope)
-    about = _health(state) | {"authorised": admitted}
-    if admitted:
+    user = user_of(request.scope)
+    about = _health(state) | {"authorised": user is not None}
+    if user is not None:
+        about["user"] = user.name or None
         about |= _details(state)
     return JSONResponse(about, 503 if about["status"] in ("stopping", "unhealthy") else 200)
 
 
 @router.post("/v1/login", status_code=204, summary="Exchange the token for a cookie")
-async def login(request: Request, state: State, client: Client, body: schemas.Login) -> Response:
-    state.authenticator.throttle.check(client)
-    if not state.authenticator.is_token(body.token):
-        state.authenticator.throttle.wrong(client)
-        raise ApiError("unauthorised", "this is not the server's token")
+async def login(request: Request, state: State, body: schemas.Login) -> Response:
+    user = await state.authenticator.attempt(request.scope, body.token)
+    if user is None:
+        raise ApiError("unauthorised", "this is no token of this server")
     response = Response(status_code=204)
     secure = request.url.scheme == "https"
     response.set_cookie(
-        COOKIE, state.authenticator.cookie_value, httponly=True, samesite="strict", secure=secure
+        COOKIE,
+        state.authenticator.cookie_value(user),
+        httponly=True,
+        samesite="strict",
+        secure=secure,
     )
     return response
 
@@ -80,7 +84,7 @@ async def metrics(state: State) -> Response:
 
 def _health(state: ServerState) -> dict[str, Any]:
     """What everybody may see."""
-    auth = "token" if state.settings.token else "none"
+    auth = "token" if state.authenticator.users else "none"
     return {"status": _status(state), "version": __version__, "auth": auth}
 
 

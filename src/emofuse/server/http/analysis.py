@@ -24,9 +24,9 @@ from ..settings import MB
 from ..state import ServerState
 from . import schemas
 from .deepface import AddressRefusedError, FaceRequest, read_request, to_results
-from .dependencies import OPEN, Client, FormatName, State, download
+from .dependencies import OPEN, Account, Client, FormatName, State, download
 from .errors import ApiError
-from .uploads import AnalysisRequest, UploadFolder, content_type
+from .uploads import AnalysisRequest, UploadFolder, content_type, read_json
 
 router = APIRouter(dependencies=[OPEN])
 
@@ -38,8 +38,10 @@ router = APIRouter(dependencies=[OPEN])
     openapi_extra=schemas.ANALYSIS_REQUEST,
     tags=["analysis"],
 )
-async def analyze(request: Request, state: State, client: Client, format_: FormatName) -> Response:
-    with state.requests.hold(client):
+async def analyze(
+    request: Request, state: State, client: Client, user: Account, format_: FormatName
+) -> Response:
+    with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
             formats = tuple(usable_exporters()) if format_ == ZIP else (format_,)
@@ -58,8 +60,10 @@ async def analyze(request: Request, state: State, client: Client, format_: Forma
     openapi_extra=schemas.FACE_REQUEST,
     tags=["compatibility"],
 )
-async def analyze_faces(request: Request, state: State, client: Client) -> JSONResponse:
-    with state.requests.hold(client):
+async def analyze_faces(
+    request: Request, state: State, client: Client, user: Account
+) -> JSONResponse:
+    with state.requests.hold(client, user.requests):
         wanted = await _face_request(request)
         async with UploadFolder(state.incoming) as incoming:
             parsed = await asyncio.to_thread(_image_request, wanted.image, incoming)
@@ -100,10 +104,10 @@ async def _face_request(request: Request) -> FaceRequest:
             async with request.form(max_files=1, max_fields=16, max_part_size=64 * MB) as form:
                 fields = {k: v if isinstance(v, str) else await v.read() for k, v in form.items()}
         else:
-            fields = await request.json()
+            fields = await read_json(request)
         if not isinstance(fields, dict):
             raise ValueError
-        return read_request(fields)
+        return await asyncio.to_thread(read_request, fields)
     except AddressRefusedError as error:
         raise ApiError("url-refused", str(error)) from None
     except InputError as error:

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from ...export import exporters
-from ..auth.auth import client_of
+from ..auth.auth import client_of, user_of
+from ..auth.users import User
 from ..jobs.manager import FORMATS, ZIP, JobManager
 from ..state import ServerState
 from .errors import ApiError
@@ -36,7 +37,25 @@ async def _client(request: Request) -> str:
 
 
 Client = Annotated[str, Depends(_client)]
-"""Whom the request counts for: the client's address."""
+"""Whom the request counts for."""
+
+
+async def _user(request: Request) -> User:
+    user = user_of(request.scope)
+    assert user is not None  # the guard lets nobody else through
+    return user
+
+
+Account = Annotated[User, Depends(_user)]
+"""Whose the request is."""
+
+
+async def _owner(user: Account) -> str | None:
+    return user.key if user.name else None
+
+
+Owner = Annotated[str | None, Depends(_owner)]
+"""Whose jobs the request may see; None: all."""
 
 
 async def _taken(state: State) -> None:

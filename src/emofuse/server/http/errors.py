@@ -15,6 +15,7 @@ STATUS = {
     "unauthorised": 401,
     "foreign-origin": 403,
     "foreign-host": 403,
+    "operators-only": 403,
     "not-found": 404,
     "no-such-job": 404,
     "method-not-allowed": 405,

@@ -15,7 +15,7 @@ from ..jobs.pool import WorkItem
 from ..jobs.store import Job, JobState
 from ..jobs.tasks import Probe
 from . import schemas
-from .dependencies import OPEN, Client, FormatName, Manager, State, download
+from .dependencies import OPEN, Account, Client, FormatName, Manager, Owner, State, download
 from .errors import ApiError
 from .uploads import UploadFolder
 
@@ -32,9 +32,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=schemas.ERRORS)
     dependencies=[OPEN],
     openapi_extra=schemas.ANALYSIS_REQUEST,
 )
-async def create_job(request: Request, state: State, manager: Manager, client: Client) -> Response:
-    manager.check_quota(client, int(request.headers.get("content-length") or 0))
-    with state.requests.hold(client):
+async def create_job(
+    request: Request, state: State, manager: Manager, client: Client, user: Account
+) -> Response:
+    manager.check_quota(client, user, int(request.headers.get("content-length") or 0))
+    with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
             probe = Probe(
@@ -54,7 +56,7 @@ async def create_job(request: Request, state: State, manager: Manager, client: C
                 facts=facts,
                 created=time.time(),
             )
-            manager.check_quota(client, job.bytes)  # others may have been faster
+            manager.check_quota(client, user, job.bytes)  # others may have been faster
             home = manager.store.home(job.id)
             await incoming.keep(home)
             try:
@@ -68,21 +70,27 @@ async def create_job(request: Request, state: State, manager: Manager, client: C
 
 @router.get("", summary="List jobs, newest first", response_model=schemas.Jobs)
 async def list_jobs(
-    manager: Manager, state: JobState | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    manager: Manager,
+    owner: Owner,
+    state: JobState | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
-    jobs, queue = manager.store.latest(state, limit), [i for i, _ in manager.store.queue()]
+    jobs, queue = manager.store.latest(state, limit, owner), [i for i, _ in manager.store.queue()]
     return JSONResponse({"jobs": [manager.view(job, queue) for job in jobs]})
 
 
 @router.get("/{job_id}", summary="Get a job", response_model=schemas.Job)
-async def get_job(manager: Manager, job_id: str) -> Response:
-    return JSONResponse(manager.view(manager.store.get(job_id)))
+async def get_job(manager: Manager, owner: Owner, job_id: str) -> Response:
+    return JSONResponse(manager.view(manager.store.get(job_id, owner)))
 
 
 @router.get(
     "/{job_id}/events", summary="Progress of a job as server-sent events", responses=schemas.EVENTS
 )
-async def events(state: State, manager: Manager, client: Client, job_id: str) -> Response:
+async def events(
+    state: State, manager: Manager, client: Client, owner: Owner, job_id: str
+) -> Response:
+    manager.store.get(job_id, owner)
     state.listeners.check(client)
     stream = await manager.events(job_id)
 
@@ -95,7 +103,8 @@ async def events(state: State, manager: Manager, client: Client, job_id: str) ->
 
 
 @router.get("/{job_id}/result", summary="Result of a job", responses=schemas.TIMELINE)
-async def result(manager: Manager, job_id: str, format_: FormatName) -> Response:
+async def result(manager: Manager, owner: Owner, job_id: str, format_: FormatName) -> Response:
+    manager.store.get(job_id, owner)
     job, path = await manager.result(job_id, format_)
     if not path.is_file():
         raise ApiError("no-such-job", "the result is no longer in the state folder")
@@ -108,8 +117,8 @@ async def result(manager: Manager, job_id: str, format_: FormatName) -> Response
     responses=schemas.MEDIA,
 )
 @router.get("/{job_id}/media/{number}", include_in_schema=False)
-async def media(manager: Manager, job_id: str, number: int = 0) -> Response:
-    job = manager.store.get(job_id)
+async def media(manager: Manager, owner: Owner, job_id: str, number: int = 0) -> Response:
+    job = manager.store.get(job_id, owner)
     if not 0 <= number < len(job.uploads):
         raise ApiError("not-found", f"the job has {len(job.uploads)} files, numbered from 0")
     upload = job.uploads[number]
@@ -121,13 +130,15 @@ async def media(manager: Manager, job_id: str, number: int = 0) -> Response:
 @router.post(
     "/{job_id}/cancel", status_code=202, summary="Cancel a job", response_model=schemas.Job
 )
-async def cancel(manager: Manager, job_id: str) -> Response:
+async def cancel(manager: Manager, owner: Owner, job_id: str) -> Response:
+    manager.store.get(job_id, owner)
     return JSONResponse(manager.view(manager.cancel(job_id)), 202)
 
 
 @router.delete(
     "/{job_id}", status_code=204, summary="Cancel a job if needed and delete it with its files"
 )
-async def delete(manager: Manager, job_id: str) -> Response:
+async def delete(manager: Manager, owner: Owner, job_id: str) -> Response:
+    manager.store.get(job_id, owner)
     await manager.delete(job_id)
     return Response(status_code=204)

@@ -18,7 +18,7 @@ from ..jobs.pool import WorkItem
 from ..jobs.tasks import Observe, Probe
 from ..state import ServerState
 from . import schemas
-from .dependencies import OPEN, Client, State
+from .dependencies import OPEN, Account, Client, State
 from .errors import ApiError, from_emofuse
 from .uploads import UploadFolder
 
@@ -36,13 +36,14 @@ async def observe(
     request: Request,
     state: State,
     client: Client,
+    user: Account,
     weights: Annotated[
         str | None, Query(max_length=200, description="e.g. face=.6,speech=.4; others do not count")
     ] = None,
     face_crop: Annotated[bool, Query(description="the image is nothing but a face")] = False,
 ) -> Response:
     counts = _weights(weights)
-    with state.requests.hold(client):
+    with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
             limits = state.settings.limits

@@ -20,10 +20,12 @@ from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...io.media_types import HEAD, TEXT_SUFFIXES, ContentType, by_content, by_suffix
 from ..jobs.tasks import Upload
+from ..settings import MB
 from .errors import ApiError
 
 _FILES, _FIELDS = 6, 12
 _NAME_LENGTH = 120
+_LARGE, _VALUES = 4 * MB, 10_000  # a JSON body of more bytes holds no more values
 _OPTIONS = ("file", "text", "transcript", "modalities", "transcribe", "group")
 
 
@@ -95,7 +97,8 @@ async def read_analysis_request(
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _order(await _read_json(request), [], None, incoming, modalities)
+        fields = await _read_json(request, text_bytes)
+        return await asyncio.to_thread(_order, fields, [], None, incoming, modalities)
     if kind != "multipart/form-data":
         raise ApiError(
             "bad-request",
@@ -119,12 +122,34 @@ async def read_analysis_request(
             "unsupported-media",
             f"the transcript {transcript.name} is not text; expected srt, vtt or txt",
         )
-    return _order(fields, uploads, transcript, incoming, modalities)
+    return await asyncio.to_thread(_order, fields, uploads, transcript, incoming, modalities)
 
 
-async def _read_json(request: Request) -> dict[str, Any]:
-    try:
-        fields = json.loads(await request.body())
+async def read_json(request: Request, most_bytes: int | None = None) -> Any:
+    """Read a JSON body of bounded size that holds few values, besides the event loop.
+
+    Raises:
+        ApiError: ``too-large``.
+        ValueError: if it is no JSON, or holds too many values.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if most_bytes is not None and len(body) > most_bytes:
+            raise ApiError("too-large", f"a JSON body has at most {most_bytes} bytes here")
+    return await asyncio.to_thread(_parse_json, bytes(body))
+
+
+def _parse_json(body: bytes) -> Any:
+    # Each of these begins a value, unless it stands in a string; what is large is one string.
+    if len(body) > _LARGE and sum(map(body.count, (b"[", b"{", b","))) > _VALUES:
+        raise ValueError("too many values")
+    return json.loads(body)
+
+
+async def _read_json(request: Request, text_bytes: int) -> dict[str, Any]:
+    try:  # a character of a text takes up to three times as much when it is escaped
+        fields = await read_json(request, 3 * text_bytes + 65536)
     except (ValueError, RecursionError):
         raise ApiError("bad-request", "the body is not valid JSON") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
@@ -184,7 +209,7 @@ async def _save(value: UploadFile | str, folder: Path, stem: str) -> Upload:
     name = display_name(value.filename)
     head = await value.read(HEAD)
     await value.seek(0)
-    found = content_type(head, name)
+    found = await asyncio.to_thread(content_type, head, name)
     _check_text(found, name)
     path = folder / f"{stem}{found.suffix}"
     size = await asyncio.to_thread(_copy, value.file, path)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ...core.time import NS
 from ...export import file_name, usable_exporters
 from ...io.atomic import atomic_path
+from ..auth.users import User
 from ..http.errors import ApiError, from_os
 from ..metrics import Metrics
 from ..settings import MB, Settings
@@ -111,19 +112,30 @@ class JobManager:
         """What keeps jobs from being worked on, each once."""
         return list({error.code: error for error in self._problems.values()}.values())
 
-    def check_quota(self, client: str, bytes_: int = 0) -> None:
+    def check_quota(self, client: str, user: User, bytes_: int = 0) -> None:
         """Check that a client may submit another job.
+
+        Args:
+            client: whom it counts for.
+            user: has a quota, perhaps.
+            bytes_: the size of its uploads.
 
         Raises:
             ApiError: ``too-many-jobs`` or ``storage-full``.
         """
         limits = self.settings.limits
         mine, all_ = self.store.unfinished(client), self.store.unfinished()
-        if mine >= limits.jobs_per_client or all_ >= limits.jobs:
-            whose = f"{mine} of your jobs" if mine >= limits.jobs_per_client else f"{all_} jobs"
+        most = limits.jobs_per_client if user.jobs is None else user.jobs
+        if mine >= most or all_ >= limits.jobs:
+            whose = f"{mine} of your jobs" if mine >= most else f"{all_} jobs"
             raise ApiError(
                 "too-many-jobs", f"{whose} are unfinished; wait until some are done", retry_after=10
             )
+        if user.store_mb is not None:
+            mine = self.store.stored_bytes(client) + bytes_
+            if mine > user.store_mb * MB:
+                told = f"your stored jobs use up your {user.store_mb} MB; delete some"
+                raise ApiError("storage-full", told)
         if self.store.stored_bytes() + bytes_ > self.settings.store_mb * MB:
             raise ApiError(
                 "storage-full",

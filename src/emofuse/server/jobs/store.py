@@ -175,21 +175,28 @@ class JobStore:
             ),
         )
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, owner: str | None = None) -> Job:
         """Return a job.
+
+        Args:
+            job_id: which.
+            owner: whose it must be; None: anybody's.
 
         Raises:
             ApiError: ``no-such-job``.
         """
         rows = self._do("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        if not rows:
+        if not rows or owner not in (None, rows[0]["client"]):
             raise ApiError("no-such-job", f"there is no job {job_id[:40]!r}; it may have expired")
         return self._job(rows[0])
 
-    def latest(self, state: JobState | None, limit: int) -> list[Job]:
-        """Return jobs, newest first."""
-        where, values = ("WHERE state = ?", (state.value,)) if state else ("", ())
-        rows = self._do(f"SELECT * FROM jobs {where} ORDER BY rowid DESC LIMIT ?", (*values, limit))
+    def latest(self, state: JobState | None, limit: int, owner: str | None = None) -> list[Job]:
+        """Return jobs, newest first: in a state, of an owner."""
+        rows = self._do(
+            "SELECT * FROM jobs WHERE state = coalesce(?, state) AND client = coalesce(?, client) "
+            "ORDER BY rowid DESC LIMIT ?",
+            (state.value if state else None, owner, limit),
+        )
         return [self._job(row) for row in rows]
 
     def queue(self) -> list[tuple[str, str]]:
@@ -253,9 +260,10 @@ class JobStore:
         sql = f"SELECT count(*) AS n FROM jobs WHERE state IN ('QUEUED', 'IN_PROGRESS') {where}"
         return int(self._do(sql, values)[0]["n"])
 
-    def stored_bytes(self) -> int:
-        """Return how many bytes the uploads of all jobs take."""
-        return int(self._do("SELECT coalesce(sum(bytes), 0) AS n FROM jobs")[0]["n"])
+    def stored_bytes(self, client: str | None = None) -> int:
+        """Return how many bytes the uploads take: those of one client, or all."""
+        sql = "SELECT coalesce(sum(bytes), 0) AS n FROM jobs WHERE client = coalesce(?, client)"
+        return int(self._do(sql, (client,))[0]["n"])
 
     def grow_older(self, seconds: float) -> None:
         """Count time for the jobs that have ended.

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from ...core.estimates import Modality
 from ...errors import EmofuseError
-from ..auth.auth import client_of, deny
+from ..auth.auth import client_of, deny, user_of
 from ..http.errors import ApiError, from_emofuse
 from ..jobs.worker import internal_error
 from .frames import Decoders
@@ -78,7 +78,8 @@ class _Endpoint:
             state.check_open()
             socket = WebSocket(scope, receive, send)
             params = parse_params(socket.query_params)
-            with state.sessions.hold(client_of(scope)):
+            user = user_of(scope)
+            with state.sessions.hold(client_of(scope), user.sessions if user else None):
                 analyzer = await asyncio.to_thread(self.models.analyzer, params.asr)
                 await self._serve(socket, analyzer, params)
         except ApiError as error:
