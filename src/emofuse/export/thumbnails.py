@@ -121,16 +121,16 @@ class HighlightThumbnails:
 
 def encode_jpeg(image: NDArray[np.uint8], side: int, quality: int = 70) -> bytes:
     """Shrink an RGB image (uint8, (H, W, 3)) to at most `side` pixels and encode it as JPEG."""
-    from PIL import Image  # only who makes pictures pays for it
+    import cv2  # only who makes pictures pays for it
 
-    picture = Image.fromarray(image)
-    scale = side / max(picture.size)
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
     if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    return out.getvalue()
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    _, jpeg = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return jpeg.tobytes()
 
 
 def best_face(rows: Sequence[Estimate], thumbnails: Sequence[Thumbnail]) -> bytes | None:

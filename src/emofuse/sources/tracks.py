@@ -266,7 +266,7 @@ def _scale_of(peak: float) -> float:
 
 
 def _power(samples: NDArray[np.float32]) -> float:
-    return float((samples.astype(np.float64) ** 2).mean())
+    return float(np.square(samples).mean(dtype=np.float64))
 
 
 class AudioReader:
@@ -324,7 +324,10 @@ class AudioReader:
 
     def _mended(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Silence what is no number, and scale integers that were stored as floats."""
-        if not np.isfinite(planes).all():
+        peak = float(np.abs(planes).max(initial=0.0))  # not finite if any sample is not
+        if peak <= _LOUDEST and self._scale == 1.0:
+            return planes
+        if not np.isfinite(peak):
             planes = np.nan_to_num(planes, nan=0.0, posinf=0.0, neginf=0.0)
             self._note("audio-not-finite", "samples that are no numbers were silenced")
         if (np.abs(planes) * self._scale > _LOUDEST).mean() > _STRAY:
