@@ -47,7 +47,7 @@ def repeat(clip: Path, seconds: float, out: Path) -> None:
 
     with av.open(str(clip)) as source, av.open(str(out), "w") as target:
         tracks = {s.index: target.add_stream_from_template(s) for s in _streams(source)}
-        length = Fraction(source.duration, av.time_base)
+        length = _length(source)
         for round_ in range(int(seconds / length) + 1):
             source.seek(0)
             for packet in source.demux(_streams(source)):
@@ -58,6 +58,13 @@ def repeat(clip: Path, seconds: float, out: Path) -> None:
                 if packet.pts * packet.time_base < seconds:
                     packet.stream = tracks[packet.stream.index]
                     target.mux(packet)
+
+
+def _length(container: Any) -> Fraction:
+    """Return seconds after which packets can be repeated without their times going back."""
+    packets = [p for p in container.demux(_streams(container)) if p.dts is not None]
+    begins = min(p.dts * p.time_base for p in packets)
+    return Fraction(max((p.dts + p.duration) * p.time_base for p in packets) - begins)
 
 
 def _streams(container: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,14 +143,15 @@ class YamnetClassifier(SpeechNetBase):
 
     Args:
         config: its sizes.
+        yamnet: with its weights; None reads them as the config says.
 
     Raises:
         InputError: if YAMNet's weights cannot be had.
     """
 
-    def __init__(self, config: YamnetConfig) -> None:
+    def __init__(self, config: YamnetConfig, yamnet: Yamnet | None = None) -> None:
         super().__init__()
-        self.yamnet = Yamnet(read_yamnet(config.weights or fetch_yamnet()))
+        self.yamnet = yamnet or Yamnet(read_yamnet(config.weights or fetch_yamnet()))
         self.yamnet.requires_grad_(not config.frozen)
         self.width, self.frozen_encoder = WIDTH, config.frozen
         self.classify = nn.Sequential(
@@ -184,7 +186,20 @@ def read_yamnet(path: Path) -> tuple[Layer, ...]:
             f"{path} is not the YAMNet that is expected: its sha256 begins with "
             f"{file_digest(path)[:16]}, expected {SHA256[:16]}; get it from {URL}"
         )
-    return tuple(x for x in read_layers(path) if x.operation in _NEEDED)
+    return read_graph(path)
+
+
+def read_graph(path: Path) -> tuple[Layer, ...]:
+    """Read the layers of YAMNet from a file whose digest was checked before.
+
+    Raises:
+        InputError: if it is not of the format, or has other layers than YAMNet.
+        MissingExtra: if the package that reads the format is not installed.
+    """
+    layers = tuple(x for x in read_layers(path) if x.operation in _NEEDED)
+    if Counter(x.operation for x in layers) != _NEEDED:
+        raise InputError(f"{path} has other layers than YAMNet; get it from {URL}")
+    return layers
 
 
 def fetch_yamnet() -> Path:
