@@ -31,7 +31,7 @@ class Prefetch:
         depth: packets to read ahead; a few tenths of a second of media are enough.
     """
 
-    def __init__(self, source: Source, depth: int = 64) -> None:
+    def __init__(self, source: Source, depth: int = 24) -> None:
         if depth < 1:
             raise ValueError(f"need depth >= 1, got {depth}")
         self._source = source
