@@ -37,7 +37,7 @@ def convert(card: Card, files: Mapping[str, Path], out: Path) -> None:
     samples = round(float(card.preparation["seconds"]) * int(card.preparation["rate"]))
     try:
         head = load_file(files["head"])
-        sizes = YamnetConfig(labels=len(card.labels), hidden=len(head[_HIDDEN]), samples=samples)
+        sizes = YamnetConfig(labels=len(card.taxonomy), hidden=len(head[_HIDDEN]), samples=samples)
         net = YamnetClassifier(sizes, Yamnet(read_graph(files["yamnet"])))
         net.classify.load_state_dict(head)
     except (InputError, SafetensorError, RuntimeError, KeyError) as e:
