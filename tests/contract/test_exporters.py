@@ -15,13 +15,13 @@ from emofuse.core.protocols import Exporter
 from emofuse.core.time import NS, Span
 from emofuse.core.timeline import Provenance, Timeline
 from emofuse.errors import InputError
-from emofuse.export import exporters
+from emofuse.export import exporters, result_name
 from emofuse.export.csv import CsvTable
 from emofuse.export.thumbnails import Thumbnails
 
 EXPORTERS: dict[str, Callable[[Path], Exporter]] = {
     **{
-        name: lambda folder, kind=kind: kind(folder / f"timeline{kind.suffix}")
+        name: lambda folder, kind=kind: kind(folder / result_name(kind))
         for name, kind in exporters().items()
     },
     "table": lambda folder: CsvTable(folder / "rows.csv", file="clip.mp4"),
@@ -61,7 +61,7 @@ def test_it_is_an_exporter_and_takes_everything(exporter: Exporter) -> None:
 @pytest.mark.parametrize("name", list(exporters()))
 def test_a_format_leaves_its_file_only_when_it_is_closed(name: str, tmp_path: Path) -> None:
     kind = exporters()[name]
-    path = tmp_path / f"timeline{kind.suffix}"
+    path = tmp_path / result_name(kind)
     exporter = kind(path)
     for item in items():
         exporter.write(item)
@@ -74,6 +74,11 @@ def test_a_format_leaves_its_file_only_when_it_is_closed(name: str, tmp_path: Pa
     with pytest.raises(InputError, match="exists already"):
         kind(path)
     kind(path, overwrite=True)
+
+
+def test_no_two_formats_have_the_same_file() -> None:
+    names = [result_name(kind) for kind in exporters().values()]
+    assert len(set(names)) == len(names)
 
 
 def test_it_may_be_closed_unused(exporter: Exporter) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from tests.server.serving import LIMITS, Running, news, refused, wait_for
 
-from emofuse.export import usable_exporters
+from emofuse.export import result_name, routine_exporters
 from emofuse.export.json import read_json
 
 
@@ -101,7 +101,7 @@ def test_formats(client: httpx.Client, media: Path) -> None:
     packed = send(client, media / "portrait.jpg", to="/v1/analyze?format=zip")
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert set(archive.namelist()) == {
-            f"timeline{kind.suffix}" for kind in usable_exporters().values()
+            result_name(kind) for kind in routine_exporters().values()
         }
         assert b"<html" in archive.read("timeline.html")
     refused(send(client, media / "portrait.jpg", to="/v1/analyze?format=exe"), 422, "bad-argument")

@@ -32,7 +32,7 @@ from emofuse.core.labels import CANONICAL
 from emofuse.core.media import Frame
 from emofuse.core.time import NS, Span
 from emofuse.errors import InputError
-from emofuse.export import usable_exporters
+from emofuse.export import result_name, routine_exporters
 from emofuse.streaming import Measurement, MeasurementKind, live_config
 from emofuse.streaming.feed import open_devices
 from emofuse.text.transcribe import TranscribeConfig
@@ -118,7 +118,7 @@ def test_keys_pause_record_fill_the_screen_and_quit(
     assert (folder / "recording.mp4").stat().st_size > 1000
     assert {p.name for p in folder.iterdir()} == {
         "recording.mp4",
-        *(f"timeline{kind.suffix}" for kind in usable_exporters().values()),
+        *(result_name(kind) for kind in routine_exporters().values()),
     }
 
 

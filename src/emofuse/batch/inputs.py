@@ -20,7 +20,10 @@ PLAYABLE = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 SIDECARS = (".srt", ".vtt", ".ass", ".ssa", ".sbv")
 """Suffixes of transcripts that are used unasked when they lie beside a clip of the same name."""
 
-RESERVED = ("timeline.csv", "index.html", "failures.csv", "journal.sqlite", "dataset")
+RESERVED = (
+    *("timeline.csv", "summary.csv", "index.html", "failures.csv"),
+    *("journal.sqlite", "dataset"),
+)
 """What lies beside the folders of results of a batch."""
 
 Failure = tuple[Path, EmofuseError]

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from ..core.labels import CANONICAL
 from ..core.time import NS
 from ..errors import EmofuseError, InputError
-from ..export import exporters
+from ..export import exporters, result_name
 from ..export.csv import csv_columns
 from ..export.overview import Row, write_overview
 from ..export.summary import Summary
@@ -22,13 +22,16 @@ from ..io.remote import is_taken, upload, upload_file
 from .inputs import Failure, Job
 
 if TYPE_CHECKING:
-    from ..core.protocols import Exporter
+    from ..core.protocols import Exporter, ExportFormat
 
 DATASET = "dataset"
 """Folder of a batch that Parquet files go to, so that it can be queried as one table."""
 
 FAILURES = "failures.csv"
 """Name of the table of a batch's failures."""
+
+SUMMARY = "summary.csv"
+"""Name of the table of all people of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Results:
         """
         if self.root is None:
             return
-        names = ("index.html", "timeline.csv", FAILURES) if shared else ()
+        names = ("index.html", "timeline.csv", SUMMARY, FAILURES) if shared else ()
         OutputFolder(self.root, self.overwrite).claim(*names)
         if self.url is not None:
             self._claim_store(self.url, shared)
@@ -121,15 +124,15 @@ class Results:
         if self.root is None:
             return {}
         known = exporters()
-        return {name: self._file(job, name, known[name].suffix) for name in self.formats}
+        return {name: self._file(job, known[name]) for name in self.formats}
 
-    def _file(self, job: Job, name: str, suffix: str) -> Path:
+    def _file(self, job: Job, kind: ExportFormat) -> Path:
         assert self.root is not None
         if not self.batch:
-            return self.root / f"timeline{suffix}"
-        if name == "parquet":
-            return self.root / DATASET / f"{job.name}{suffix}"
-        return self.root / job.name / f"timeline{suffix}"
+            return self.root / result_name(kind)
+        if kind.name == "parquet":
+            return self.root / DATASET / f"{job.name}{kind.suffix}"
+        return self.root / job.name / result_name(kind)
 
     def open(self, job: Job, overwrite: bool) -> dict[str, Exporter]:
         """Open the exporters of one file's results, by format."""
@@ -176,17 +179,32 @@ class Results:
             return None
         path = self.root / "timeline.csv"
         with ResultFile(path, overwrite=True, newline="") as f:
-            join_tables(tables, f)
+            join_timelines(tables, f)
+        return path
+
+    def write_summary(self, tables: Iterable[Path]) -> Path | None:
+        """Join the tables of people of all files to one."""
+        if self.root is None:
+            return None
+        path = self.root / SUMMARY
+        with ResultFile(path, overwrite=True, newline="") as f:
+            tables = tuple(tables)
+            join_tables(tables, dict.fromkeys(name for path in tables for name in _header(path)), f)
         return path
 
 
-def join_tables(tables: Iterable[Path], file: IO[str]) -> None:
-    """Write csv tables as one with the labels of all, in two passes and bounded memory."""
+def join_timelines(tables: Iterable[Path], file: IO[str]) -> None:
+    """Write the tables of timelines as one with the labels of all, in two passes."""
     tables, known = tuple(tables), csv_columns(())
     labels: dict[str, None] = dict.fromkeys(CANONICAL.labels)
     for path in tables:
         labels |= dict.fromkeys(column for column in _header(path) if column not in known)
-    writer = csv.DictWriter(file, csv_columns(tuple(labels)), restval="")
+    join_tables(tables, csv_columns(tuple(labels)), file)
+
+
+def join_tables(tables: Iterable[Path], columns: Iterable[str], file: IO[str]) -> None:
+    """Write csv tables under one header, in bounded memory."""
+    writer = csv.DictWriter(file, tuple(columns), restval="")
     writer.writeheader()
     for path in tables:
         with path.open(encoding="utf-8", newline="") as f:

@@ -552,12 +552,16 @@ class _Shared:
         """By name; results come in the order in which workers are done."""
         return sorted(self._rows, key=lambda row: row.file)
 
+    def _written(self, name: str) -> list[Path]:
+        return [f[name] for f in self._tables if name in f and f[name].is_file()]
+
     def write(self) -> tuple[Path, ...]:
         """Write the shared files, if there is anything to show, and return them."""
-        tables = [f["csv"] for f in self._tables if "csv" in f and f["csv"].is_file()]
+        tables, summaries = self._written("csv"), self._written("summary")
         made = (
             self._results.write_overview(self._in_order()) if self._rows else None,
             self._results.write_table(tables) if tables else None,
+            self._results.write_summary(summaries) if summaries else None,
             self._results.write_failures(self._failures),
         )
         self._results.deliver_shared()

@@ -21,7 +21,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import annotate, convert, corpus, keyframes, live, models, serve
+from . import annotate, convert, corpus, export, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import RunOptions, analyze_media
@@ -419,6 +419,7 @@ app.command("annotate")(annotate.annotate)
 app.command("agreement")(annotate.agreement)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("live")(live.live)
 app.command("keyframes")(keyframes.keyframes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 from ..core.protocols import Exporter, ExportFormat
 from ..core.registry import Registry
@@ -19,22 +20,37 @@ def exporters() -> dict[str, ExportFormat]:
 
 
 def usable_exporters() -> dict[str, ExportFormat]:
-    """Return the formats that can be written here: some need a package that is an extra."""
+    """Return the formats that a timeline can be written to here.
+
+    Left out is what needs a package that is not installed (an extra), or the medium itself.
+    """
     return {
         name: kind
         for name, kind in exporters().items()
         if find_spec(getattr(kind, "needs", "json")) is not None
+        and not getattr(kind, "needs_media", False)
     }
+
+
+def routine_exporters() -> dict[str, ExportFormat]:
+    """Return the usable formats that are written unasked: small, and quickly made."""
+    usable = usable_exporters().items()
+    return {name: kind for name, kind in usable if not getattr(kind, "on_request", False)}
+
+
+def result_name(kind: ExportFormat) -> str:
+    """Return the name of a format's file, unlike that of any other format's."""
+    return f"{getattr(kind, 'stem', 'timeline')}{kind.suffix}"
 
 
 def file_name(name: str) -> str:
     """Return the name of a result's file by its format, e.g. ``"timeline.eaf"`` of ``"elan"``.
 
     Example:
-        >>> file_name("elan")
-        'timeline.eaf'
+        >>> file_name("elan"), file_name("slots")
+        ('timeline.eaf', 'slots.csv')
     """
-    return f"timeline{EXPORTERS.load(name).suffix}"
+    return result_name(EXPORTERS.load(name))
 
 
 def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:
@@ -42,3 +58,13 @@ def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:
     for exporter in exporters:
         exporter.write(timeline)
         exporter.close()
+
+
+def export(timeline: Timeline, name: str, path: Path, *, overwrite: bool = False) -> None:
+    """Write a timeline in a format.
+
+    Raises:
+        InputError: if there is no such format, or `path` cannot be written.
+        MissingExtra: if the format needs a package that is not installed.
+    """
+    finish([EXPORTERS.load(name)(path, overwrite=overwrite)], timeline)

@@ -132,7 +132,7 @@ class CsvTable:
         details = e.details_mapping()
         text = details.get("text", "") if e.modality is Modality.TEXT else ""
         return [
-            _cell(self.file),
+            cell(self.file),
             f"{e.span.start:.3f}",
             f"{e.span.end:.3f}",
             str(e.subject),
@@ -148,8 +148,8 @@ class CsvTable:
             _number(e.fusion.disagreement if e.fusion else None),
             e.uncertain.reason.value if e.uncertain else "",
             e.source.value,
-            _cell(self.names.get(e.subject, "")),
-            _cell(" ".join(text.split())),
+            cell(self.names.get(e.subject, "")),
+            cell(" ".join(text.split())),
             *(str(details.get(name, "")) for name in _GROUP),
         ]
 
@@ -158,6 +158,6 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Keep spreadsheets from running words as a formula: =, +, - and @ get an apostrophe."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

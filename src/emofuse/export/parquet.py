@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,7 @@ def _batch(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
 
 def _chunks(timeline: Timeline) -> Iterator[list[dict[str, Any]]]:
     file, rows = timeline.media.path or timeline.media.name, list[dict[str, Any]]()
-    words = Words(timeline)
+    words = Words(timeline.of(Modality.TEXT))
     for e in timeline.fused:
         rows.append(_row(file, e, words.during(e)) | {"name": timeline.names.get(e.subject)})
         if len(rows) == _ROWS:
@@ -100,8 +100,8 @@ def _chunks(timeline: Timeline) -> Iterator[list[dict[str, Any]]]:
 class Words:
     """What was said in each fused slot: the words themselves stand in their own estimates."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._said = timeline.of(Modality.TEXT)  # by start, as the slots come
+    def __init__(self, said: Sequence[Estimate]) -> None:
+        self._said = said  # by start, as the slots come
         self._first = 0
 
     def during(self, e: Estimate) -> str | None:

@@ -242,6 +242,13 @@ def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
     return "Voice" if subject.number == 1 else f"Voice {subject.number}"
 
 
+def people_by_name(summary: Summary) -> tuple[Person, ...]:
+    """Return everybody in the order to show them, each with a name for people."""
+    return tuple(
+        replace(p, name=p.name or person_name(p.subject, summary.kind)) for p in summary.shown
+    )
+
+
 def runs_of(estimates: Iterable[Estimate]) -> tuple[Run, ...]:
     """Merge estimates of one subject and modality that touch and share their label."""
     runs: list[Run] = []

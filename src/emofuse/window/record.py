@@ -20,7 +20,7 @@ from ..core.media import AudioChunk, Frame, MediaInfo, Watermark
 from ..core.time import NS, Span, to_ns
 from ..core.timeline import Provenance, Timeline
 from ..errors import EmofuseError, InputError
-from ..export import finish, usable_exporters
+from ..export import finish, result_name, routine_exporters
 from ..io.files import OutputFolder
 from ..streaming import Event, Measurement, MeasurementKind
 
@@ -58,7 +58,7 @@ class Recorder:
         self.stop_ns: int | None = None
         self.dropped = 0
         self.error: Exception | None = None
-        paths = {kind: folder / f"timeline{kind.suffix}" for kind in usable_exporters().values()}
+        paths = {kind: folder / result_name(kind) for kind in routine_exporters().values()}
         OutputFolder(folder).claim(VIDEO, *(path.name for path in paths.values()))
         self._exporters = [kind(path) for kind, path in paths.items()]
         self._info, self._provenance = info, provenance

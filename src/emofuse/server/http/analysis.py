@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
-from ...export import file_name, usable_exporters
+from ...export import file_name, routine_exporters
 from ...io.media_types import HEAD
 from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
@@ -44,7 +44,7 @@ async def analyze(
     with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
-            formats = tuple(usable_exporters()) if format_ == ZIP else (format_,)
+            formats = tuple(routine_exporters()) if format_ == ZIP else (format_,)
             folder = await _analyze(state, request, parsed, incoming, formats)
             if format_ == ZIP:
                 await asyncio.to_thread(pack, folder, folder / f"timeline.{ZIP}")

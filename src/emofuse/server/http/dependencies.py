@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from ...export import exporters
+from ...export import exporters, result_name
 from ..auth.auth import client_of, user_of
 from ..auth.users import User
 from ..jobs.manager import FORMATS, ZIP, JobManager
@@ -67,7 +67,7 @@ OPEN = Depends(_taken)
 
 
 async def _format(
-    name: Annotated[str, Query(alias="format", description="json, csv, html or zip")] = "json",
+    name: Annotated[str, Query(alias="format", description="json, csv, html, zip …")] = "json",
 ) -> str:
     if name not in FORMATS:
         raise ApiError("bad-argument", f"format is {name[:40]!r}, expected {', '.join(FORMATS)}")
@@ -78,7 +78,9 @@ FormatName = Annotated[str, Depends(_format)]
 """Format of the result: one of `FORMATS`."""
 
 
-_ENDINGS = {name: kind.suffix for name, kind in exporters().items()}
+_ENDINGS = {
+    name: f".{result_name(kind).removeprefix('timeline.')}" for name, kind in exporters().items()
+}
 _TYPES = {name: kind.content_type for name, kind in exporters().items()}
 _TYPES[ZIP] = "application/zip"
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...core.time import NS
-from ...export import file_name, usable_exporters
+from ...export import export, file_name, routine_exporters, usable_exporters
+from ...export.json import read_json
 from ...io.atomic import atomic_path
 from ..auth.users import User
 from ..http.errors import ApiError, from_os
@@ -28,7 +29,7 @@ from .tasks import Analysis, Facts, Probe, Upload, facts_mapping
 from .worker import Cancelled, internal_error
 
 ZIP = "zip"
-"""The format that contains all others."""
+"""The format that contains all that are written unasked."""
 
 FORMATS = (*usable_exporters(), ZIP)
 """Formats of results."""
@@ -76,6 +77,7 @@ class JobManager:
     _aged: float = field(default_factory=time.monotonic)  # when jobs were last made older
     _servers: list[asyncio.Task[None]] = field(default_factory=list)
     _cleaner: asyncio.Task[None] | None = None
+    _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopping: bool = False
 
     def open(self) -> None:
@@ -196,7 +198,20 @@ class JobManager:
         path = folder / (f"timeline.{ZIP}" if format_ == ZIP else file_name(format_))
         if format_ == ZIP and not path.exists():
             await asyncio.to_thread(pack, folder, path)
+        elif format_ not in routine_exporters() and not path.exists():
+            await self._export(folder, format_)
         return job, path
+
+    async def _export(self, folder: Path, format_: str) -> None:
+        """Write a format that no job writes unasked."""
+
+        def write() -> None:
+            told, path = folder / file_name("json"), folder / file_name(format_)
+            if told.is_file() and not path.exists():
+                export(read_json(told), format_, path, overwrite=True)
+
+        async with self._exporting:
+            await asyncio.to_thread(write)
 
     async def events(self, job_id: str) -> AsyncIterator[str]:
         """Yield a job's progress as server-sent events until it has ended.
@@ -373,7 +388,7 @@ class JobManager:
             job.modalities,
             job.transcribe,
             draft,
-            tuple(usable_exporters()),
+            tuple(routine_exporters()),
             group=job.group,
         )
 
@@ -463,8 +478,9 @@ class JobManager:
 def pack(folder: Path, path: Path) -> None:
     """Pack the results in a folder into a zip; complete or not there at all."""
     with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        for result in sorted(folder.glob("timeline.*")):
-            if result.suffix != f".{ZIP}":
+        for name in routine_exporters():
+            result = folder / file_name(name)
+            if result.is_file():
                 archive.write(result, result.name)
 
 

@@ -73,7 +73,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Analyze uploads and write the results as ``timeline.*`` into a folder.
+    """Analyze uploads and write the results into a folder.
 
     Args:
         probe: the uploads; checked again, because files may have changed since.
@@ -187,7 +187,7 @@ class AnalyzerWorker:
         return roles.facts
 
     def _analyze(self, task: Analysis, progress: ProgressCallback) -> Facts:
-        from ...export import exporters, finish
+        from ...export import exporters, finish, result_name
 
         roles = _assign_roles(task.probe, self._limits)
         analyzer = self._analyzer(task.modalities, task.transcribe, task.group)
@@ -199,7 +199,7 @@ class AnalyzerWorker:
             progress(done_ns, total_ns)
 
         kinds = [exporters()[name] for name in task.formats]
-        opened = [kind(task.out / f"timeline{kind.suffix}", overwrite=True) for kind in kinds]
+        opened = [kind(task.out / result_name(kind), overwrite=True) for kind in kinds]
         named = _with_client_names(roles.main, roles.audio, roles.transcript)
         with named, closing(_open(roles, analyzer)) as source:
             timeline = analyzer.collect(source, exporters=opened, progress=watch)

@@ -1,0 +1,56 @@
+"""`emofuse export`: results that are there already, in other formats."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Overwrite, Quiet, names, result
+
+
+def export(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT…", show_default=False, help="timeline.json, or folders of results."
+        ),
+    ],
+    formats: Annotated[
+        str,
+        result(
+            "--format", metavar="LIST", show_default=False, help=f"Formats: {names('exporters')}."
+        ),
+    ],
+    out: Annotated[
+        Path | None, result(metavar="DIR", help="Folder for them; default: beside each result.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write results in other formats, without analyzing anything again."""
+    from ..export import exporters, finish, result_name
+    from ..export.found import find_results
+    from ..export.json import read_json
+    from ..export.people import write_summary
+    from . import display as show
+    from .options import read_formats
+
+    kinds = [exporters()[name] for name in read_formats(formats)]
+    results = find_results(paths)
+    root = Path(os.path.commonpath([path.parent.absolute() for path in results]))
+    for path in results:
+        home = path.parent if out is None else out / path.parent.absolute().relative_to(root)
+        opened = [kind(home / result_name(kind), overwrite=overwrite) for kind in kinds]
+        timeline = read_json(path)
+        finish(opened, timeline)
+        if not quiet:
+            for kind in kinds:
+                show.stdout().print(str(home / result_name(kind)), soft_wrap=True)
+    if len(results) > 1 and any(kind.name == "summary" for kind in kinds):
+        whole = (root if out is None else out) / "summary.csv"
+        write_summary((read_json(path) for path in results), whole, overwrite=overwrite)
+        if not quiet:
+            show.stdout().print(str(whole), soft_wrap=True)
