@@ -59,3 +59,13 @@ def test_mistakes_are_told(
     (tmp_path / "empty").mkdir()
     assert main(["export", *(a.format(empty=tmp_path / "empty") for a in args)]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_result_itself_is_never_changed(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = results / "a" / "timeline.json"
+    before = found.read_bytes()
+    assert main(["export", str(found), "--format", "csv,json", "--overwrite"]) == 2
+    assert "is never changed" in capsys.readouterr().err
+    assert found.read_bytes() == before

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .options import Overwrite, Quiet, names, result
 
 
@@ -31,9 +32,9 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write results in other formats, without analyzing anything again."""
+    from ..annotations import load_result
     from ..export import exporters, finish, result_name
     from ..export.found import find_results
-    from ..export.json import read_json
     from ..export.people import write_summary
     from . import display as show
     from .options import read_formats
@@ -43,14 +44,18 @@ def export(
     root = Path(os.path.commonpath([path.parent.absolute() for path in results]))
     for path in results:
         home = path.parent if out is None else out / path.parent.absolute().relative_to(root)
+        if any((home / result_name(kind)).resolve() == path.resolve() for kind in kinds):
+            raise InputError(
+                f"{path} is the result as it was found and is never changed: give --out DIR"
+            )
         opened = [kind(home / result_name(kind), overwrite=overwrite) for kind in kinds]
-        timeline = read_json(path)
+        timeline = load_result(path)
         finish(opened, timeline)
         if not quiet:
             for kind in kinds:
                 show.stdout().print(str(home / result_name(kind)), soft_wrap=True)
     if len(results) > 1 and any(kind.name == "summary" for kind in kinds):
         whole = (root if out is None else out) / "summary.csv"
-        write_summary((read_json(path) for path in results), whole, overwrite=overwrite)
+        write_summary((load_result(path) for path in results), whole, overwrite=overwrite)
         if not quiet:
             show.stdout().print(str(whole), soft_wrap=True)

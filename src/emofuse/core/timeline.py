@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtra
 from .estimates import Estimate, Modality, Subject
 from .media import Diagnostic, MediaInfo
-from .time import Span
+from .modality import modalities
+from .time import Span, to_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,18 +135,23 @@ class Timeline:
             hashed.update(e.probabilities.values.astype("<f4").tobytes())
         return hashed.hexdigest()
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def records(self, *, full: bool = False) -> Iterator[dict[str, Any]]:
         """Yield one flat dict of plain types per estimate.
 
         Keys: ``file, start, end`` (seconds), ``subject, modality, label``, one key
         per label of the union of the taxonomies in use, ``confidence, valence, arousal,
         quality, model, uncertain`` (the reason, or None), ``source`` (``machine``, or
         ``hand`` where the label was set by hand). What a model does not tell is None, not 0.
+
+        Args:
+            full: also ``disagreement``, ``weight_MODALITY`` for each modality (of fused
+                estimates), ``text`` (the words), and all other that is kept of the evidence by
+                its name, as ``snr`` or ``box`` (see `Estimate.details_mapping`).
         """
         labels = self.labels
         for e in self.estimates:
             known = dict(e.probabilities.items())
-            yield {
+            row = {
                 "file": self.media.path or self.media.name,
                 "start": e.span.start,
                 "end": e.span.end,
@@ -160,6 +167,7 @@ class Timeline:
                 "uncertain": e.uncertain.reason.value if e.uncertain else None,
                 "source": e.source.value,
             }
+            yield row | _more(e) if full else row
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -173,27 +181,149 @@ class Timeline:
                 seen.update(dict.fromkeys(taxonomy.labels))
         return tuple(seen)
 
-    def to_frame(self) -> pd.DataFrame:
+    def between(self, start: float, end: float) -> Timeline:
+        """Return what starts within a stretch of time; times stay those of the medium.
+
+        Args:
+            start: in seconds, inclusive.
+            end: in seconds, exclusive.
+        """
+        first, last = to_ns(start), to_ns(end)
+        return self._only(lambda e: first <= e.span.start_ns < last)
+
+    def person(self, who: Subject | str) -> Timeline:
+        """Return what is said of one person.
+
+        Args:
+            who: the subject, its id (``"face-1"``) or the name that people are shown (``"Face 1"``,
+                or what a transcript calls a speaker).
+
+        Raises:
+            InputError: if there is nobody of that name; the message says who there is.
+        """
+        from ..export.summary import find_subjects
+
+        subjects = {who} if isinstance(who, Subject) else set(find_subjects(self, who))
+        return self._only(lambda e: e.subject in subjects)
+
+    def modality(self, which: Modality | str) -> Timeline:
+        """Return the estimates of one modality, or the fused ones (``"fused"``).
+
+        Raises:
+            ValueError: if there is no such modality.
+        """
+        wanted = Modality.FUSED if which == "fused" else Modality(which)
+        return self._only(lambda e: e.modality is wanted)
+
+    def _only(self, wanted: Callable[[Estimate], bool]) -> Timeline:
+        return replace(self, estimates=tuple(e for e in self.estimates if wanted(e)))
+
+    def to_frame(self, *, full: bool = False) -> pd.DataFrame:
         """Return the records as a pandas frame indexed by (file, start, end).
 
-        Start and end are Timedeltas, as in audformat's segmented tables.
+        Start and end are Timedeltas, as in audformat's segmented tables; the columns
+        ``start_s`` and ``end_s`` have them as seconds.
+
+        Args:
+            full: with weights, disagreement, words and the details of the evidence; see `records`.
 
         Raises:
             MissingExtra: if pandas is not installed.
         """
-        try:
-            import pandas as pd  # only who asks for a frame pays for pandas
-        except ImportError as e:
-            raise MissingExtra("pandas", "a table of pandas") from e
-
+        pd = _pandas()
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
         columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain", "source"]
-        frame = pd.DataFrame(list(self.records()), columns=columns)
+        rows = list(self.records(full=full))
+        more = dict.fromkeys(name for row in rows for name in row if name not in columns)
+        frame = pd.DataFrame(rows, columns=[*columns, *more])
         for edge in ("start", "end"):
-            frame[edge] = pd.to_timedelta(frame[edge].astype(float), unit="s")
+            seconds = frame[edge].astype(float)
+            frame[f"{edge}_s"], frame[edge] = seconds, pd.to_timedelta(seconds, unit="s")
         indexed: pd.DataFrame = frame.set_index(["file", "start", "end"])
         return indexed
+
+    def summary(self) -> pd.DataFrame:
+        """Return a frame with a row per person: time, shares, means, transitions.
+
+        The columns are those of ``summary.csv``; see `emofuse.export.people.summary_rows`.
+
+        Raises:
+            MissingExtra: if pandas is not installed.
+        """
+        from ..export.people import summary_rows
+
+        frame: pd.DataFrame = _pandas().DataFrame(list(summary_rows(self)))
+        return frame
+
+    @classmethod
+    def load(cls, path: Path | str) -> Timeline:
+        """Read a timeline, and what was put right by hand beside it.
+
+        Args:
+            path: its JSON file, or the folder of results that it lies in.
+
+        Raises:
+            InputError: if it cannot be read, is no timeline, or the annotations are of another.
+        """
+        from ..annotations import load_result
+
+        return load_result(path)
+
+    def save(self, path: Path | str, *, format: str | None = None, overwrite: bool = False) -> None:
+        """Write it in any format, told by the name of the file.
+
+        Args:
+            path: e.g. ``"a.json"``, ``"a.xlsx"``, ``"a.eaf"``, ``"slots.csv"``.
+            format: the name of the format where the file's does not tell, e.g. ``"slots"``.
+            overwrite: replace an existing file.
+
+        Raises:
+            InputError: if there is no such format, or `path` is taken or cannot be written.
+            MissingExtra: if the format needs a package that is not installed.
+        """
+        from ..export import export, format_of
+
+        path = Path(path)
+        export(self, format or format_of(path), path, overwrite=overwrite)
+
+    def to_json(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write it as JSON, exactly; `load` reads it back. See `save` for the errors."""
+        self.save(path, format="json", overwrite=overwrite)
+
+    def to_csv(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write it as a table, a row per estimate. See `save` for the errors."""
+        self.save(path, format="csv", overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: who expressed what, as strips along time."""
+        from ..export.strips import fragment
+
+        return fragment(self)
+
+
+def _pandas() -> Any:
+    """Import pandas: only who asks for a frame pays for it.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as e:
+        raise MissingExtra("pandas", "a table of pandas") from e
+    return pandas
 
 
 def _order(e: Estimate) -> tuple[Span, Subject, str]:
     return e.span, e.subject, e.modality.value
+
+
+def _more(e: Estimate) -> dict[str, Any]:
+    """Return what only full records have."""
+    weights = e.fusion.modality_weights if e.fusion else {}
+    return {
+        "disagreement": e.fusion.disagreement if e.fusion else None,
+        **{f"weight_{m}": weights.get(m) for m in modalities()},
+        "text": None,
+        **e.details_mapping(),
+    }

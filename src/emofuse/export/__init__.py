@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.protocols import Exporter, ExportFormat
 from ..core.registry import Registry
 from ..core.timeline import Timeline
+from ..errors import InputError
 
 EXPORTERS: Registry[ExportFormat] = Registry("emofuse.exporters", "format")
 """The formats by name."""
@@ -27,9 +28,12 @@ def usable_exporters() -> dict[str, ExportFormat]:
     return {
         name: kind
         for name, kind in exporters().items()
-        if find_spec(getattr(kind, "needs", "json")) is not None
-        and not getattr(kind, "needs_media", False)
+        if _is_installed(getattr(kind, "needs", "")) and not getattr(kind, "needs_media", False)
     }
+
+
+def _is_installed(package: str) -> bool:
+    return not package or find_spec(package) is not None
 
 
 def routine_exporters() -> dict[str, ExportFormat]:
@@ -51,6 +55,24 @@ def file_name(name: str) -> str:
         ('timeline.eaf', 'slots.csv')
     """
     return result_name(EXPORTERS.load(name))
+
+
+def format_of(path: Path) -> str:
+    """Return the name of the format that a file's name tells, e.g. ``"elan"`` of ``"a.eaf"``.
+
+    Raises:
+        InputError: if it tells none.
+    """
+    kinds = exporters()
+    exact = [name for name, kind in kinds.items() if path.name == result_name(kind)]
+    ending = [
+        name for name, kind in kinds.items() if path.name.lower().endswith(kind.suffix.lower())
+    ]
+    ending.sort(key=lambda name: getattr(kinds[name], "stem", "timeline") != "timeline")
+    if not (exact or ending):
+        known = ", ".join(dict.fromkeys(kind.suffix for kind in kinds.values()))
+        raise InputError(f"{path}: expected a name that ends in one of {known}, or give a format")
+    return (exact or ending)[0]
 
 
 def finish(exporters: Iterable[Exporter], timeline: Timeline) -> None:

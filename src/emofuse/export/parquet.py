@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from ..core.estimates import Estimate, Modality
 from ..core.labels import CANONICAL
 from ..core.modality import modalities
 from ..core.timeline import Timeline
-from ..errors import MissingExtra
 from ..io.atomic import atomic_path
 from .whole import WholeTimeline
 
@@ -24,22 +22,13 @@ _ROWS = 65_536
 
 
 class ParquetExporter(WholeTimeline):
-    """Writes a timeline with `write_parquet`.
-
-    Raises:
-        MissingExtra: at once, not after the analysis, if pyarrow is not installed.
-    """
+    """Writes a timeline with `write_parquet`."""
 
     name = "parquet"
     suffix = ".parquet"
-    needs = "pyarrow"
+    needs, extra = "pyarrow", "parquet"
     content_type = "application/vnd.apache.parquet"
     summary = "a row per person and slot, for DuckDB, pandas and Spark; needs pyarrow"
-
-    def __init__(self, path: Path, *, overwrite: bool = False, shared: Path | None = None) -> None:
-        super().__init__(path, overwrite=overwrite, shared=shared)
-        if find_spec(self.needs) is None:
-            raise MissingExtra("parquet", "writing Parquet")
 
     def save(self, timeline: Timeline) -> None:
         """Write the file."""

@@ -56,11 +56,12 @@ def summary_rows(timeline: Timeline) -> Iterator[dict[str, Any]]:
     Keys: ``file``, ``person`` (e.g. ``"face-1"``), ``name``; ``duration`` of the medium and
     ``present``, how long there was any evidence, in seconds, ``coverage`` (the one as a part of the
     other); ``label``, the most frequent one; ``uncertain``, the part of the person's time that is
-    not to be relied on; for each label ``share_LABEL``, the part of the person's time for which it
-    is the result (with ``uncertain`` they sum to 1) and ``mean_LABEL``, its mean probability over
-    all of the person's time; ``transitions``, how often one label follows another, uncertain time
-    skipped, and ``transitions_per_minute`` of the person's time; mean ``confidence``, ``quality``
-    and ``disagreement`` by time; ``valence`` and ``arousal`` where a model tells them; for each
+    not to be relied on; ``by_hand``, the part whose label was set by hand; for each label
+    ``share_LABEL``, the part of the person's time for which it is the result (with ``uncertain``
+    they sum to 1) and ``mean_LABEL``, its mean probability over all of the person's time;
+    ``transitions``, how often one label follows another, uncertain time skipped, and
+    ``transitions_per_minute`` of the person's time; mean ``confidence``, ``quality`` and
+    ``disagreement`` by time; ``valence`` and ``arousal`` where a model tells them; for each
     modality ``MODALITY_present``, the seconds in which it had a say. What is not known is None.
     """
     summary = summarise(timeline)
@@ -83,6 +84,7 @@ def summary_rows(timeline: Timeline) -> Iterator[dict[str, Any]]:
             "coverage": person.coverage,
             "label": person.label,
             "uncertain": person.uncertain,
+            "by_hand": person.by_hand,
             **{
                 f"share_{label}": person.shares.get(label, 0.0) if label in known else None
                 for label in labels

@@ -95,7 +95,7 @@ def slot_columns(timeline: Timeline) -> tuple[str, ...]:
     )
     return (
         *("file", "person", "name", "slot", "start", "end"),
-        *("present", "label", "confidence", "uncertain", "quality", "disagreement"),
+        *("present", "label", "confidence", "uncertain", "source", "quality", "disagreement"),
         *(f"p_{label}" for label in labels),
         *("valence", "arousal"),
         *(f"{m}_{what}" for m in modalities() for what in ("label", "confidence", "weight")),
@@ -112,10 +112,10 @@ def slot_rows(timeline: Timeline) -> Iterator[dict[str, Any]]:
 
     Keys are `slot_columns`: ``file``, ``person`` (e.g. ``"face-1"``), ``name``, ``slot`` (from 0),
     ``start`` and ``end`` in seconds, ``present`` (1 if there is any evidence, else 0) and, where
-    there is, ``label``, ``confidence``, ``uncertain`` (the reason, if it is), ``quality``,
-    ``disagreement``, a probability ``p_LABEL`` for each label, ``valence``, ``arousal``, what each
-    modality says and weighs (``face_label``, ``face_confidence``, ``face_weight`` …), and the
-    words in ``text``. What is not known is None.
+    there is, ``label``, ``confidence``, ``uncertain`` (the reason, if it is), ``source``
+    (``machine`` or ``hand``), ``quality``, ``disagreement``, a probability ``p_LABEL`` for each
+    label, ``valence``, ``arousal``, what each modality says and weighs (``face_label``,
+    ``face_confidence``, ``face_weight`` …), and the words in ``text``. What is not known is None.
 
     An estimate longer than a slot (of a group, or a lone voice) stands in each that it covers.
     """
@@ -188,6 +188,7 @@ def _told(e: Estimate, words: str | None) -> dict[str, Any]:
         "label": e.label,
         "confidence": e.confidence,
         "uncertain": e.uncertain.reason.value if e.uncertain else None,
+        "source": e.source.value,
         "quality": e.quality,
         "disagreement": e.fusion.disagreement if e.fusion else None,
         **{f"p_{label}": p for label, p in e.probabilities.items()},

@@ -24,6 +24,7 @@ from ..core.media import Diagnostic, MediaKind
 from ..core.modality import modalities, name_of
 from ..core.time import NS, Span, clock
 from ..core.timeline import Timeline
+from ..errors import InputError
 
 UNCERTAIN = "uncertain"
 
@@ -247,6 +248,21 @@ def people_by_name(summary: Summary) -> tuple[Person, ...]:
     return tuple(
         replace(p, name=p.name or person_name(p.subject, summary.kind)) for p in summary.shown
     )
+
+
+def find_subjects(timeline: Timeline, who: str) -> tuple[Subject, ...]:
+    """Return whom an id (``"face-1"``) or a name for people (``"Face 1"``) means.
+
+    Raises:
+        InputError: if there is nobody of that name.
+    """
+    named = {p.subject: p.name for p in people_by_name(summarise(timeline))}
+    known = {s: named.get(s) or person_name(s, timeline.media.kind) for s in timeline.subjects}
+    found = tuple(s for s, name in known.items() if who.lower() in (str(s), name.lower()))
+    if not found:
+        there = ", ".join(f"{s} ({name})" for s, name in known.items()) or "nobody"
+        raise InputError(f"no person {who!r}; there is {there}")
+    return found
 
 
 def runs_of(estimates: Iterable[Estimate]) -> tuple[Run, ...]:

@@ -15,9 +15,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...annotations import load_result
 from ...core.time import NS
 from ...export import export, file_name, routine_exporters, usable_exporters
-from ...export.json import read_json
 from ...io.atomic import atomic_path
 from ..auth.users import User
 from ..http.errors import ApiError, from_os
@@ -208,7 +208,7 @@ class JobManager:
         def write() -> None:
             told, path = folder / file_name("json"), folder / file_name(format_)
             if told.is_file() and not path.exists():
-                export(read_json(told), format_, path, overwrite=True)
+                export(load_result(told), format_, path, overwrite=True)
 
         async with self._exporting:
             await asyncio.to_thread(write)
