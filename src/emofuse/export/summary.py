@@ -326,7 +326,8 @@ def describe_evidence(person: Person, summary: Summary) -> Iterator[str]:
     elif summary.timed:
         if summary.kind is not MediaKind.TEXT:
             yield f"{_verb(person, summary)} for {_of_whole(person, summary)}"
-        yield f"mean confidence {person.confidence:.0%}"
+        if person.by_hand < 1:
+            yield f"mean confidence {person.confidence:.0%}"
     if not _is_group(person.subject):
         yield f"evidence quality {person.quality:.0%}"
     if person.affect is not None:

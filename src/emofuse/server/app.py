@@ -15,7 +15,7 @@ from .. import __version__
 from ..analyzer import read_config
 from ..streaming import live_config
 from .auth.auth import Guard
-from .http import about, analysis, jobs, observation
+from .http import about, analysis, annotations, jobs, observation
 from .http.errors import ApiError
 from .http.page import add_page
 from .settings import Settings, read_settings
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = state
-    for routes in (analysis, observation, jobs, about):
+    for routes in (analysis, observation, jobs, annotations, about):
         app.include_router(routes.router)
     add_stream(app, state)
     add_page(app)
@@ -71,8 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.origins),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Range"],
-            expose_headers=["Location", "Retry-After", "Content-Disposition"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Range"],
+            expose_headers=["Location", "Retry-After", "Content-Disposition", "ETag"],
         )
     return app
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..analyzer import AnalyzerConfig
 
 _SMALL = 64 * 1024  # limit of a request without files, in bytes
+_EDITS = 1024 * 1024  # limit of a request with edits, in bytes
 _LISTENERS = 32  # event streams of one client
 _LEAST_FREE = 16 * MB  # bytes on the disk below which the server is unhealthy
 _LOOK = 0.5  # seconds between checks whether a client is still connected
@@ -173,6 +174,8 @@ class ServerState:
     def max_bytes(self, path: str) -> int:
         """Return how many bytes a request to a path may have."""
         limits = self.settings.limits
+        if path.endswith("/annotations"):
+            return _EDITS
         return {
             "/v1/analyze": limits.analyze_bytes,
             "/v1/observe": limits.analyze_bytes,

@@ -1,7 +1,7 @@
 // What is said of one person at one moment: the result, what each modality says, and how much it counted.
 import { colourOf } from "./colour.js";
 import { el } from "./dom.js";
-import { MODALITIES, NAMES, contradiction, percent, signed } from "./format.js";
+import { MODALITIES, NAMES, STRONG, contradiction, percent, signed } from "./format.js";
 
 export class Bars {
   constructor(labels) {
@@ -44,9 +44,9 @@ export class Bars {
     this.root.classList.toggle("nothing", !fused);
     this.root.classList.toggle("unsure", Boolean(fused?.uncertain));
     this.label.textContent = fused ? (fused.uncertain ? "uncertain" : fused.label) : "nothing here";
-    this.sure.textContent = fused && !fused.uncertain ? percent(fused.confidence) : "";
+    this.sure.textContent = fused?.hand ? "by hand" : fused && !fused.uncertain ? percent(fused.confidence) : "";
     this.dot.style.background = fused ? colourOf(fused.label) : "transparent";
-    this.why.textContent = fused?.uncertain ? (fused.uncertain.message)
+    this.why.textContent = fused?.hand && fused.found ? `found: ${fused.found}` : fused?.uncertain ? (fused.uncertain.message)
       : fused && Number.isFinite(fused.quality) ? `quality of the evidence ${percent(fused.quality)}` : "";
     const affect = fused?.affect;
     this.affect.hidden = !affect;
@@ -64,6 +64,7 @@ export class Bars {
     const x = count > 1 ? fused?.disagreement : null;
     this.disagreement.hidden = !Number.isFinite(x);
     if (!Number.isFinite(x)) return;
+    this.disagreement.classList.toggle("strong", x >= STRONG);
     this.meter.style.width = `${100 * x}%`;
     this.differ.textContent = `disagreement ${percent(x)}: ${contradiction(x)}`;
   }

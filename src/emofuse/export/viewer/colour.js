@@ -53,6 +53,6 @@ export const paler = (label, confidence, paper) => mix(colourOf(label), paper, P
 /** The page's own colours in the present theme. */
 export function theme() {
   const style = getComputedStyle(document.documentElement);
-  return Object.fromEntries(["page", "card", "ink", "soft", "line", "grid", "empty", "link"]
+  return Object.fromEntries(["page", "card", "ink", "soft", "line", "grid", "empty", "link", "warn"]
     .map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }

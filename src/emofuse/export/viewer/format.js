@@ -44,8 +44,10 @@ export function personName(subject) {
 
 export const plural = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
+/** From this disagreement on, face, voice and words contradict each other. */
+export const STRONG = 0.5;
 export function contradiction(x) {
-  return x < 0.2 ? "they agree" : x < 0.5 ? "they differ somewhat" : "they contradict each other";
+  return x < 0.2 ? "they agree" : x < STRONG ? "they differ somewhat" : "they contradict each other";
 }
 
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });

@@ -1,7 +1,7 @@
 // The timeline: one canvas a person, all sharing one stretch of time, a playhead and a pointer.
 import { colourOf, contrast, inkOn, paler, theme } from "./colour.js";
 import { button, el, paint } from "./dom.js";
-import { NAMES, clock, percent } from "./format.js";
+import { NAMES, STRONG, clock, percent } from "./format.js";
 import { at, firstAfter, ordered, top } from "./people.js";
 
 /** People drawn at once; the others on demand. */
@@ -19,18 +19,20 @@ function seen(cells, from, to, width) {
   const columns = Math.floor(width / FINEST), step = (to - from) / columns, out = [];
   for (let c = 0, i = first; c < columns; c++) {
     const start = from + c * step, end = start + step, p = {};
-    let weight = 0, unsure = 0;
+    let weight = 0, unsure = 0, hand = 0, disagreement = 0;
     while (i < last && cells[i].end <= start) i++;
     for (let j = i; j < last && cells[j].start < end; j++) {
       const overlap = Math.min(end, cells[j].end) - Math.max(start, cells[j].start);
       weight += overlap;
       if (cells[j].uncertain) unsure += overlap;
+      if (cells[j].hand) hand += overlap;
+      disagreement = Math.max(disagreement, cells[j].disagreement ?? 0);
       for (const [label, v] of Object.entries(cells[j].p)) p[label] = (p[label] ?? 0) + overlap * v;
     }
     if (weight <= 0) continue;
     for (const label of Object.keys(p)) p[label] /= weight;
     const label = top(p);
-    out.push({ start, end, p, label, confidence: p[label], uncertain: unsure > weight / 2 ? { reason: "" } : null });
+    out.push({ start, end, p, label, confidence: p[label], uncertain: unsure > weight / 2 ? { reason: "" } : null, hand: hand > weight / 2, disagreement });
   }
   return out;
 }
@@ -59,6 +61,17 @@ function ribbon(pen, cells, x, y, height, colours, size) {
     pen.fillRect(left, y, right - left, height);
   }
   names(pen, cells, x, y, height, colours, size);
+}
+
+/** Mark what contradicts itself (above) and what was set by hand (below). */
+function signs(pen, cells, x, y, height, colours) {
+  for (const cell of cells) {
+    const left = x(cell.start), width = Math.max(x(cell.end) - left, 0.5) + 0.3;
+    pen.fillStyle = colours.warn;
+    if (cell.disagreement >= STRONG) pen.fillRect(left, y, width, 5);
+    pen.fillStyle = colours.ink;
+    if (cell.hand) pen.fillRect(left, y + height - 3, width, 3);
+  }
 }
 
 /** Write a label on every run of it that is wide enough. */
@@ -119,10 +132,10 @@ function mixture(pen, cells, labels, x, y, height) {
 export class Lanes {
   /**
    * `onseek(t)` hears where the user wants to be, `onselect(person)` whose lane was touched.
-   * Where `brief(person)` says so, only a person's result is drawn.
+   * `onrange(from, to)` hears of a stretch that is drawn with Shift. Where `brief(person)` says so, only a person's result is drawn.
    */
-  constructor({ duration, onseek, onselect, live = false, legend = true }) {
-    Object.assign(this, { duration, onseek, onselect, live, time: 0, charts: [], tracks: [] });
+  constructor({ duration, onseek, onselect, onrange = null, live = false, legend = true }) {
+    Object.assign(this, { duration, onseek, onselect, onrange, live, time: 0, charts: [], tracks: [] });
     this.view = [0, duration];
     this.where = el("output", { class: "where" });
     this.tip = el("div", { class: "tip", hidden: true });
@@ -161,26 +174,30 @@ export class Lanes {
     this.labels = ordered(labels);
     this.legend.replaceChildren(...this.labels.map((label) =>
       el("li", {}, el("i", { style: { background: colourOf(label) } }), label)),
-    ...(people.some((person) => person.lanes.fused.some((cell) => cell.uncertain)) ? [el("li", {}, el("i", { class: "hatched" }), "uncertain")] : []));
-    this.charts = people.map((person) => this.charts.find((chart) => chart.person === person) ?? this.chart(person));
+    ...(people.some((person) => person.lanes.fused.some((cell) => cell.uncertain)) ? [el("li", {}, el("i", { class: "hatched" }), "uncertain")] : []),
+    ...(people.some((person) => person.lanes.fused.some((cell) => cell.disagreement >= STRONG)) ? [el("li", {}, el("i", { class: "strong" }), "contradiction")] : []),
+    ...(people.some((person) => person.band(person.bands[0])?.some((cell) => cell.hand)) ? [el("li", {}, el("i", { class: "hand" }), "set by hand")] : []));
+    this.people = people;
     this.arrange();
     this.draw();
   }
 
   arrange() {
-    this.shown = this.all ? this.charts : this.charts.slice(0, FIRST);
-    const more = this.charts.length - this.shown.length;
+    const shown = this.all ? this.people : this.people.slice(0, FIRST), more = this.people.length - shown.length;
+    this.charts = shown.map((person) => this.charts.find((chart) => chart.person === person) ?? this.chart(person));
     this.crowd.hidden = !more;
     if (more) this.crowd.textContent = `Show ${more} more`;
-    this.rows.replaceChildren(...this.shown.map((chart) => chart.row));
+    this.rows.replaceChildren(...this.charts.map((chart) => chart.row));
   }
 
   /** Something else along the same time, above the people: draw(pen, x, [from, to], height, colours). */
   addTrack(name, height, draw) {
     const canvas = el("canvas", { class: "track", role: "img", "aria-label": name, style: { height: `${height}px` } });
     this.above.append(canvas);
-    this.tracks.push({ canvas, name, draw });
+    const track = { canvas, name, draw };
+    this.tracks.push(track);
     this.draw();
+    return track;
   }
 
   chart(person) {
@@ -211,7 +228,7 @@ export class Lanes {
   drawNow() {
     if (!this.area.isConnected || !this.area.clientWidth) return;
     const colours = theme();
-    for (const chart of this.shown ?? []) this.drawChart(chart, colours);
+    for (const chart of this.charts) this.drawChart(chart, colours);
     paint(this.axis, (pen, width) => this.drawAxis(pen, width, colours));
     for (const { canvas, name, draw } of this.tracks) {
       paint(canvas, (pen, width, height) => {
@@ -240,11 +257,13 @@ export class Lanes {
         pen.clip();
         if (key === "mix") mixture(pen, cells, this.labels, x, y, height);
         else ribbon(pen, cells, x, y, height, colours, key === "fused" ? 12 : 10.5);
+        if (key !== "mix") signs(pen, cells, x, y, height, colours);
         pen.restore();
         const result = key === "fused";
         gutterText(pen, key === "mix" ? "mix" : NAMES[key], x, y + height / 2, result ? 12 : 11, result ? colours.ink : colours.soft);
         y += height + HEIGHT.gap;
       }
+      this.shade?.(person, pen, x, y, colours);
     });
   }
 
@@ -318,10 +337,11 @@ export class Lanes {
       return this.view[0] + Math.min(Math.max(part, 0), 1) * (this.view[1] - this.view[0]);
     };
     const personAt = (event) => this.charts.find(({ row }) => row.contains(event.target))?.person;
-    let held = false;
+    let held = false, from = null;
     this.area.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       held = true;
+      from = event.shiftKey && this.onrange ? timeAt(event) : null;
       this.area.setPointerCapture(event.pointerId);
       const person = personAt(event);
       if (person) this.onselect?.(person);
@@ -331,6 +351,7 @@ export class Lanes {
     });
     this.area.addEventListener("pointermove", (event) => {
       const t = timeAt(event);
+      if (held && from !== null) this.onrange(from, t);
       if (held) this.onseek(t);
       if (event.pointerType !== "mouse") return;
       this.pointer.hidden = false;
@@ -353,7 +374,7 @@ export class Lanes {
     const lines = person?.bands.flatMap((key) => {
       const cell = at(person.band(key), t);
       if (!cell) return [];
-      const text = cell.uncertain ? `uncertain: ${cell.uncertain.message}` : `${cell.label} ${percent(cell.confidence)}`;
+      const text = cell.hand ? `${cell.label}, set by hand${cell.found === null ? "" : ` (found: ${cell.found})`}` : cell.uncertain ? `uncertain: ${cell.uncertain.message}` : `${cell.label} ${percent(cell.confidence)}`;
       return [el("p", {}, el("i", { style: { background: colourOf(cell.label) } }), el("b", { textContent: NAMES[key] }), text)];
     }) ?? [];
     this.tip.hidden = false;

@@ -1,5 +1,6 @@
 // A page of its own: the result is in the page, its medium lies beside it or is opened by the user.
 import { el } from "./dom.js";
+import { PageKeeper } from "./keeper.js";
 import { Viewer } from "./viewer.js";
 
 const LOUD_BYTES = 64e6; // larger files are not decoded for a waveform
@@ -16,7 +17,7 @@ function* estimates({ labels, lanes }) {
       yield {
         subject: lane.subject, modality: lane.modality, start: lane.start[i] / 1000, end: lane.end[i] / 1000,
         label, confidence: probabilities[label], quality: lane.quality[i] / 100, probabilities,
-        uncertain: lane.uncertain?.[i] ?? null, fusion: lane.fusion && fusion(labels, lane.fusion, i), affect: affect(lane.affect?.[i]),
+        uncertain: lane.uncertain?.[i] ?? null, hand: Boolean(lane.hand?.[i]), fusion: lane.fusion && fusion(labels, lane.fusion, i), affect: affect(lane.affect?.[i]),
         details: { dispersion: lane.dispersion?.[i] == null ? null : lane.dispersion[i] / 100, text: lane.text?.[i] ?? null, box: lane.box?.[i]?.map((v) => v / 1000) ?? null },
       };
     }
@@ -42,6 +43,7 @@ function begin() {
   const missing = media.kind === "video" || media.kind === "audio";
   const viewer = new Viewer({ ...data, estimates: [...estimates(data)].sort((a, b) => a.start - b.start) }, {
     sources, thumbnails: media.kind === "image" ? [] : thumbnails, portraits: data.portraits, moments: data.moments,
+    keeper: data.editable ? new PageKeeper(data) : null,
     onfile: missing ? (file) => (file.size > LOUD_BYTES ? null : file.arrayBuffer()) : null,
   });
   document.getElementById("viewer").append(
@@ -52,7 +54,7 @@ function begin() {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key === " " && event.target.closest("button, input, select, a, summary")) return;
-    if (event.target.closest("input, select, [role=slider]") && event.key !== " ") return;
+    if (event.target.closest("input, select") && event.key !== " ") return;
     if (viewer.key(event)) event.preventDefault();
   });
   document.documentElement.dataset.ready = "";

@@ -46,7 +46,7 @@ export function cellOf(e) {
   return {
     start: e.start, end: e.end, label: e.label, confidence: e.confidence, quality: e.quality, p: e.probabilities,
     uncertain: why(e), shares: e.fusion?.weights ?? {}, disagreement: e.fusion?.disagreement ?? null,
-    text: e.details?.text ?? null, box: e.details?.box ?? null, affect: e.affect ?? null, dispersion: e.details?.dispersion ?? null,
+    hand: Boolean(e.hand), found: e.machine?.label ?? null, text: e.details?.text ?? null, box: e.details?.box ?? null, affect: e.affect ?? null, dispersion: e.details?.dispersion ?? null,
   };
 }
 

@@ -1,15 +1,21 @@
 // One result: player, timeline, bars at the playhead, words, people. The same on a page of its own and on the server's.
 import { Bars, shareBar } from "./bars.js";
+import { brief } from "./brief.js";
 import { colourOf } from "./colour.js";
-import { el, honest, icon } from "./dom.js";
-import { MODALITIES, NAMES, clock, learnModalities, percent, plural } from "./format.js";
-import { Lanes } from "./lanes.js";
+import { button, el, honest, icon } from "./dom.js";
+import { applyEdits } from "./edits.js";
+import { Editor } from "./editor.js";
+import { MODALITIES, NAMES, STRONG, clock, learnModalities, percent, personName, plural } from "./format.js";
+import { Lanes, hatching } from "./lanes.js";
 import { People, at, ordered } from "./people.js";
 import { Player, peaksOf } from "./player.js";
 
 const STRIP = 46; // height of the row of small pictures
 const WAVE = 44;
 const SPREAD = 28;
+const REMARKS = 20;
+const MANY = 50; // people told of at once
+const TABS = 12; // people with a tab each; the others are chosen from a list
 
 const HOW = [
   ["Bands and mix", "The thick band is the result of all evidence together: its color is the most probable label, and the paler, the less sure. Below it are the probabilities of all labels, stacked. The thin bands show what face, voice and words say by themselves. Gray stretches are empty: nobody was seen or heard."],
@@ -26,13 +32,13 @@ export class Viewer {
   /**
    * `timeline`: as in timeline.json. The rest is optional: `sources`, {video, audio, image} addresses;
    * `thumbnails`, [{time, image}]; `portraits`, subject → address; `moments`, pictures of a group's highlights; `wave(signal)`, the bytes to draw a waveform of;
-   * `onfile`, what hears of a file that the user opens; `after`, what stands below the people.
+   * `onfile`, what hears of a file that the user opens; `after`, what stands below the people; `keeper`, what keeps edits by hand (see `Editor`).
    */
-  constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, moments = [], wave = null, onfile = null, after = [] } = {}) {
-    Object.assign(this, { timeline, sources, thumbnails, portraits, moments, wave, onfile, after });
+  constructor(timeline, { sources = {}, thumbnails = [], portraits = {}, moments = [], wave = null, onfile = null, after = [], keeper = null } = {}) {
+    Object.assign(this, { timeline, sources, thumbnails, portraits, moments, wave, onfile, after, keeper });
     learnModalities(timeline.summary.modalities);
-    this.people = new People(timeline.estimates);
-    this.list = this.people.named(timeline.summary);
+    Object.assign(this, { shownEstimates: timeline.estimates, names: timeline.names ?? {}, remarks: timeline.remarks ?? [], touched: false });
+    if (keeper?.edits.length) this.adopt(applyEdits(timeline.estimates, keeper.edits, MODALITIES)); else this.sortPeople();
     this.chosen = this.list[0] ?? null;
     this.duration = timeline.estimates.reduce((end, e) => Math.max(end, e.end), timeline.duration || 0);
     this.kind = timeline.media.kind;
@@ -43,28 +49,75 @@ export class Viewer {
     this.printing();
   }
 
+  /** Sort the estimates into people, in the summary's order and by the names that they have. */
+  sortPeople() {
+    this.people = new People(this.shownEstimates);
+    this.subjects ??= [...this.people.all.keys()];
+    if (!this.touched) { this.list = this.people.named(this.timeline.summary); return; }
+    const place = new Map(this.timeline.summary.people.map(({ subject }, i) => [subject, i])), rank = (p) => place.get(p.subject) ?? Infinity;
+    this.list = this.people.list.map((p) => Object.assign(p, { name: this.nameOf(p.subject) })).sort((a, b) => rank(a) - rank(b) || 0);
+  }
+
+  nameOf(subject) {
+    this.toldNames ??= new Map(this.timeline.summary.people.map((p) => [p.subject, p.name]));
+    return this.names[subject] ?? this.toldNames.get(subject) ?? personName(subject);
+  }
+
+  adopt({ estimates, names, remarks, subjects }) {
+    Object.assign(this, { shownEstimates: estimates, names, remarks, subjects, touched: true });
+    this.sortPeople();
+  }
+
+  /** Show the result as it is with other edits; the player plays on. */
+  edited(result) {
+    const was = this.chosen?.subject;
+    this.adopt(result);
+    this.player.people = this.people;
+    this.lanes?.setPeople(this.list, this.people.labels);
+    for (const key of ["tabs", "peopleCard", "doubtsCard", "remarksCard"]) this.renew(key);
+    if (this.transcript) this.renewWords();
+    if (this.remarkTrack) this.remarkTrack.canvas.hidden = !this.remarks.length;
+    this.choose(this.list.find((person) => person.subject === was) ?? this.list[0] ?? null);
+  }
+
+  /** Make a part anew in its place. */
+  renew(key) {
+    const make = { tabs: () => this.tabBar(), peopleCard: () => this.peoplePart(), doubtsCard: () => this.doubts(), remarksCard: () => this.remarksPart() }[key];
+    const old = this[key];
+    this[key] = make();
+    if (old.open) this[key].open = true;
+    old.replaceWith(this[key]);
+  }
+
+  renewWords() {
+    const old = this.transcript;
+    this.transcript = this.sentences() ?? el("div", { class: "transcript" });
+    old.replaceWith(this.transcript);
+  }
+
   build() {
-    if (!this.list.length) {
+    if (!this.list.length && !this.touched) {
       this.root.append(this.facts(), ...this.notes(), el("p", { class: "card none" },
         "No face, no voice and no words were found, so there is nothing to show. That is a result, not an error."), this.playerPart(), ...this.after, honest());
       return;
     }
     this.bars = new Bars(ordered(this.people.labels));
-    this.tabs = this.list.length > 1 ? this.tabBar() : el("h2", { textContent: this.list[0].name });
+    this.tabs = this.tabBar();
     const side = el("section", { class: "card side", "aria-label": "At the playhead" }, this.tabs, this.bars.root);
     const stage = this.playerPart();
     this.transcript = this.sentences();
     const text = this.kind === "text", said = this.transcript && !text ? this.spokenPart() : null;
-    const people = this.peoplePart(), few = this.list.length <= 4;
+    const people = this.peopleCard = this.peoplePart(), few = this.list.length <= 4;
     const left = text ? el("div", { class: "card readout" }, this.transcript, stage)
       : el("div", { class: "beside" }, stage, this.kind === "audio" ? said : !this.still && few ? people : null);
     this.root.append(this.facts(), ...this.notes(),
       el("div", { class: "watch" }, left, el("div", { class: "beside" }, side, this.kind === "audio" ? null : said, this.still ? people : null)));
     if (this.transcript) this.root.append(this.printedWords());
     if (this.still) this.root.append(this.tables()); else this.root.append(this.timelinePart(), ...[this.momentsPart()].filter(Boolean), ...(left.contains(people) ? [] : [people]));
-    this.root.append(...[this.doubts()].filter(Boolean), ...this.after, honest(), ...this.about());
+    if (this.keeper) this.editor = new Editor(this, this.keeper);
+    this.root.append(...(this.editor ? [this.editor.root] : []), this.remarksCard = this.remarksPart(), this.doubtsCard = this.doubts(), ...this.after, honest(), ...this.about());
     this.choose(this.chosen);
-    const first = this.list[0].lanes.fused[0]?.start ?? 0;
+    const first = this.list[0]?.lanes.fused[0]?.start ?? 0;
     if (first > 0 && !this.still) this.player.seek(first + 1e-3); else this.player.tell(0);
     if (this.wave) this.sound();
   }
@@ -96,11 +149,14 @@ export class Viewer {
   }
 
   timelinePart() {
-    this.lanes = new Lanes({ duration: this.duration, onseek: (t) => this.player.seek(t), onselect: (person) => this.choose(person) });
+    this.lanes = new Lanes({ duration: this.duration, onseek: (t) => this.player.seek(t), onselect: (person) => this.choose(person), onrange: this.keeper ? (from, to) => this.editor.choose(from, to) : null });
+    this.lanes.shade = (person, pen, x, height, colours) => { if (person === this.chosen) this.editor?.shade(pen, x, height, colours); };
     this.lanes.setPeople(this.list, this.people.labels);
     this.lanes.show(0, this.duration);
     if (this.thumbnails.length > 1) this.strip();
     this.dispersion();
+    this.remarkTrack = this.lanes.addTrack("marks", REMARKS, (...given) => this.drawRemarks(...given));
+    this.remarkTrack.canvas.hidden = !this.remarks.length;
     return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
       el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom; a sideways wheel pans." }));
   }
@@ -139,6 +195,37 @@ export class Viewer {
     });
   }
 
+  /** Flags for marks, lines for notes, hatching for what was left out. */
+  drawRemarks(pen, x, view, height, colours) {
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    for (const { kind, start, end, text } of this.remarks) {
+      const [left, right] = [x(start), x(end)];
+      if (right < x.from || left > x.to) continue;
+      if (kind === "excluded") {
+        pen.fillStyle = hatching(pen, colours.soft);
+        pen.fillRect(Math.max(left, x.from), 0, Math.min(right, x.to) - Math.max(left, x.from), height);
+        continue;
+      }
+      pen.fillStyle = kind === "mark" ? colours.link : colours.soft;
+      pen.fillRect(left, 0, 2, height);
+      if (kind === "mark") { pen.beginPath(); pen.moveTo(left, 0); pen.lineTo(left + 9, 4.5); pen.lineTo(left, 9); pen.fill(); } else pen.fillRect(left, 0, Math.max(right - left, 4), 3);
+      pen.fillStyle = colours.ink;
+      const short = text.length > 40 ? `${text.slice(0, 39)}…` : text, fits = left + 11 + pen.measureText(short).width < x.to;
+      pen.textAlign = fits ? "left" : "right";
+      if (text) pen.fillText(short, fits ? left + 11 : left - 4, height - 7);
+    }
+  }
+
+  /** What was put down by hand, to read and to jump to. */
+  remarksPart() {
+    const said = { mark: "mark", note: "note", excluded: "left out" };
+    return el("section", { class: "card", "aria-label": "Marks and notes", hidden: !this.remarks.length }, el("h2", { textContent: "Marks and notes" }),
+      el("ul", { class: "doubts" }, ...this.remarks.map(({ kind, start, end, text, subject }) => el("li", {},
+        el("button", { type: "button", class: "jump", textContent: end > start ? `${clock(start, 1)} – ${clock(end, 1)}` : clock(start, 1), onclick: () => this.player.seek(start + 1e-3) }),
+        ` ${said[kind]}${subject ? `, ${this.nameOf(subject)}` : ""}${text ? `: ${text}` : ""}`))));
+  }
+
   /** The group's most expressive moments, to look at and to jump to. */
   momentsPart() {
     const found = this.timeline.summary.group?.highlights ?? [];
@@ -158,8 +245,11 @@ export class Viewer {
   }
 
   tabBar() {
-    return el("div", { class: "tabs", role: "group", "aria-label": "Person" }, ...this.list.map((person) =>
-      el("button", { type: "button", textContent: person.name, dataset: { subject: person.subject }, onclick: () => this.choose(person) })));
+    if (this.list.length === 1) return el("h2", { textContent: this.list[0].name });
+    const rest = this.list.slice(TABS), more = el("select", { "aria-label": "More people", onchange: () => this.choose(rest[more.selectedIndex - 1] ?? this.chosen) },
+      el("option", { textContent: `${rest.length} more …` }), ...rest.map(({ name }) => el("option", { textContent: name })));
+    return el("div", { class: "tabs", role: "group", "aria-label": "Person" }, ...this.list.slice(0, TABS).map((person) =>
+      el("button", { type: "button", textContent: person.name, dataset: { subject: person.subject }, onclick: () => this.choose(person) })), rest.length ? more : null);
   }
 
   sentences() {
@@ -180,10 +270,13 @@ export class Viewer {
   }
 
   peoplePart() {
-    const rows = this.timeline.summary.people.map((p, i) => el("li", {}, this.portrait(this.list[i]),
+    const told = this.touched ? this.list.map((person) => ({ name: person.name, ...brief(person.band(person.bands[0]) ?? [], this.duration) })) : this.timeline.summary.people;
+    const row = (p, i) => el("li", {}, this.portrait(this.list[i]),
       el("div", {}, el("p", { class: "says" }, el("b", { textContent: `${p.name}: ` }), spaced(p.says)), this.still ? null : shareBar(p),
-        el("p", { class: "small", textContent: spaced(p.facts.join(" · ")) }))));
-    return el("section", { class: "card" }, el("h2", { textContent: "In short" }), el("ul", { class: "people" }, ...rows));
+        el("p", { class: "small", textContent: spaced(p.facts.join(" · ")) })));
+    const list = el("ul", { class: "people" }, ...told.slice(0, MANY).map(row)), rest = told.length - MANY;
+    const more = rest > 0 ? button(null, `Show ${rest} more`, () => { more.remove(); list.append(...told.slice(MANY).map((p, i) => row(p, i + MANY))); }) : null;
+    return el("section", { class: "card" }, el("h2", { textContent: "In short" }), list, more);
   }
 
   portrait(person) {
@@ -203,22 +296,31 @@ export class Viewer {
     }));
   }
 
-  /** Stretches on which the engine does not want to say anything, with its reasons. */
+  /** Stretches on which the engine does not want to say anything, or its parts contradict each other, with the reasons. */
   doubts() {
+    const unsure = this.stretches((cell) => cell.uncertain?.message);
+    const strong = this.stretches((cell, person) => (cell.disagreement >= STRONG && !cell.uncertain ? contradicting(person, cell) : null));
+    const count = (runs, what) => `${plural(runs.length, `${what} stretch`).replace(/stretchs$/, "stretches")}`;
+    return el("div", {}, ...[[unsure, "uncertain"], [strong, "contradictory"]].map(([runs, what]) => (!runs.length || this.still ? null
+      : el("details", { class: "card" }, el("summary", { textContent: count(runs, what) }),
+        el("ul", { class: "doubts" }, ...runs.slice(0, 500).map(({ person, start, end, why }) => el("li", {},
+          el("button", { type: "button", class: "jump", textContent: `${clock(start, 1)} – ${clock(end, 1)}`, onclick: () => { this.choose(person); this.player.seek(start); } }),
+          ` ${person.name}: ${why}`)))))));
+  }
+
+  /** Touching cells of which the same is said: [{person, start, end, why}]. */
+  stretches(say) {
     const runs = [];
     for (const person of this.list) {
-      for (const { start, end, uncertain } of person.lanes.fused) {
-        if (!uncertain) continue;
-        const last = runs[runs.length - 1], why = uncertain.message;
-        if (last && last.person === person && last.why === why && start - last.end < 2e-3) last.end = end;
-        else runs.push({ person, start, end, why });
+      for (const cell of person.lanes.fused) {
+        const why = say(cell, person);
+        if (!why) continue;
+        const last = runs[runs.length - 1];
+        if (last && last.person === person && last.why === why && cell.start - last.end < 2e-3) last.end = cell.end;
+        else runs.push({ person, start: cell.start, end: cell.end, why });
       }
     }
-    if (!runs.length || this.still) return null;
-    return el("details", { class: "card" }, el("summary", { textContent: `${runs.length} uncertain stretch${runs.length === 1 ? "" : "es"}` }),
-      el("ul", { class: "doubts" }, ...runs.map(({ person, start, end, why }) => el("li", {},
-        el("button", { type: "button", class: "jump", textContent: `${clock(start, 1)} – ${clock(end, 1)}`, onclick: () => { this.choose(person); this.player.seek(start); } }),
-        ` ${person.name}: ${why}`))));
+    return runs;
   }
 
   about() {
@@ -239,16 +341,17 @@ export class Viewer {
     this.chosen = person;
     const several = this.list.length > 1;
     this.player.chosen = several ? person : null;
-    for (const tab of this.tabs.querySelectorAll("button")) tab.setAttribute("aria-pressed", String(tab.dataset.subject === person.subject));
-    for (const { row } of this.lanes?.charts ?? []) row.classList.toggle("chosen", several && row.dataset.subject === person.subject);
+    for (const tab of this.tabs.querySelectorAll("button")) tab.setAttribute("aria-pressed", String(tab.dataset.subject === person?.subject));
+    for (const { row } of this.lanes?.charts ?? []) row.classList.toggle("chosen", several && row.dataset.subject === person?.subject);
     this.player.draw();
     this.setTime(this.player.shown ?? 0);
   }
 
   setTime(t) {
     const person = this.chosen;
-    if (!person) return;
     this.lanes?.setTime(t);
+    this.editor?.moved();
+    if (!person) { this.bars?.show(null, {}); return; }
     const late = Math.min(t, this.duration - 1e-6);
     const [main] = person.bands, holds = this.still ? (cells) => cells[0] ?? null : (cells) => at(cells, late);
     this.bars.show(main ? holds(person.band(main)) : null, Object.fromEntries(MODALITIES.map((key) => [key, holds(person.band(key))])));
@@ -292,10 +395,15 @@ export class Viewer {
     addEventListener("afterprint", () => set(false), { signal });
   }
 
-  key(event) { return this.player?.key(event) ?? false; }
+  key(event) { return (this.editor?.key(event) ?? false) || (this.player?.key(event) ?? false); }
 }
 
-const spaced = (text) => text.replace(/ ?%/g, "\u00a0%");
+/** What the parts of a result say that contradict each other. */
+function contradicting(person, cell) {
+  return MODALITIES.flatMap((m) => { const part = at(person.lanes[m], cell.start); return part ? [`${NAMES[m]} ${part.label}`] : []; }).join(", ");
+}
+
+const spaced = (text) => text.replace(/[ \u00a0]?%/g, "\u00a0%");
 
 function tagOf(cell) {
   return `${cell.uncertain ? "uncertain" : `${cell.label} ${percent(cell.confidence)}`} · ${clock(cell.start)}`;

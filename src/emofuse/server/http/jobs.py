@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -103,9 +103,18 @@ async def events(
 
 
 @router.get("/{job_id}/result", summary="Result of a job", responses=schemas.TIMELINE)
-async def result(manager: Manager, owner: Owner, job_id: str, format_: FormatName) -> Response:
+async def result(
+    manager: Manager,
+    owner: Owner,
+    job_id: str,
+    format_: FormatName,
+    source: Annotated[
+        Literal["edited", "machine"],
+        Query(description="with what was put right by hand, or as it was found"),
+    ] = "edited",
+) -> Response:
     manager.store.get(job_id, owner)
-    job, path = await manager.result(job_id, format_)
+    job, path = await manager.result(job_id, format_, edited=source == "edited")
     if not path.is_file():
         raise ApiError("no-such-job", "the result is no longer in the state folder")
     return FileResponse(path, headers=download(job.uploads[0].name, format_))

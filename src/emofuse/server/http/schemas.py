@@ -116,6 +116,38 @@ TIMELINE: Responses = {
     **ERRORS,
 }
 
+ANNOTATIONS: Responses = {
+    200: {
+        "description": "all edits, with their ETag; docs/annotations.md describes them",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    **ERRORS,
+}
+
+SUMMARY: Responses = {
+    200: {
+        "description": "the key summary of the timeline; docs/timeline-format.md",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    **ERRORS,
+}
+
+
+EDITS_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["edits"],
+                    "properties": {"edits": {"type": "array", "items": {"type": "object"}}},
+                }
+            }
+        },
+    }
+}
+
 OBSERVATION: Responses = {
     200: {
         "description": "modality → label, confidence, probabilities; fused, with weights",

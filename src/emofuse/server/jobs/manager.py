@@ -15,14 +15,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...annotations import load_result
 from ...core.time import NS
+from ...errors import InputError
 from ...export import export, file_name, routine_exporters, usable_exporters
+from ...export.json import read_json
 from ...io.atomic import atomic_path
 from ..auth.users import User
 from ..http.errors import ApiError, from_os
 from ..metrics import Metrics
 from ..settings import MB, Settings
+from .edited import export as export_edited
+from .edited import is_edited
 from .pool import Pool, WorkItem
 from .store import Job, JobState, JobStore
 from .tasks import Analysis, Facts, Probe, Upload, facts_mapping
@@ -181,8 +184,13 @@ class JobManager:
         else:
             await asyncio.to_thread(shutil.rmtree, self.store.home(job_id), True)
 
-    async def result(self, job_id: str, format_: str) -> tuple[Job, Path]:
+    async def result(self, job_id: str, format_: str, *, edited: bool = False) -> tuple[Job, Path]:
         """Return a job and the file of its result.
+
+        Args:
+            job_id: the job.
+            format_: one of `FORMATS`.
+            edited: with what was put right by hand, if there is anything.
 
         Raises:
             ApiError: if there is none yet, or never will be.
@@ -195,6 +203,8 @@ class JobManager:
         if job.state is not JobState.COMPLETED:
             raise ApiError("not-finished", "the job is not finished yet", retry_after=2)
         folder = self.store.home(job_id) / "results"
+        if edited and is_edited(folder / file_name("json")):
+            return job, await asyncio.to_thread(_edited, folder, format_)
         path = folder / (f"timeline.{ZIP}" if format_ == ZIP else file_name(format_))
         if format_ == ZIP and not path.exists():
             await asyncio.to_thread(pack, folder, path)
@@ -208,7 +218,7 @@ class JobManager:
         def write() -> None:
             told, path = folder / file_name("json"), folder / file_name(format_)
             if told.is_file() and not path.exists():
-                export(load_result(told), format_, path, overwrite=True)
+                export(read_json(told), format_, path, overwrite=True)
 
         async with self._exporting:
             await asyncio.to_thread(write)
@@ -473,6 +483,21 @@ class JobManager:
                 shutil.rmtree(home, ignore_errors=True)
         for draft in jobs.glob("*/attempt-*"):
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _edited(folder: Path, format_: str) -> Path:
+    """Return the file of a result with its edits; the zip has them as well."""
+    told = folder / file_name("json")
+    try:
+        if format_ != ZIP:
+            return export_edited(told, format_)
+        written = [export_edited(told, name) for name in routine_exporters()]
+    except InputError as error:
+        raise ApiError("unusable", str(error)) from None
+    path = written[0].parent / f"timeline.{ZIP}"
+    if not path.exists():
+        pack(path.parent, path)
+    return path
 
 
 def pack(folder: Path, path: Path) -> None:

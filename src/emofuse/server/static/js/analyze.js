@@ -1,5 +1,6 @@
 // The start page (drop files or paste words, earlier jobs) and the page of one job.
 import * as api from "./api.js";
+import { ServerKeeper } from "./keeper.js";
 import { button, el, icon, relabel, toast, toggle } from "../viewer/dom.js";
 import { NAMES, bytes, clock, plural, since } from "../viewer/format.js";
 import { Viewer } from "../viewer/viewer.js";
@@ -241,6 +242,7 @@ export class JobPage {
   close() {
     this.closed = true;
     this.stop?.();
+    this.keeper?.close();
     this.result?.close();
   }
 
@@ -272,8 +274,9 @@ export class JobPage {
     if (job.state === "FAILED") { this.fail(job.error?.message ?? "The analysis failed."); return; }
     this.body.replaceChildren(el("p", { class: "small", textContent: "Loading the result …" }));
     try {
-      const timeline = await api.result(this.id);
+      const [timeline, kept] = await Promise.all([api.result(this.id), api.annotations(this.id)]);
       if (this.closed) return;
+      this.keeper = new ServerKeeper(this.id, kept);
       this.result = this.view(job.inputs ? job : await api.job(this.id), timeline);
       this.body.replaceChildren(this.result.root);
       this.result.lanes?.draw();
@@ -289,7 +292,7 @@ export class JobPage {
     job.inputs.forEach((input, i) => { if (["video", "audio", "image"].includes(input.kind)) sources[input.kind] ??= api.mediaAddress(job.id, i); });
     const loud = job.inputs.findIndex((input) => input.kind === "audio" || (input.kind === "video" && timeline.media.audio));
     const wave = loud < 0 || job.inputs[loud].bytes > WAVE_BYTES ? null : (signal) => api.media(job.id, loud, WAVE_BYTES, signal);
-    return new Viewer(timeline, { sources, wave, after: [downloads(job)] });
+    return new Viewer(timeline, { sources, wave, keeper: this.keeper, after: [downloads(job)] });
   }
 
   fail(message) {

@@ -34,7 +34,18 @@ export const health = () => json("/v1/health");
 export const models = () => json("/v1/models");
 export const jobs = async () => (await json("/v1/jobs?limit=100")).jobs;
 export const job = (id) => json(`/v1/jobs/${encodeURIComponent(id)}`);
-export const result = (id, signal) => json(`/v1/jobs/${encodeURIComponent(id)}/result?format=json`, { signal });
+export const result = (id, signal) => json(`/v1/jobs/${encodeURIComponent(id)}/result?format=json&source=machine`, { signal });
+
+/** The edits by hand of a result, and their etag. */
+async function edits(id, options) {
+  const response = await ask(`/v1/jobs/${encodeURIComponent(id)}/annotations`, options);
+  return { edits: (await response.json()).edits, etag: response.headers.get("etag") };
+}
+export const annotations = (id) => edits(id);
+export const annotate = (id, added, etag) => edits(id, {
+  method: "POST", headers: { "content-type": "application/json", "if-match": etag }, body: JSON.stringify({ edits: added }),
+});
+export const summary = (id) => json(`/v1/jobs/${encodeURIComponent(id)}/summary`);
 export const cancel = (id) => json(`/v1/jobs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 export const remove = (id) => ask(`/v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
 export const login = (token) => ask("/v1/login", {

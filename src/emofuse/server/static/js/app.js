@@ -55,7 +55,7 @@ function themes() {
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   const { target } = event;
-  if (target.closest("input:not([type=checkbox]), textarea, select, [role=slider]") && event.key !== " ") return;
+  if (target.closest("input:not([type=checkbox]), textarea, select") && event.key !== " ") return;
   if (event.key === " " && target.closest("button, input, textarea, select, a, summary")) return;
   if (view?.key(event)) event.preventDefault();
 });

@@ -1,0 +1,86 @@
+"""What was put right by hand in the result of a job."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...annotations.edits import Edit
+from ...annotations.log import Annotations, EditConflictError, explain
+from ...errors import InputError
+from ...export.summary import summarise, to_mapping
+from ..jobs import edited
+from . import schemas
+from .dependencies import Manager
+from .errors import ApiError
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"], responses=schemas.ERRORS)
+
+
+class NewEdits(BaseModel):
+    """Edits to add to those that there are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edits: Annotated[list[Edit], Field(min_length=1, max_length=1000)]
+
+
+@router.get("/annotations", summary="Get the edits of a result", responses=schemas.ANNOTATIONS)
+async def read(manager: Manager, job_id: str) -> Response:
+    _, path = await manager.result(job_id, "json")
+    return _answer(await asyncio.to_thread(edited.annotations_of, path))
+
+
+@router.post(
+    "/annotations",
+    summary="Add edits to a result; If-Match has the etag of those that they were made on",
+    responses=schemas.ANNOTATIONS,
+    openapi_extra=schemas.EDITS_REQUEST,
+)
+async def add(
+    request: Request,
+    manager: Manager,
+    job_id: str,
+    if_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    if if_match is None:
+        raise ApiError(
+            "precondition-required",
+            "got no If-Match; send the ETag of GET …/annotations, so that nobody's edits are lost",
+        )
+    _, path = await manager.result(job_id, "json")
+    try:
+        new = NewEdits.model_validate_json(await request.body())
+    except ValidationError as e:
+        raise ApiError("bad-argument", explain(e)) from None
+    etag = None if if_match == "*" else if_match.removeprefix("W/").strip('"')
+    try:
+        kept = await asyncio.to_thread(edited.add, path, new.edits, etag)
+    except EditConflictError as e:
+        raise ApiError("precondition-failed", str(e)) from None
+    except InputError as e:
+        raise ApiError("unusable", str(e)) from None
+    return _answer(kept)
+
+
+@router.get(
+    "/summary",
+    summary="What a result says in short, edits by hand included",
+    responses=schemas.SUMMARY,
+)
+async def summary(manager: Manager, job_id: str) -> Response:
+    _, path = await manager.result(job_id, "json")
+    timeline = await asyncio.to_thread(edited.timeline_of, path)
+    return JSONResponse(to_mapping(summarise(timeline)) | {"duration": timeline.duration_ns / 1e9})
+
+
+def _answer(annotations: Annotations) -> Response:
+    body = json.loads(annotations.to_json())
+    return JSONResponse(
+        body, headers={"ETag": f'"{annotations.etag}"', "Cache-Control": "no-store"}
+    )

@@ -1,0 +1,90 @@
+"""Results of jobs with what was put right by hand: read, edited, and written anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from ...annotations.apply import apply
+from ...annotations.edits import Edit
+from ...annotations.log import FILE, Annotations, append, read_annotations
+from ...core.timeline import Timeline
+from ...export import export as write
+from ...export import file_name
+from ...export.html import annotate_report
+from ...export.json import read_json
+
+FOLDER = "edited"
+"""Folder within a job's results for what is written of the edited one."""
+
+
+def annotations_of(result: Path) -> Annotations:
+    """Return the edits of a result (its JSON file).
+
+    Raises:
+        InputError: if they cannot be read.
+    """
+    beside = result.parent / FILE
+    return read_annotations(beside) if beside.exists() else Annotations.of(_found(result))
+
+
+def add(result: Path, edits: Iterable[Edit], etag: str | None) -> Annotations:
+    """Add edits to a result; see `emofuse.annotations.append`.
+
+    Raises:
+        EditConflictError: if the etag is not that of the edits there.
+        InputError: if an edit cannot be done.
+    """
+    return append(result.parent / FILE, edits, _found(result), etag)
+
+
+def timeline_of(result: Path) -> Timeline:
+    """Return a result with its edits.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    found = _found(result)
+    beside = result.parent / FILE
+    return apply(found, read_annotations(beside)) if beside.exists() else found
+
+
+def export(result: Path, format_: str) -> Path:
+    """Return the file of a result with its edits in a format; it is written if it is not there.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    kept = annotations_of(result)
+    folder = result.parent / FOLDER / kept.etag
+    path = folder / file_name(format_)
+    if path.exists():
+        return path
+    for old in (result.parent / FOLDER).glob("*"):
+        if old.name != kept.etag:
+            shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if format_ == "html":
+        edits = [edit.model_dump(mode="json") for edit in kept.edits]
+        page = result.with_suffix(".html")
+        annotate_report(_found(result), path, edits, page=page, overwrite=True)
+    else:
+        write(timeline_of(result), format_, path, overwrite=True)
+    return path
+
+
+def is_edited(result: Path) -> bool:
+    """Whether anything was put right by hand in a result (its JSON file)."""
+    return (result.parent / FILE).exists()
+
+
+def _found(result: Path) -> Timeline:
+    return _read(result, result.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read(result: Path, _changed: int) -> Timeline:
+    """Read a result as it was found; the last ones are remembered, for they are edited at once."""
+    return read_json(result)
