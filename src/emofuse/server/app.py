@@ -15,7 +15,7 @@ from .. import __version__
 from ..analyzer import read_config
 from ..streaming import live_config
 from .auth.auth import Guard
-from .http import about, analysis, annotations, jobs, observation
+from .http import about, analysis, edits, jobs, observation
 from .http.errors import ApiError
 from .http.page import add_page
 from .settings import Settings, read_settings
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = state
-    for routes in (analysis, observation, jobs, annotations, about):
+    for routes in (analysis, observation, jobs, edits, about):
         app.include_router(routes.router)
     add_stream(app, state)
     add_page(app)

@@ -21,7 +21,7 @@ from ...export import export, file_name, routine_exporters, usable_exporters
 from ...export.json import read_json
 from ...io.atomic import atomic_path
 from ..auth.users import User
-from ..http.errors import ApiError, from_os
+from ..http.errors import ApiError, from_emofuse, from_os
 from ..metrics import Metrics
 from ..settings import MB, Settings
 from .edited import export as export_edited
@@ -493,7 +493,7 @@ def _edited(folder: Path, format_: str) -> Path:
             return export_edited(told, format_)
         written = [export_edited(told, name) for name in routine_exporters()]
     except InputError as error:
-        raise ApiError("unusable", str(error)) from None
+        raise from_emofuse(error) from None
     path = written[0].parent / f"timeline.{ZIP}"
     if not path.exists():
         pack(path.parent, path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,10 +17,20 @@ from ...errors import InputError
 from ...export.summary import summarise, to_mapping
 from ..jobs import edited
 from . import schemas
-from .dependencies import Manager
-from .errors import ApiError
+from .dependencies import Manager, Owner
+from .errors import ApiError, from_emofuse
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"], responses=schemas.ERRORS)
+
+
+async def _found(manager: Manager, owner: Owner, job_id: str) -> Path:
+    manager.store.get(job_id, owner)
+    _, path = await manager.result(job_id, "json")
+    return path
+
+
+Found = Annotated[Path, Depends(_found)]
+"""The result of the job as it was found: its JSON file."""
 
 
 class NewEdits(BaseModel):
@@ -31,9 +42,11 @@ class NewEdits(BaseModel):
 
 
 @router.get("/annotations", summary="Get the edits of a result", responses=schemas.ANNOTATIONS)
-async def read(manager: Manager, job_id: str) -> Response:
-    _, path = await manager.result(job_id, "json")
-    return _answer(await asyncio.to_thread(edited.annotations_of, path))
+async def read(path: Found) -> Response:
+    try:
+        return _answer(await asyncio.to_thread(edited.annotations_of, path))
+    except InputError as e:
+        raise from_emofuse(e) from None
 
 
 @router.post(
@@ -44,8 +57,7 @@ async def read(manager: Manager, job_id: str) -> Response:
 )
 async def add(
     request: Request,
-    manager: Manager,
-    job_id: str,
+    path: Found,
     if_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     if if_match is None:
@@ -53,7 +65,6 @@ async def add(
             "precondition-required",
             "got no If-Match; send the ETag of GET …/annotations, so that nobody's edits are lost",
         )
-    _, path = await manager.result(job_id, "json")
     try:
         new = NewEdits.model_validate_json(await request.body())
     except ValidationError as e:
@@ -64,7 +75,7 @@ async def add(
     except EditConflictError as e:
         raise ApiError("precondition-failed", str(e)) from None
     except InputError as e:
-        raise ApiError("unusable", str(e)) from None
+        raise from_emofuse(e) from None
     return _answer(kept)
 
 
@@ -73,9 +84,11 @@ async def add(
     summary="What a result says in short, edits by hand included",
     responses=schemas.SUMMARY,
 )
-async def summary(manager: Manager, job_id: str) -> Response:
-    _, path = await manager.result(job_id, "json")
-    timeline = await asyncio.to_thread(edited.timeline_of, path)
+async def summary(path: Found) -> Response:
+    try:
+        timeline = await asyncio.to_thread(edited.timeline_of, path)
+    except InputError as e:
+        raise from_emofuse(e) from None
     return JSONResponse(to_mapping(summarise(timeline)) | {"duration": timeline.duration_ns / 1e9})
 
 
