@@ -3,6 +3,9 @@
 # make test-all  set up, then run all tests
 # make lint      set up, then style, types and architecture
 # make bench     set up, then speed and memory (minutes)
+# make audit     compare the pinned requirements with known vulnerabilities (needs the network)
+# make sbom      write what a server's installation consists of: sbom.json, CycloneDX
+# make image-base  pin the newest base of the container image (needs the network and Docker)
 # make dist      set up, then build wheel and sdist, check them, and try the wheel in a fresh environment
 # make platforms set up, then tell on which systems and Pythons every extra can be installed
 
@@ -10,6 +13,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-out
+BASE   ?= python:3.12-slim-bookworm
 
 .PHONY: demo test test-all lint bench dist platforms pins clean
 
@@ -49,6 +53,29 @@ platforms: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	requirements/platforms.sh
 
+# The tools live apart, so that they are not what they look at.
+TOOLS := $(VENV)/tools
+$(TOOLS)/bin/pip-audit: | $(VENV)/.run
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom pip-audit
+
+audit: $(TOOLS)/bin/pip-audit
+	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes -r requirements/server.txt
+	$(TOOLS)/bin/pip-audit --disable-pip --no-deps -r requirements/run.txt
+
+sbom: $(TOOLS)/bin/pip-audit
+	rm -rf $(VENV)/server && $(PYTHON) -m venv $(VENV)/server
+	$(VENV)/server/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/server.txt
+	$(VENV)/server/bin/pip install --quiet --disable-pip-version-check --no-deps .
+	$(VENV)/server/bin/python -m pip uninstall --quiet --yes setuptools pip
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+	  --gather-license-texts --output-reproducible --of JSON -o sbom.json $(VENV)/server
+	rm -rf $(VENV)/server
+
+image-base:
+	digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') && \
+	  sed -i.old "s|^ARG BASE=.*|ARG BASE=$(BASE)@$$digest|" Dockerfile && rm Dockerfile.old
+
 # The run-time set-up: what a user needs. Fails early and clearly on an old Python.
 $(VENV)/.run: requirements/run.txt requirements/words.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -78,6 +105,11 @@ pins:
 	  --extra train --extra sphinx --extra web --extra live --extra ass --extra heif --extra pandas --extra zoo \
 	  --extra evaluate --group dev \
 	  pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --generate-hashes \
+	  --no-header --no-annotate --constraint requirements/run.txt --constraint requirements/dev.txt \
+	  --extra web pyproject.toml -o requirements/server.txt
+	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url \
+	  --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

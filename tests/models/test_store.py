@@ -329,6 +329,7 @@ def test_a_killed_download_leaves_nothing_taken_for_a_model(
     assert everything_in(store.cache_dir) != [], "it was interrupted in the middle, not before"
     assert store.whereabouts(store.card("tiny")) is Whereabouts.REMOTE
     assert store.files(store.card("tiny"))["weights"].read_bytes() == content
+    assert everything_in(store.cache_dir / "models") == ["tiny.bin"], "and nothing stays behind"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")

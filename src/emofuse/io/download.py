@@ -11,13 +11,13 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import InputError
-from .atomic import atomic_path, discard
+from .atomic import discard
 
 _CONNECT, _SILENCE = 10.0, 60.0  # seconds to connect, and without a byte
 _BLOCK = 1 << 14  # bytes lost at most when a connection breaks
@@ -103,6 +103,8 @@ def download(
 ) -> None:
     """Download a file unless it is there already; it appears when it is complete and right.
 
+    A download that is killed leaves ``.NAME.part``, which the next one goes on from or replaces.
+
     Args:
         url: where it is; see `mirrored`.
         path: where it goes; missing folders are made.
@@ -158,24 +160,27 @@ def _attempt(
     url: str, path: Path, checksum: str, make_meter: MakeMeter | None, resume: bool, size: int
 ) -> None:
     kept = path.with_name(f".{path.name}.part")
-    with _alone(kept) if resume else nullcontext():
+    with _alone(kept):
         if _hex(checksum) and _is_right(path, checksum):
             return  # another process was quicker
         meter = make_meter(f"Downloading {path.name}") if make_meter else None
+        if not resume:
+            discard(kept)  # of one that was killed
+        complete = False
         try:
-            with atomic_path(path) as part:
-                _receive(url, kept if resume else part, meter, size)
-                if resume:
-                    kept.replace(part)
-                if size and part.stat().st_size != size:
-                    raise _WrongSizeError(f"size ({part.stat().st_size} bytes, expected {size})")
-                if not _is_right(part, checksum):
-                    raise ValueError(checksum.partition(":")[0])
+            _receive(url, kept, meter, size)
+            complete = True
+            if size and kept.stat().st_size != size:
+                raise _WrongSizeError(f"size ({kept.stat().st_size} bytes, expected {size})")
+            if not _is_right(kept, checksum):
+                raise ValueError(checksum.partition(":")[0])
+            kept.replace(path)
         except OSError as e:
-            if e.errno in _NO_ROOM:
-                discard(kept)
+            complete = complete or e.errno in _NO_ROOM
             raise
         finally:
+            if complete or not resume:
+                discard(kept)
             if meter is not None:
                 meter.close()
 
