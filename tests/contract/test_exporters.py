@@ -34,6 +34,9 @@ def exporter(request: pytest.FixtureRequest, tmp_path: Path) -> Exporter:
     return EXPORTERS[request.param](tmp_path)
 
 
+MEDIA = Path(__file__).parents[1] / "media"
+
+
 def items() -> list[Frame | Estimate | Timeline]:
     out: list[Frame | Estimate | Timeline] = []
     subject = Subject(SubjectKind.FACE)
@@ -45,7 +48,8 @@ def items() -> list[Frame | Estimate | Timeline]:
         out.append(Estimate(subject, span, scores, Modality.FUSED, 0.5, "logpool"))
         out.append(Estimate(SPEAKER, span, scores, Modality.SPEECH, 0.5, "model"))
     estimates = tuple(item for item in out if isinstance(item, Estimate))
-    media = MediaInfo("clip.mp4", MediaKind.VIDEO)
+    clip = str(MEDIA / "speech.ogg")  # what draws into the medium needs one
+    media = MediaInfo("clip.mp4", MediaKind.AUDIO, path=clip)
     out.append(Timeline(media, estimates, Provenance("0", {}), duration_ns=20 * NS))
     return out
 

@@ -136,6 +136,7 @@ def analyze_one(
             exporters=tuple(opened.values()),
             progress=progress,
         )
+        finish((e for e in opened.values() if getattr(e, "needs_media", False)), timeline)
         if job.remote is not None:
             timeline = replace(timeline, media=replace(timeline.media, path=job.source))
         finish(opened.values(), timeline)

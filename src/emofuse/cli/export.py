@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from ..export import result_name
 from .options import Overwrite, Quiet, names, result
+
+if TYPE_CHECKING:
+    from ..core.protocols import Exporter, ExportFormat
 
 
 def export(
@@ -28,18 +32,23 @@ def export(
     out: Annotated[
         Path | None, result(metavar="DIR", help="Folder for them; default: beside each result.")
     ] = None,
+    blur_faces: Annotated[
+        bool, result("--blur-faces", help="Make faces unrecognizable (mp4). Look through it.")
+    ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Write results in other formats, without analyzing anything again."""
     from ..annotations import load_result
-    from ..export import exporters, finish, result_name
+    from ..export import exporters, finish
     from ..export.found import find_results
     from ..export.people import write_summary
     from . import display as show
     from .options import read_formats
 
     kinds = [exporters()[name] for name in read_formats(formats)]
+    if blur_faces and not any(kind.name == "mp4" for kind in kinds):
+        raise InputError("--blur-faces is for the format mp4; add it to --format")
     results = find_results(paths)
     root = Path(os.path.commonpath([path.parent.absolute() for path in results]))
     for path in results:
@@ -48,7 +57,7 @@ def export(
             raise InputError(
                 f"{path} is the result as it was found and is never changed: give --out DIR"
             )
-        opened = [kind(home / result_name(kind), overwrite=overwrite) for kind in kinds]
+        opened = [_open(kind, home, overwrite, blur_faces) for kind in kinds]
         timeline = load_result(path)
         finish(opened, timeline)
         if not quiet:
@@ -59,3 +68,12 @@ def export(
         write_summary((load_result(path) for path in results), whole, overwrite=overwrite)
         if not quiet:
             show.stdout().print(str(whole), soft_wrap=True)
+
+
+def _open(kind: ExportFormat, home: Path, overwrite: bool, blur_faces: bool) -> Exporter:
+    from ..render.video import AnnotatedVideoExporter
+
+    path = home / result_name(kind)
+    if kind is AnnotatedVideoExporter:
+        return AnnotatedVideoExporter(path, overwrite=overwrite, blur_faces=blur_faces)
+    return kind(path, overwrite=overwrite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -17,6 +17,7 @@ from .time import Span, to_ns
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,31 @@ class Timeline:
     def to_csv(self, path: Path | str, *, overwrite: bool = False) -> None:
         """Write it as a table, a row per estimate. See `save` for the errors."""
         self.save(path, format="csv", overwrite=overwrite)
+
+    def plot(
+        self,
+        *,
+        people: Sequence[str] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Figure:
+        """Draw a figure: each person's probabilities along time, uncertainty, modalities.
+
+        Args:
+            people: whom, by id or name; default: the six who are there longest.
+            start: first second; default: the start of the medium.
+            end: last second; default: its end.
+
+        Returns:
+            A matplotlib figure: `savefig` writes it.
+
+        Raises:
+            InputError: if there is nobody of a name, or `start` is not before `end`.
+            MissingExtra: if matplotlib is not installed.
+        """
+        from ..export.figure import draw
+
+        return draw(self, people=people, start=start, end=end)
 
     def _repr_html_(self) -> str:
         """Show it in a notebook: who expressed what, as strips along time."""

@@ -52,7 +52,7 @@ def strips(timeline: Timeline, person: Person) -> str:
     whole = timeline.duration_ns
     if not whole:
         return ""
-    rows = list(_rows(timeline, person.subject, person.basis))
+    rows = rows_of(timeline, person.subject, person.basis)
     labels = dict.fromkeys(e.label for _, estimates in rows for e in estimates)
     colours, parts, top = colours_of(labels), [], 0
     for modality, estimates in rows:
@@ -100,12 +100,12 @@ def fragment(timeline: Timeline) -> str:
     )
 
 
-def _rows(
+def rows_of(
     timeline: Timeline, subject: Subject, basis: Modality
-) -> Iterator[tuple[Modality, Sequence[Estimate]]]:
-    """Yield the result and what each modality says in it, or apart from it."""
+) -> list[tuple[Modality, Sequence[Estimate]]]:
+    """Return the result, and what each modality says in it."""
     result = timeline.of(basis, subject)
-    yield basis, result
+    rows: list[tuple[Modality, Sequence[Estimate]]] = [(basis, result)]
     for m in modalities() if basis is Modality.FUSED else ():
         said = [
             Estimate(subject, e.span, e.fusion.probabilities[m], m, e.quality, e.model_id)
@@ -113,7 +113,8 @@ def _rows(
             if e.fusion is not None and m in e.fusion.probabilities
         ]
         if said:
-            yield m, said
+            rows.append((m, said))
+    return rows
 
 
 def _stretch(
@@ -130,7 +131,7 @@ def _stretch(
         return box
     return box + (
         f'<text x="{x + width / 2:.1f}" y="{top + height / 2 + 3.5}" text-anchor="middle" '
-        f'font-size="10" fill="{_ink(fill)}" pointer-events="none">{escape(label)}</text>'
+        f'font-size="10" fill="{ink_on(fill)}" pointer-events="none">{escape(label)}</text>'
     )
 
 
@@ -138,7 +139,7 @@ def _x(time_ns: int, whole: int) -> float:
     return _LEFT + (WIDTH - _LEFT - 2) * min(time_ns / whole, 1.0)
 
 
-def _ink(colour: str) -> str:
+def ink_on(colour: str) -> str:
     """Return black or white, whichever is easier to read on a color."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else "#fff"

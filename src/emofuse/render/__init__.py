@@ -1,0 +1,1 @@
+"""Results drawn into the medium: a copy of a film with boxes, names and bars."""
