@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -80,3 +80,39 @@ def test_groups_have_columns_and_pictures() -> None:
     assert page.count("<td") == 2 * page.count('aria-sort="none"')
     assert 'data-label="positive"' in page
     assert ">dispersion<" not in overview_page([Row("a.mp4", "video", 50.0)])
+
+
+def person(present: float, **more: object) -> dict[str, object]:
+    told = {"name": "Voice", "shares": {"fear": 1.0}, "uncertain": 0.0, "coverage": 0.01}
+    return {**told, "present": present, "confidence": 0.9, "quality": 1.0, **more}
+
+
+def test_half_a_second_leads_nothing() -> None:
+    brief = Row("a.mp4", "video", 50.0, [person(0.5)])
+    page = overview_page([brief])
+    assert 'data-label=""' in page
+    assert "90%" not in page
+    assert '<option value="brief">too little to judge (1)</option>' in page
+    long = person(40.0, coverage=0.8, shares={"happy": 1.0})
+    page = overview_page([Row("a.mp4", "video", 50.0, [person(0.5), long])])
+    assert 'data-label="happy"' in page
+    assert "too little to judge (1)" not in page
+
+
+def test_faces_missed_and_everything_that_was_written(tmp_path: Path) -> None:
+    made = timeline(24, people=1)
+    summary = summarise(made)
+    seen = sum(e.span.duration for e in made.modality("face"))
+    assert summary.faceless == pytest.approx(1 - seen / 24)
+    files = {"html": "a/timeline.html", "csv": "a/timeline.csv", "slots": "a/slots.csv"}
+    page = overview_page([row_of(summary, "a/timeline.html", None, files)], ["summary.csv"])
+    found = References(page).found
+    assert found == ["summary.csv", "a/timeline.html", "a/timeline.csv", "a/slots.csv"]
+    assert f">{summary.faceless:.0%}</td>" in page
+
+
+def test_nobody_is_missed_where_nobody_is_looked_for() -> None:
+    made = timeline(8)
+    heard = {m: i for m, i in made.provenance.models.items() if m != "face"}
+    sound = replace(made, provenance=replace(made.provenance, models=heard))
+    assert summarise(sound).faceless is None

@@ -155,8 +155,9 @@ class Results:
         """Write the page that lists all; None where pages are not wanted."""
         if self.root is None or "html" not in self.formats:
             return None
-        path = self.root / "index.html"
-        write_overview(rows, path, overwrite=True)
+        path, names = self.root / "index.html", ("timeline.csv", SUMMARY, FAILURES)
+        tables = [name for name in names if (self.root / name).is_file()]
+        write_overview(rows, path, overwrite=True, tables=tables)
         return path
 
     def write_failures(self, failures: Sequence[Failure]) -> Path | None:

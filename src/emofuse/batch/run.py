@@ -312,8 +312,11 @@ class Batch:
     def row(self, outcome: Outcome) -> Row:
         """Return what the overview shows of a result."""
         page, root = outcome.files.get("html"), self.results.root
-        link = page.relative_to(root).as_posix() if page and root else None
-        return row_of(outcome.summary, link, _picture(outcome) if page else None)
+        links = (
+            {k: p.relative_to(root).as_posix() for k, p in outcome.files.items()} if root else {}
+        )
+        picture = _picture(outcome) if page else None
+        return row_of(outcome.summary, links.get("html"), picture, links)
 
 
 def _picture(outcome: Outcome) -> str | None:
@@ -558,13 +561,14 @@ class _Shared:
 
     def write(self) -> tuple[Path, ...]:
         """Write the shared files, if there is anything to show, and return them."""
-        tables, summaries = self._written("csv"), self._written("summary")
-        made = (
-            self._results.write_overview(self._in_order()) if self._rows else None,
-            self._results.write_table(tables) if tables else None,
+        timelines, summaries = self._written("csv"), self._written("summary")
+        tables = (
+            self._results.write_table(timelines) if timelines else None,
             self._results.write_summary(summaries) if summaries else None,
             self._results.write_failures(self._failures),
         )
+        overview = self._results.write_overview(self._in_order()) if self._rows else None
+        made = (overview, *tables)  # the page links to the tables that are there
         self._results.deliver_shared()
         return tuple(path for path in made if path is not None)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Row:
         group: if it was asked for, its ``label``, ``confidence``, ``faces``, ``read`` (part) and
             ``dispersion`` (or None).
         picture: a small picture of it as a data URI; None if there is none.
+        faceless: part of its picture's time without a face; None without a picture.
+        files: its results by format, relative to the overview.
     """
 
     file: str
@@ -53,6 +56,8 @@ class Row:
     error: str | None = None
     group: Mapping[str, Any] | None = None
     picture: str | None = None
+    faceless: float | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def confidence(self) -> float | None:
@@ -70,8 +75,13 @@ class Row:
         return sum(values) / sum(weights) if weights else None
 
 
-def row_of(summary: Summary, page: str | None = None, picture: str | None = None) -> Row:
-    """Return what the overview shows of a file."""
+def row_of(
+    summary: Summary,
+    page: str | None = None,
+    picture: str | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Row:
+    """Return what the overview shows of a file; see `Row` for the arguments."""
     return Row(
         file=summary.file,
         kind=summary.kind.value,
@@ -93,6 +103,8 @@ def row_of(summary: Summary, page: str | None = None, picture: str | None = None
         page=page,
         group=_group(summary),
         picture=picture,
+        faceless=None if summary.faceless is None else round(summary.faceless, 4),
+        files=files or {},
     )
 
 
@@ -111,17 +123,29 @@ def _group(summary: Summary) -> dict[str, Any] | None:
     }
 
 
-def write_overview(rows: Iterable[Row], path: Path | str, *, overwrite: bool = False) -> None:
+def write_overview(
+    rows: Iterable[Row],
+    path: Path | str,
+    *,
+    overwrite: bool = False,
+    tables: Sequence[str] = (),
+) -> None:
     """Write the page: shares per person, certainty, links, errors; sorted and filtered there.
+
+    Args:
+        rows: the files.
+        path: where the page goes.
+        overwrite: replace an existing one.
+        tables: names of the tables of all files that lie beside it.
 
     Raises:
         InputError: if `path` exists and `overwrite` is False, or cannot be written.
     """
     with ResultFile(Path(path), overwrite=overwrite) as f:
-        f.write(overview_page(rows))
+        f.write(overview_page(rows, tables))
 
 
-def overview_page(rows: Iterable[Row]) -> str:
+def overview_page(rows: Iterable[Row], tables: Sequence[str] = ()) -> str:
     """Return the page of `write_overview` as text."""
     rows = tuple(rows)
     labels = dict.fromkeys(label for r in rows for p in r.people for label in p["shares"])
@@ -135,10 +159,12 @@ def overview_page(rows: Iterable[Row]) -> str:
     choices = "".join(f"<option>{escape(label)}</option>" for label in labels)
     body = (
         f'<header><p class="overline">emofuse · results</p><h1>{_title(rows)}</h1></header>{HONEST}'
-        f'<section class="card"><h2>Files</h2>{_legend(colours_of(labels))}'
+        f'<section class="card"><h2>Files</h2>{_tables(tables)}{_legend(colours_of(labels))}'
         '<p class="tools"><label>Find <input type="search" id="find"></label> '
         f'<label>Mostly <select id="label"><option value="">any label</option>{choices}</select>'
-        '</label> <output id="shown"></output></p>'
+        '</label> <label>Show <select id="flag"><option value="">all</option>'
+        f"{_flag_choices(rows)}</select></label> "
+        '<output id="shown"></output></p>'
         f'<div class="scroll"><table id="files"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(_row(r, groups) for r in rows)}</tbody></table></div></section>"
     )
@@ -151,6 +177,7 @@ _COLUMNS = (
     ("people", True),
     ("mean confidence", True),
     ("uncertain", True),
+    ("no face", True),
     ("who expressed what", False),
 )
 
@@ -180,24 +207,77 @@ def _row(row: Row, groups: bool) -> str:
     name = escape(row.file)
     if row.page:
         name = f'<a href="{escape(quote(row.page, errors="replace"))}">{name}</a>'
+    links = (
+        f'<a href="{escape(quote(file, errors="replace"))}">{escape(kind)}</a>'
+        for kind, file in row.files.items()
+        if file != row.page
+    )
+    name += f'<p class="small">{" · ".join(links)}</p>' if row.files else ""
     timed = row.kind not in ("", MediaKind.IMAGE.value)
-    lead = next((label for p in row.people for label in p["shares"]), "")
+    lead = next((label for p in row.people if not _brief(p, row) for label in p["shares"]), "")
     if groups:
         lead = row.group["label"] if row.group else ""
+    confidence = None if all(_brief(p, row) for p in row.people) else row.confidence
     cells = (
         *(_group_cells(row) if groups else ()),
         (name, row.file, ""),
         (short_clock(to_ns(row.duration)) if timed else "", row.duration, "num"),
         (str(len(row.people)) if row.kind else "", len(row.people), "num"),
-        (_percent(row.confidence), _sortable(row.confidence), "num"),
+        (_percent(confidence), _sortable(confidence), "num"),
         (_percent(row.uncertain), _sortable(row.uncertain), "num"),
+        (_percent(row.faceless), _sortable(row.faceless), "num"),
         ("".join(_says(row)), lead, ""),
     )
     tds = "".join(
         f'<td{f" class={kind}" if kind else ""} data-key="{escape(str(key))}">{text}</td>'
         for text, key, kind in cells
     )
-    return f'<tr data-label="{escape(lead)}">{tds}</tr>'
+    return f'<tr data-label="{escape(lead)}" data-flags="{" ".join(_flags(row))}">{tds}</tr>'
+
+
+_FLAGS = {
+    "failed": "failed",
+    "notes": "with remarks",
+    "uncertain": "mostly uncertain",
+    "faceless": "mostly without a face",
+    "brief": "too little to judge",
+}
+"""What files can be picked by."""
+
+
+def _flags(row: Row) -> Iterator[str]:
+    if row.error:
+        yield "failed"
+        return
+    if row.notes:
+        yield "notes"
+    if (row.uncertain or 0) > 0.5:
+        yield "uncertain"
+    if (row.faceless or 0) > 0.5:
+        yield "faceless"
+    if all(_brief(p, row) for p in row.people):
+        yield "brief"
+
+
+def _flag_choices(rows: Sequence[Row]) -> str:
+    """Offer what some file is, with how many are."""
+    counts = Counter(flag for row in rows for flag in _flags(row))
+    return "".join(
+        f'<option value="{flag}">{told} ({counts[flag]})</option>'
+        for flag, told in _FLAGS.items()
+        if counts[flag]
+    )
+
+
+def _tables(names: Sequence[str]) -> str:
+    links = (f'<a href="{escape(quote(name))}">{escape(name)}</a>' for name in names)
+    return f"<p>Of all files: {' · '.join(links)}</p>" if names else ""
+
+
+def _brief(person: Mapping[str, Any], row: Row) -> bool:
+    """Whether a person is there for too short a time to be judged."""
+    timed = row.duration > 0 and row.kind != MediaKind.IMAGE.value
+    return timed and (person["present"] < _BRIEF_S or person["coverage"] < _BRIEF_PART)
 
 
 def _group_cells(row: Row) -> Sequence[tuple[str, Any, str]]:
@@ -243,7 +323,7 @@ def _person(person: Mapping[str, Any], row: Row) -> str:
     """A person's bar is as long as their part of the medium: half a second is no result."""
     timed = row.duration > 0 and row.kind != MediaKind.IMAGE.value
     coverage = person["coverage"] if timed else 1.0
-    brief = timed and (person["present"] < _BRIEF_S or coverage < _BRIEF_PART)
+    brief = _brief(person, row)
     there = f"{person['present']:.1f} s of {short_clock(to_ns(row.duration))}" if timed else ""
     if brief:
         there += ": too little to judge"

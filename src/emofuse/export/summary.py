@@ -127,6 +127,8 @@ class Summary:
         notes: as in the timeline.
         facts: what is known of the medium, e.g. ``picture 640 × 480``.
         mood: of the group, if it was asked for.
+        faceless: part of the picture's time in which no face was found, in [0, 1]; None
+            without a picture, or where faces were not looked for.
     """
 
     file: str
@@ -136,6 +138,7 @@ class Summary:
     notes: tuple[Diagnostic, ...]
     facts: tuple[str, ...] = ()
     mood: Mood | None = None
+    faceless: float | None = None
 
     @property
     def timed(self) -> bool:
@@ -172,6 +175,7 @@ def summarise(timeline: Timeline) -> Summary:
         people=tuple(people),
         notes=timeline.notes,
         mood=_mood([e for e in timeline if _is_group(e.subject)]),
+        faceless=_faceless(timeline),
     )
     return replace(summary, facts=tuple(_facts(timeline, summary)))
 
@@ -517,6 +521,17 @@ def highlights(estimates: Iterable[Estimate], most: int = HIGHLIGHTS) -> tuple[R
     best = sorted(sure, key=lambda e: (-e.confidence, e.span))[:most]
     chosen = sorted(best, key=lambda e: e.span)
     return tuple(Run(e.label, e.span, e.confidence) for e in chosen)
+
+
+def _faceless(timeline: Timeline) -> float | None:
+    """Return the part of the picture's time without a face; of a still picture 0 or 1."""
+    pictured = timeline.media.video is not None or timeline.media.kind is MediaKind.IMAGE
+    if not pictured or Modality.FACE not in timeline.provenance.models:
+        return None
+    spans = [e.span for e in timeline.of(Modality.FACE)]
+    if not timeline.duration_ns or timeline.media.kind is MediaKind.IMAGE:
+        return 0.0 if spans else 1.0
+    return max(0.0, 1 - _covered_ns(spans) / timeline.duration_ns)
 
 
 def _is_group(subject: Subject) -> bool:

@@ -1,9 +1,10 @@
-// The list of a batch: click on a heading to sort, type to find, choose a label to filter.
+// The list of a batch: click on a heading to sort, type to find, choose a label or a state to filter.
 
 const listing = document.getElementById("files");
 const body = listing.tBodies[0];
 const find = document.getElementById("find");
 const label = document.getElementById("label");
+const flag = document.getElementById("flag");
 const shown = document.getElementById("shown");
 
 function filter() {
@@ -11,7 +12,8 @@ function filter() {
   let count = 0;
   for (const row of body.rows) {
     const fits = row.textContent.toLowerCase().includes(wanted)
-      && (!label.value || row.dataset.label === label.value);
+      && (!label.value || row.dataset.label === label.value)
+      && (!flag.value || row.dataset.flags.split(" ").includes(flag.value));
     row.hidden = !fits;
     count += fits;
   }
@@ -35,3 +37,4 @@ function sort(column, heading) {
 });
 find.addEventListener("input", filter);
 label.addEventListener("change", filter);
+flag.addEventListener("change", filter);
