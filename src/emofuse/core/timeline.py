@@ -231,15 +231,15 @@ class Timeline:
         Raises:
             MissingExtra: if pandas is not installed.
         """
-        pd = _pandas()
+        pandas = _pandas()
         columns = ["file", "start", "end", "subject", "modality", "label", *self.labels]
         columns += ["confidence", "valence", "arousal", "quality", "model", "uncertain", "source"]
         rows = list(self.records(full=full))
         more = dict.fromkeys(name for row in rows for name in row if name not in columns)
-        frame = pd.DataFrame(rows, columns=[*columns, *more])
+        frame = pandas.DataFrame(rows, columns=[*columns, *more])
         for edge in ("start", "end"):
             seconds = frame[edge].astype(float)
-            frame[f"{edge}_s"], frame[edge] = seconds, pd.to_timedelta(seconds, unit="s")
+            frame[f"{edge}_s"], frame[edge] = seconds, pandas.to_timedelta(seconds, unit="s")
         indexed: pd.DataFrame = frame.set_index(["file", "start", "end"])
         return indexed
 
