@@ -27,6 +27,7 @@ from ..io.media_types import HEAD, IMAGE_SUFFIXES, TEXT_SUFFIXES, by_content
 from ..io.paths import check_file
 from .images import ImageSource, still
 from .subtitles import Readable, choose_subtitles
+from .timestamps import TimestampRepair
 from .tracks import (
     AudioReader,
     Clock,
@@ -58,9 +59,6 @@ PATIENCE_NS = {Track.VIDEO: 3 * NS, Track.AUDIO: 3 * NS, Track.TEXT: NS}
 
 SHORTFALL_NS = NS // 2
 """A file that ends this much before its declared end is called truncated."""
-
-OVERTIME_NS = 10 * NS
-"""Timestamps this far beyond the declared end are damaged."""
 
 GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 """Formats whose length FFmpeg estimates from the bitrate or the last packets."""
@@ -165,6 +163,9 @@ class FileSource:
             self._streams = [stream for stream in streams if stream is not None]
             self.info, self._clock = self._look(*streams)
             self._declared_end_ns = self._look_for_end()
+            self._timestamps = TimestampRepair(
+                self._clock.origin_ns, self._declared_end_ns, is_joinable(self._container)
+            )
             self._readers = self._make_readers(*streams, fps, max_side)
         except BaseException:
             self.close()
@@ -230,8 +231,6 @@ class FileSource:
         max_side: int,
     ) -> dict[int, Reader]:
         """Make a reader for each track, by the index of its stream."""
-        if self._declared_end_ns:
-            self._clock = replace(self._clock, latest_ns=self._declared_end_ns + OVERTIME_NS)
         readers: dict[int, Reader] = {}
         if self.info.duration_ns and video is not None:  # a moment is looked at more closely
             fps = max(fps, min(_MOST_FPS, _LEAST_FRAMES * NS / self.info.duration_ns))
@@ -292,6 +291,7 @@ class FileSource:
             for packet in self._container.demux(self._streams):
                 if not packet.size:  # decoding an empty packet would end the decoder
                     continue
+                self._timestamps.repair(packet)
                 if packet.stream.type != "subtitle":
                     stamp = packet.pts if packet.dts is None else packet.dts
                     here = self._clock.time(stamp, packet.stream)
@@ -323,6 +323,7 @@ class FileSource:
             why = f"{missing} bytes are missing" if missing else self._broke_off
             text = f"{name} breaks off: reading stopped at {clock(end_ns)}{total}"
             yield Diagnostic("truncated", f"{text} ({why})" if why else text, end_ns)
+        yield from self._timestamps.notes(name)
         for reader in self._readers.values():
             if isinstance(reader, (AudioReader, VideoReader)):
                 yield from reader.notes.values()
@@ -407,6 +408,13 @@ def first_rotation(path: Path, index: int) -> int:
         except av.FFmpegError:
             return 0  # the main pass reports what is wrong
     return 0
+
+
+def is_joinable(container: av.container.InputContainer) -> bool:
+    """Whether clocks start anew now and then in files of a format."""
+    from av.format import Flags
+
+    return bool(container.format.flags & Flags.ts_discont.value)
 
 
 def missing_bytes(path: Path) -> int:

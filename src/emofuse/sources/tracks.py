@@ -61,18 +61,13 @@ class Clock:
 
     Args:
         origin_ns: when the file starts, on the streams' clocks.
-        latest_ns: later times are taken for damage and ignored.
     """
 
     origin_ns: int = 0
-    latest_ns: int = 1 << 62
 
     def time(self, stamp: int | None, stream: av.stream.Stream) -> int | None:
-        """Return the time of a timestamp; None if there is none or it can't be true."""
-        if stamp is None:
-            return None
-        time = length_ns(stamp, stream) - self.origin_ns
-        return max(0, time) if time <= self.latest_ns else None
+        """Return the time of a timestamp; None if there is none."""
+        return None if stamp is None else max(0, length_ns(stamp, stream) - self.origin_ns)
 
 
 class Reader(Protocol):
@@ -130,7 +125,8 @@ class VideoReader:
         self._max_side, self._quarters = max_side, rotation // 90 % 4
         self._scaler = VideoReformatter()
         self._declared_end_ns = declared_end_ns(stream, clock.origin_ns)
-        self._frame_ns = round(NS / (stream.average_rate or 25))
+        # A damaged rate must not make the last frame last for days.
+        self._frame_ns = min(round(NS / (stream.average_rate or 25)), LONGEST_HOLD_NS)
         self._skipper = FrameSkipper(stream, self._tick)
         self._waiting: list[int] = []  # those of them that it hasn't given back (a heap)
         self._held: tuple[NDArray[np.uint8], int] | None = None

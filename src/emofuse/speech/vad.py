@@ -27,6 +27,7 @@ _LOUD = 0.05  # RMS to which the loudest frames are raised: the detector was tau
 _MOST_GAIN = 100.0  # 40 dB: what is fainter still was not meant to be heard
 _RELEASE = 10 ** (-3 / 20 * _FRAME / RATE)  # a frame: the gain rises by 3 dB a second
 _PIECE = 1 << 16  # most samples of a gap that are filled with zeros at once
+_LONG = 20 * RATE  # a longer gap than this need not be listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,15 @@ class VoiceActivityDetector:
         """Put silence where the stream has nothing."""
         while self._end < upto:
             yield from self._take(np.zeros(min(_PIECE, upto - self._end), np.float32))
+            if self._state is _State.SILENCE and upto - self._end > _LONG:
+                self._skip((upto - self._judged) // _FRAME)
+
+    def _skip(self, frames: int) -> None:
+        """Go on by whole frames of digital silence, of so many that the level is forgotten."""
+        self._judged += frames * _FRAME
+        self._level = _LOUD / _MOST_GAIN
+        self._first = self._judged - self._padding
+        self._buffer = np.zeros(self._padding, np.float32)
 
     def _take(self, samples: NDArray[np.float32]) -> Iterator[AudioChunk]:
         self._buffer = np.concatenate((self._buffer, samples))
