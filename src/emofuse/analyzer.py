@@ -83,8 +83,9 @@ class AnalyzerConfig:
         threads: CPU threads of each model.
         fps: frames analyzed per second of media.
         max_side: frames with a longer side (pixels) are shrunk to this first.
-        subtitle_track: number of the subtitle track that is read, counted from 1; None: the
-            first that the text model reads.
+        subtitle_track: number of the subtitle track that is read, counted from 1, or its
+            language as the file names it (``eng``); None: the first that the text model reads.
+        audio_track: likewise the sound track that is heard; None: the first with a voice.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
         active_speaker: how a voice is given to the face that speaks.
@@ -113,7 +114,8 @@ class AnalyzerConfig:
     threads: int = 1
     fps: float = 8.0
     max_side: int = 1280
-    subtitle_track: int | None = None
+    subtitle_track: int | str | None = None
+    audio_track: int | str | None = None
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
     active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
@@ -242,6 +244,7 @@ class Analyzer:
         from .sources.file import open_source
         from .sources.noted import Noted
         from .sources.prefetch import Prefetch
+        from .speech.vad import is_voiced
         from .text.transcripts import read_transcript
 
         path = Path(path)
@@ -250,6 +253,8 @@ class Analyzer:
             "max_side": self.config.max_side,
             "readable": self._readable,
             "subtitle_track": self.config.subtitle_track,
+            "voiced": is_voiced,
+            "audio_track": self.config.audio_track,
         }
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:

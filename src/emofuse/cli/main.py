@@ -228,8 +228,16 @@ def analyze(
         ),
     ] = None,
     subtitle_track: Annotated[
-        int | None,
-        _part(min=1, metavar="N", help="Subtitle track to read (the first the model can read)."),
+        str | None,
+        _part(
+            metavar="N|LANG", help="Subtitle track to read, e.g. 2 or eng (the first readable one)."
+        ),
+    ] = None,
+    audio_track: Annotated[
+        str | None,
+        _part(
+            metavar="N|LANG", help="Sound track to hear, e.g. 2 or eng (the first with a voice)."
+        ),
     ] = None,
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
@@ -322,6 +330,7 @@ def analyze(
         "fps": Flag("--fps", fps),
         "slot_seconds": Flag("--slot", slot),
         "subtitle_track": Flag("--subtitle-track", subtitle_track),
+        "audio_track": Flag("--audio-track", audio_track),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),
         "fusion.weights": Flag("--weights", read_weights(weights)),
         "fusion.strategy": Flag("--fusion", fusion),

