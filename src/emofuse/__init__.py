@@ -9,6 +9,7 @@ truly feels, no program can know.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,9 @@ __all__ = [
     "analyze",
     "live",
 ]
+
+# ONNX Runtime's wheels for Linux report their use to Microsoft unless this is set before they load.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
     "Analyzer": "analyzer",

@@ -586,3 +586,15 @@ def test_the_licence_filter_comes_from_the_environment(
 
 def test_sizes_for_people() -> None:
     assert [megabytes(n) for n in (950, 232_589, 4_000_000)] == ["0.9 kB", "0.2 MB", "4.0 MB"]
+
+
+def test_onnx_runtime_reports_nothing(tmp_path: Path) -> None:
+    """Its wheels for Linux come with telemetry, which leaves a file of its session."""
+    script = (
+        "import emofuse, sys; from emofuse.models.runtime import open_graph; "
+        "from emofuse.models.store import WEIGHTS; open_graph(WEIGHTS / 'face-v4.onnx')"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment["TMPDIR"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

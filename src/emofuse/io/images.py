@@ -156,8 +156,12 @@ def _opened(
         ) from None
     except PIL.Image.DecompressionBombError:
         raise TooManyPixels(f"{name} has far too many pixels; shrink it") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(f"{name!r}", name)
+    except InputError:
+        raise
+    except MemoryError:
+        raise TooManyPixels(f"{name} takes more memory than there is; shrink it") from None
+    except Exception as error:  # plugins raise whatever damaged headers make of them
+        reason = str(error).replace(f"{name!r}", name) or type(error).__name__
         raise InputError(f"cannot read the image {name}: {reason}; try another copy") from None
 
 

@@ -448,7 +448,7 @@ def is_joinable(container: av.container.InputContainer) -> bool:
     """Whether clocks start anew now and then in files of a format."""
     from av.format import Flags
 
-    return bool(container.format.flags & Flags.ts_discont.value)
+    return bool(container.format.flags & cast("int", Flags.ts_discont.value))
 
 
 def missing_bytes(path: Path) -> int:
