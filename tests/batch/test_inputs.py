@@ -1,5 +1,7 @@
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +163,24 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     plan = make_plan([tmp_path])
     assert [job.path.name for job in plan.jobs] == ["a.mp4"]
     assert "no file or folder" in str(make_plan([tmp_path / "dangling.mp4"]).failures[0][1])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("open/a.wav", "closed/b.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    look = os.scandir
+
+    def scandir(path: str) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    plan = make_plan([tmp_path])
+    assert [job.path.name for job in plan.jobs] == ["a.wav"]
+    ((path, error),) = plan.failures
+    assert path == tmp_path / "closed"
+    assert str(error) == f"cannot look into the folder {path}: Permission denied"

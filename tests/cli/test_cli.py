@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -472,3 +473,28 @@ def test_training_without_torch_names_the_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'emofuse[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a shell, which can close streams."""
+    words = f"{shlex.quote(sys.executable)} -m emofuse {command}"
+    environment = os.environ | {"EMOFUSE_OFFLINE": "1"}
+    return subprocess.run(["sh", "-c", words], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_is_told_in_words() -> None:
+    done = shell("models > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "emofuse: cannot write the output: No space left on device; make room, or send it "
+        "elsewhere\n"
+    )
+
+
+@pytest.mark.parametrize(("streams", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_closed_streams_are_no_error(media: Path, streams: str, code: int) -> None:
+    done = shell(f"analyze {media / 'portrait.jpg'} --json {streams}")
+    assert done.returncode == code
+    assert done.stderr == ""
+    assert ">&-" in streams.split() or json.loads(done.stdout)["media"]

@@ -8,7 +8,15 @@ import pytest
 
 from emofuse.analyzer import AnalyzerConfig, read_config
 from emofuse.config import loader
-from emofuse.config.loader import Flag, construct, read, settings, to_mapping, to_yaml
+from emofuse.config.loader import (
+    Flag,
+    construct,
+    read,
+    read_file,
+    settings,
+    to_mapping,
+    to_yaml,
+)
 from emofuse.core.estimates import Modality
 from emofuse.errors import InputError
 from emofuse.fusion.config import Strategy
@@ -244,3 +252,30 @@ def test_plain_types_become_a_dataclass_or_are_named() -> None:
 def test_settings_made_in_python_are_checked_at_once(given: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         AnalyzerConfig(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.yaml", "a: " + "[" * 50_000, "nested more than a hundred times"),
+        ("a.json", '{"a":' * 3000 + "1" + "}" * 3000, "nested more than a hundred times"),
+        ("a.toml", "a = " + "[" * 5000, "nested more than a hundred times"),
+        ("a.yaml", "a: &a\n- *a\n", "holds itself"),
+        ("a.yaml", "\n".join(f"{'  ' * n}a:" for n in range(150)), "nested too deeply"),
+        (
+            "a.yaml",
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)),
+            "too large",
+        ),
+        ("a.yaml", f"fps: {'9' * 5000}", "5000"),
+        ("a.yaml", "#" * 1_100_000, "1100000 bytes"),
+    ],
+)
+def test_what_would_take_all_memory_is_refused(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=why):
+        read_file(path)

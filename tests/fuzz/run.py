@@ -30,7 +30,7 @@ SHARES = {
 }
 """How often each kind comes up."""
 
-LIMITS = Limits(total=60, stall=30)
+LIMITS = Limits(total=300, stall=60)
 MEMORY_MB = 2500
 
 _NAMELESS = 0.15

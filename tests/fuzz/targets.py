@@ -116,6 +116,7 @@ def _growth(before: dict[str, int] | None, after: dict[str, int]) -> str:
 
 def _attempt(analyzer: Analyzer, case: Case, progress: Progress) -> Report:
     from emofuse.errors import EmofuseError
+    from emofuse.io.worker import Cancelled
 
     home = case.path.parent / "out"
     try:
@@ -125,7 +126,7 @@ def _attempt(analyzer: Analyzer, case: Case, progress: Progress) -> Report:
         told = str(e)
         wrong = "Traceback" in told or not told.strip() or "\n  File" in told
         return Report(CRASHED, f"no words for a user: {told}") if wrong else Report(REFUSED, told)
-    except MemoryError:
+    except (MemoryError, Cancelled):
         raise  # the worker's to tell
     except Exception:
         return Report(CRASHED, traceback.format_exc())

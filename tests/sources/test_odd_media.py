@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -179,3 +180,24 @@ def test_playlists_read_no_other_file(media: Path, tmp_path: Path, name: str) ->
     path.write_text(lists[name])
     with pytest.raises(InputError, match="cannot read"):
         open_source(path)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.avi"])
+def test_a_still_in_any_container_is_an_image(tmp_path: Path, name: str) -> None:
+    source = open_source(film(tmp_path / name, 1))
+    assert source.info.kind is MediaKind.IMAGE
+    assert sum(isinstance(item, Frame) for item in source.packets()) == 1
+    source.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files cannot be removed on Windows")
+def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, tone: np.ndarray) -> None:
+    path = write_sound(tmp_path / "a.wav", tone)
+    source = open_source(path)
+    packets = source.packets()
+    first = next(packets)
+    path.unlink()
+    rest = list(packets)
+    source.close()
+    sound = [p for p in (first, *rest) if isinstance(p, AudioChunk)]
+    assert sound[-1].end == RATE

@@ -424,3 +424,38 @@ def test_time_and_size_are_linear_in_the_text(tmp_path: Path, pattern: str) -> N
         pieces = [piece for u in transcript for piece in split_sentences(u.text)]
         assert max(map(len, pieces)) <= LONGEST_SIGNS
         assert sum(map(len, pieces)) <= 2 * len(content)
+
+
+def test_a_cue_lasts_no_longer_than_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text("1\n00:00:01,000 --> 9000:00:00,000\nI am happy.\n")
+    transcript = read_transcript(path)
+    assert transcript[0].span.start == 1
+    assert transcript[0].span.duration < 120
+    assert [note.code for note in transcript.notes] == ["cues-shortened"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<v" + " " * 300_000,
+        "<v " * 100_000,
+        "." * 300_000 + "x",
+        "b. " * 2000,
+        "&#" * 100_000,
+        "&#x110000;&#0;&#xD800;" * 2000,
+        "&#" + "9" * 5000 + ";",
+        "[" * 200_000,
+        "{\\" * 100_000,
+        "- " * 100_000,
+        "a: " * 100_000,
+    ],
+    ids=lambda body: body[:8],
+)
+def test_odd_text_takes_time_in_proportion(tmp_path: Path, body: str) -> None:
+    """Patterns of quadratic time would take minutes here."""
+    for name, head in (("a.srt", "1\n"), ("a.vtt", "WEBVTT\n\n"), ("a.txt", "")):
+        path = tmp_path / name
+        path.write_text(f"{head}00:00:01.000 --> 00:00:02.000\nHello {body}\n")
+        for said in read_transcript(path):
+            split_sentences(said.text)

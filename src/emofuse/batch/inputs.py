@@ -165,8 +165,8 @@ def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
         return _in_store(url)
     try:
         if path.is_dir():
-            walked, skipped = _walk(path)
-            return [_Found(medium, path) for medium in walked], skipped, []
+            walked, skipped, closed = _walk(path)
+            return [_Found(medium, path) for medium in walked], skipped, closed
         if path.is_file():
             return _named(path)
         exists = path.exists()
@@ -248,7 +248,8 @@ def _matches(pattern: Path) -> list[_Found]:
     return [_Found(p, root) for p in paths if p.suffix.lower() in wanted and p.is_file()]
 
 
-def _walk(folder: Path) -> tuple[list[Path], int]:
+def _walk(folder: Path) -> tuple[list[Path], int, list[Failure]]:
+    """Return the media below a folder, how many other files there are, and closed folders."""
     unreadable: list[OSError] = []
     found: list[Path] = []
     skipped = 0
@@ -268,7 +269,11 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
             f"no video, audio or images in the folder {folder} ({skipped} other files); "
             "text files are analyzed only when named explicitly"
         )
-    return found, skipped
+    closed = [
+        (Path(e.filename), InputError(f"cannot look into the folder {e.filename}: {e.strerror}"))
+        for e in unreadable
+    ]
+    return found, skipped, closed
 
 
 def _check_transcript(transcript: Path, media: int) -> None:

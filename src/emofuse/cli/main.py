@@ -8,6 +8,7 @@ were still analyzed); 3 a bug in emofuse; 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ..batch.inputs import Failure, TranscriptChoice
 
 BAD_INPUT, BUG, INTERRUPTED = 2, 3, 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _YES_NO = ("true", "false", "yes", "no", "on", "off")
 
 app = typer.Typer(
@@ -72,10 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             # A file name or sign that the terminal cannot show must not end in an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = _run(args, debug)
+    return code if _flush() else code or BAD_INPUT
+
+
+def _run(args: Sequence[str], debug: bool) -> int:
+    """Run a command and return its exit code; put what goes wrong into words."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("once", RuntimeWarning)
@@ -101,13 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as e:
         if debug:
             raise
+        if isinstance(e, OSError) and e.errno in _NO_ROOM:
+            complain(_unwritten(e))
+            _silence(sys.stdout)
+            return BAD_INPUT
         complain(
             f"unexpected {type(e).__name__}: {e}. This is a bug in emofuse: please report it "
             f"with what the same command prints with --debug (emofuse --debug {args[0]} …)"
         )
         return BUG
-    finally:
-        _flush()
 
 
 def command() -> Any:
@@ -455,13 +466,39 @@ def _print_causes(failures: Sequence[Failure]) -> None:
         traceback.print_exception(type(error), error, error.__traceback__)
 
 
-def _flush() -> None:
-    """Notice now, not while Python ends, that nobody reads our output any more."""
+def _open_closed_streams() -> None:
+    """Give streams that were closed before we started (``>&-``) somewhere to go.
+
+    Otherwise the next file that is opened takes their place, and what we print goes there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("r+", encoding="utf-8")  # noqa: SIM115 - it stays open
+            setattr(sys, name, stream)
+            try:
+                os.fstat(number)
+            except OSError:
+                os.dup2(stream.fileno(), number)
+
+
+def _flush() -> bool:
+    """Notice now, not while Python ends, that output has nowhere to go; False: it was wanted."""
+    wanted = True
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (BrokenPipeError, ValueError):
             _silence(stream)
+        except OSError as e:
+            _silence(stream)
+            wanted = False
+            if stream is sys.stdout:
+                complain(_unwritten(e))
+    return wanted
+
+
+def _unwritten(error: OSError) -> str:
+    return f"cannot write the output: {error.strerror}; make room, or send it elsewhere"
 
 
 def _silence(stream: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,14 +99,25 @@ def convert(old: Mapping[str, Any]) -> Converted:
     out.notes += [f"{key}: no such section is known here" for key in old if key not in sections]
     for name, translate in _SECTIONS.items():
         if sections[name]:
-            translate(_Reader(name, sections[name]), out)
+            with _understood(name):
+                translate(_Reader(name, sections[name]), out)
     training = _Reader("training", sections["training"])
-    common = _training(training, out)
+    with _understood("training"):
+        common = _training(training, out)
     for name, made in out.files.items():
         if name != "analyze.yaml":
             made.update({k: v for k, v in common.items() if k not in made})
     out.notes += list(training.left())
     return out
+
+
+@contextmanager
+def _understood(section: str) -> Iterator[None]:
+    """Put into words that a value is of another kind than it should be."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise InputError(f"{section}: a value cannot be translated: {str(e)[:200]}") from e
 
 
 def to_files(made: Converted) -> dict[str, str]:

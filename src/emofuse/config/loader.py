@@ -8,6 +8,7 @@ Relative paths in a file are relative to the working directory, as on the comman
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 
 _WIDTH = 88  # columns of a printed configuration
+_MOST_BYTES = 1_000_000  # of a configuration
+_MOST_VALUES = 100_000  # in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,11 @@ def read_file(path: Path) -> dict[str, Any]:
             f"configuration {path} has the suffix {path.suffix!r}, expected .yaml, .toml or .json"
         )
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(
+                f"the configuration {path} has {path.stat().st_size} bytes, expected at most "
+                f"{_MOST_BYTES}; is it another kind of file?"
+            )
         tree = parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as e:
         reason = getattr(e, "strerror", None) or e
@@ -227,8 +235,29 @@ def read_toml(text: str) -> dict[str, Any]:
         import tomllib
     else:  # pragma: no cover - Python 3.10
         import tomli as tomllib
+    _check_depth(text)
     parsed: dict[str, Any] = tomllib.loads(text)
     return parsed
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what would take a parser's stack: brackets in brackets, many times."""
+    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[]{}")
+    if max(itertools.accumulate(steps, lambda depth, step: max(0, depth + step)), default=0) > 100:
+        raise ValueError("brackets are nested more than a hundred times")
+
+
+def _check_tree(tree: Any) -> None:
+    """Refuse what aliases can make of little text: cycles, and trees of any size."""
+    left, waiting = _MOST_VALUES, [(tree, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        left -= 1
+        if depth > 100 or left < 0:
+            raise ValueError("it is nested too deeply, holds itself, or is too large")
+        if isinstance(value, (dict, list)):
+            inner = value.values() if isinstance(value, dict) else value
+            waiting.extend((one, depth + 1) for one in inner)
 
 
 def _yaml(text: str) -> Any:
@@ -245,10 +274,13 @@ def _yaml(text: str) -> Any:
 
     for tag, pattern, first in _YAML_1_2:
         Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
+    _check_depth(text)
     try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as e:
+        tree = yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError) as e:
         raise ValueError(str(e)) from e
+    _check_tree(tree)
+    return tree
 
 
 _YAML_1_2 = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ORIENTATION = 0x0112  # in EXIF
+
+MOST_PIXELS = 100e6
+"""Larger images are refused, but for JPEGs that are decoded smaller than they are."""
+
+_SCALABLE = ("L", "RGB", "RGBA", "CMYK", "YCbCr")
+"""Modes in which an image can be made smaller before anything else is done to it."""
+
+_libtiff = threading.Lock()
 
 
 class TooManyPixels(InputError):  # noqa: N818 - what it is
@@ -91,7 +101,8 @@ def read_image(
             `FORMATS`.
 
     Raises:
-        TooManyPixels: if it is larger than `max_pixels`, or than any sane image.
+        TooManyPixels: if it is larger than `max_pixels`, or than `MOST_PIXELS` (a JPEG of one
+            pass: 179 million).
         TooManyScans: if it is a JPEG of more than `max_scans`.
         InputError: if it is missing, empty, damaged or no image.
     """
@@ -102,6 +113,9 @@ def read_image(
         if max_side is not None:
             stored.draft("RGB", (max_side, max_side))
         notes = tuple(_notes(stored))
+        if max_side is not None and stored.mode in _SCALABLE:
+            stored.load()  # as coarsely as was said
+            stored.thumbnail((max_side, max_side))
         upright = _to_rgb(ImageOps.exif_transpose(stored))
         if max_side is not None:
             upright.thumbnail((max_side, max_side))
@@ -138,11 +152,15 @@ def _opened(
         check_file(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with PIL.Image.open(file, formats=formats or _formats()) as stored:
+        opened = PIL.Image.open(file, formats=formats or _formats())
+        with opened as stored, _quiet(stored):
             width, height = stored.size
-            if max_pixels is not None and width * height > max_pixels:
+            most = min(max_pixels or MOST_PIXELS, MOST_PIXELS)
+            if max_pixels is None and stored.format == "JPEG" and "progressive" not in stored.info:
+                most = float("inf")  # Pillow has a limit of its own: 179 million
+            if width * height > most:
                 raise TooManyPixels(
-                    f"{name} is {width} × {height}, more than {max_pixels / 1e6:g} million "
+                    f"{name} is {width} × {height}, more than {most / 1e6:g} million "
                     "pixels; shrink it"
                 )
             if stored.format in ("JPEG", "MPO"):
@@ -202,6 +220,23 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
 
 
+@contextmanager
+def _quiet(image: Image) -> Iterator[None]:
+    """Keep what libtiff itself writes to stderr away from users; its errors are raised as well."""
+    if image.format != "TIFF":
+        yield
+        return
+    with _libtiff:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
 def _notes(image: Image) -> Iterator[Diagnostic]:
     pages = getattr(image, "n_frames", 1)
     if pages > 1:
@@ -223,12 +258,13 @@ def _to_rgb(image: Image) -> Image:
     from PIL.Image import fromarray
 
     if image.mode.startswith(("I", "F")):
-        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
+        with np.errstate(invalid="ignore"):  # damaged floats
+            values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0)
         image = fromarray((values * (255 / _white(values))).clip(0, 255).astype(np.uint8))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _white(values: NDArray[np.float64]) -> float:
+def _white(values: NDArray[np.float32]) -> float:
     """Return the value of white: that of the fewest bits that hold all values, or 1 of floats."""
     largest = float(values.max(initial=0.0))
     if largest <= 1.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -38,6 +39,7 @@ from .tracks import (
     SubtitleReader,
     VideoReader,
     declared_end_ns,
+    demuxed,
     length_ns,
     shown_size,
 )
@@ -161,6 +163,7 @@ class FileSource:
         self._delivered = False
         self._chosen: list[Diagnostic] = []  # what was chosen among several tracks
         self._container = open_container(self._path)
+        self._missing_bytes = missing_bytes(self._path)
         try:
             video, audio, text = pick_streams(self._container, self._wanted, utterances is None)
             if text is not None:
@@ -279,7 +282,9 @@ class FileSource:
     @property
     def is_still(self) -> bool:
         """Whether it is a film of one frame without sound: an image."""
-        return [s.type for s in self._streams] == ["video"] and self._streams[0].frames == 1
+        if [s.type for s in self._streams] != ["video"] or self._streams[0].frames > 1:
+            return False
+        return self._streams[0].frames == 1 or packet_count(self._path, self._streams[0].index) == 1
 
     def packets(self) -> Iterator[Packet]:
         """Yield frames, audio, utterances and progress; at the end notes, and progress for all.
@@ -319,9 +324,7 @@ class FileSource:
         import av
 
         try:
-            for packet in self._container.demux(self._streams):
-                if not packet.size:  # decoding an empty packet would end the decoder
-                    continue
+            for packet in demuxed(self._container, self._streams):
                 self._timestamps.repair(packet)
                 if packet.stream.type != "subtitle":
                     stamp = packet.pts if packet.dts is None else packet.dts
@@ -347,7 +350,7 @@ class FileSource:
         name, seen = self.info.name, self.info.video is not None
         if seen and self.info.audio is None and Track.AUDIO in self._wanted:
             yield Diagnostic("no-audio", f"{name} has no audio that can be read")
-        declared, missing = self._declared_end_ns, missing_bytes(self._path)
+        declared, missing = self._declared_end_ns, self._missing_bytes
         truncated = self._broke_off or missing or end_ns + SHORTFALL_NS < declared
         if truncated:
             total = f" of {clock(declared)}" if declared > end_ns else ""
@@ -431,14 +434,27 @@ def text_tracks(container: av.container.InputContainer) -> list[SubtitleStream]:
     return [t for t in tracks if t.codec_context and t.codec_context.name in TEXT_CODECS]
 
 
+def packet_count(path: Path, index: int, most: int = 2) -> int:
+    """Count the packets of a track, no further than `most`; not every container tells."""
+    import av
+
+    with open_container(path) as container:
+        try:
+            packets = demuxed(container, container.streams[index])
+            return sum(1 for _ in itertools.islice(packets, most))
+        except av.FFmpegError:
+            return 0  # the main pass reports what is wrong
+
+
 def first_rotation(path: Path, index: int) -> int:
     """Return by how many degrees counter-clockwise the first frame is to be turned."""
     import av
 
     with open_container(path) as container:
         try:
-            for frame in container.decode(container.streams[index]):
-                return int(frame.rotation) % 360
+            for packet in demuxed(container, container.streams[index]):
+                for frame in packet.decode():
+                    return int(frame.rotation) % 360
         except av.FFmpegError:
             return 0  # the main pass reports what is wrong
     return 0
@@ -453,12 +469,16 @@ def is_joinable(container: av.container.InputContainer) -> bool:
 
 def missing_bytes(path: Path) -> int:
     """Return how many bytes a RIFF file (wav, avi) lacks according to its header."""
-    with path.open("rb") as file:
-        head = file.read(8)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:  # it was removed since it was opened, and is read all the same
+        return 0
     announced = int.from_bytes(head[4:], "little") + 8
     if head[:4] != b"RIFF" or announced > 0xFFFFFF00:  # streamed: length unknown
         return 0
-    return max(0, announced - path.stat().st_size)
+    return max(0, announced - size)
 
 
 def describe_video(stream: av.VideoStream, path: Path) -> VideoInfo:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.media import Diagnostic
-from .tracks import AudioReader, Clock
+from .tracks import AudioReader, Clock, demuxed
 from .wanted import track_name, wanted_track
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def _part(
     try:
         container.seek(at_us + max(0, container.start_time or 0))
         track.codec_context.flush_buffers()
-        for packet in container.demux(track):
-            for chunk in reader.feed(packet) if packet.size else ():
+        for packet in demuxed(container, track):
+            for chunk in reader.feed(packet):
                 pieces.append(chunk.samples)
                 enough -= len(chunk.samples)
             if enough <= 0:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.media import Diagnostic
-from .tracks import plain_text, text_rects
+from .tracks import demuxed, plain_text, text_rects
 from .wanted import track_name, wanted_track
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def _beginnings(
 
     texts = {track.index: "" for track in tracks}
     try:
-        for n, packet in enumerate(container.demux(list(tracks))):
+        for n, packet in enumerate(demuxed(container, list(tracks))):
             if n == _MOST or all(len(text) >= _ENOUGH for text in texts.values()):
                 break
-            for rect in text_rects(packet) if packet.size else ():
+            for rect in text_rects(packet):
                 said = plain_text(rect.ass.decode("utf-8", "replace"))
                 texts[packet.stream.index] += f" {said}"
     except av.FFmpegError:

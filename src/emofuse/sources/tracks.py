@@ -51,6 +51,9 @@ _STRAY = 0.01
 _CANCELLED = 1e-3
 """A mix of less than this part of its channels' power is what is left when they cancel."""
 
+LONGEST_CUE_NS = 600 * NS
+"""How long a subtitle is shown at most: its declared duration may be damaged."""
+
 LONE_CUE_NS = 2 * NS
 """How long a subtitle lasts that declares no duration."""
 
@@ -387,6 +390,7 @@ class SubtitleReader:
             return
         start = max(self.upto_ns, time)
         length = length_ns(packet.duration, self._stream) if packet.duration else LONE_CUE_NS
+        length = min(length, LONGEST_CUE_NS)
         lines = [plain_text(rect.ass.decode("utf-8", "replace")) for rect in text_rects(packet)]
         if text := " ".join(filter(None, lines)):
             self.upto_ns = start
@@ -426,6 +430,22 @@ class GivenText:
     def flush(self) -> Iterator[Utterance]:
         """Yield nothing: what starts after the file's end isn't in it."""
         yield from ()
+
+
+def demuxed(container: av.container.InputContainer, streams: Any) -> Iterator[av.Packet[Any]]:
+    """Yield the packets of some streams that hold anything.
+
+    PyAV stumbles over packets of streams that turn up while a file is read, as they do in
+    damaged FLV; these are left out.
+    """
+    while True:
+        try:
+            for packet in container.demux(streams):
+                if packet.size:  # decoding an empty packet would end the decoder
+                    yield packet
+            return
+        except IndexError:
+            continue
 
 
 def length_ns(stamp: int, stream: av.stream.Stream) -> int:

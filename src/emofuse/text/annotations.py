@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -186,12 +188,9 @@ def parse_ass(text: str) -> Cues:
         InputError: if it is damaged.
         MissingExtra: if pysubs2 is not installed.
     """
-    try:
-        import pysubs2
-    except ImportError as e:
-        raise MissingExtra("ass", "a transcript in SubStation Alpha") from e
     if "[events]" not in text.lower():
         raise InputError("expected SubStation Alpha, which has a section [Events]")
+    pysubs2 = _pysubs2()
     try:
         events = pysubs2.SSAFile.from_string(text, format_="ass")
     except Exception as e:  # the library raises many kinds on damaged files
@@ -201,12 +200,23 @@ def parse_ass(text: str) -> Cues:
         said = clean(event.plaintext)
         if event.is_comment or not any(map(str.isalnum, said)):
             continue
-        if not 0 <= event.start <= event.end:
+        if not 0 <= event.start <= event.end < _LATEST_S * 1000:
             cues.odd.append(n)
             continue
         span = Span(event.start * NS // 1000, event.end * NS // 1000)
         cues.utterances.append(Utterance(said, span, speaker=event.name.strip() or None))
     return cues
+
+
+@lru_cache(maxsize=1)
+def _pysubs2() -> Any:
+    """Import pysubs2, whose remarks on odd fields are for programmers."""
+    try:
+        import pysubs2
+    except ImportError as e:
+        raise MissingExtra("ass", "a transcript in SubStation Alpha") from e
+    warnings.filterwarnings("ignore", module="pysubs2")
+    return pysubs2
 
 
 PARSERS: Mapping[str, Callable[[str], Cues]] = {

@@ -24,7 +24,7 @@ _BROKEN = re.compile(r"\s*\d[\w:.,]*\s*-+>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</>|<\d[\d:.]*>")
 _OVERRIDE = re.compile(r"\{\\[^{}]*\}|\\[Nnh]")  # of SubStation Alpha, common in SubRip
 _SOUND = re.compile(r"\[[^\[\]]*\]|[♩♪♫♬]+")
-_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]*)>")
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]*)>")
 _TURN = re.compile(r"^\s*[-–—]\s*(?=\S)")
 _WORD_TIME = re.compile(r"<\d[\d:.]*>")
 _ABSURD = re.compile(r"&#x?[0-9a-fA-F]{8,};?")
@@ -37,10 +37,12 @@ class Cues:
     Args:
         utterances: in the order of the file.
         odd: lines, counted from 1, of cues that could not be read and were left out.
+        timed: whether the file itself says when something is said.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
     odd: list[int] = field(default_factory=list)
+    timed: bool = True
 
 
 def parse_srt(text: str) -> Cues:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
@@ -19,6 +19,11 @@ from .speakers import named, stamped
 
 WORDS_PER_MINUTE = 150.0
 """A usual pace of speech; texts without a medium are laid out with it."""
+
+
+LONGEST_PAUSE_S = 60.0
+SLOWEST_WORD_S = 4.0
+"""A cue lasts at most as long as this pause and its words, spoken ten times as slowly as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,9 @@ def read_transcript(path: Path, span: Span | None = None) -> Transcript:
         cues = _parse(text, suffix, span)
     except InputError as e:
         raise InputError(f"{path}, {e}") from e
-    notes = [*_of_encoding(path, encoding), *_of_odd_cues(path, cues)]
-    said = sorted(named(cues.utterances), key=lambda u: u.span)
-    return Transcript(tuple(said), tuple(notes))
+    said, long = _shortened(named(cues.utterances)) if cues.timed else (cues.utterances, 0)
+    notes = [*_of_encoding(path, encoding), *_of_odd_cues(path, cues), *_of_long_cues(path, long)]
+    return Transcript(tuple(sorted(said, key=lambda u: u.span)), tuple(notes))
 
 
 def _parse(text: str, suffix: str, span: Span | None) -> Cues:
@@ -95,7 +100,9 @@ def _parse(text: str, suffix: str, span: Span | None) -> Cues:
     if suffix == ".srt":
         return parse_srt(text)
     with_times = stamped(text, None if span is None else span.end_ns)
-    return Cues(utterances_of(text, span) if with_times is None else with_times)
+    if with_times is not None:
+        return Cues(with_times)
+    return Cues(utterances_of(text, span), timed=False)
 
 
 def _of_encoding(path: Path, encoding: str | None) -> list[Diagnostic]:
@@ -113,6 +120,25 @@ def _of_odd_cues(path: Path, cues: Cues) -> list[Diagnostic]:
     lines = ", ".join(map(str, cues.odd[:5])) + (", …" if len(cues.odd) > 5 else "")
     told = f"parts of {path.name} that could not be read and were left out: {len(cues.odd)}"
     return [Diagnostic("cues-left-out", f"{told} (at {lines})")]
+
+
+def _shortened(utterances: Sequence[Utterance]) -> tuple[list[Utterance], int]:
+    """Let no cue last much longer than its words can; say how many would have."""
+    out, long = [], 0
+    for utterance in utterances:
+        span = utterance.span
+        most = to_ns(LONGEST_PAUSE_S + SLOWEST_WORD_S * spoken_length(utterance.text))
+        long += span.duration_ns > most
+        end = min(span.end_ns, span.start_ns + most)
+        out.append(replace(utterance, span=Span(span.start_ns, end)))
+    return out, long
+
+
+def _of_long_cues(path: Path, count: int) -> list[Diagnostic]:
+    if not count:
+        return []
+    told = f"cues of {path.name} that last far longer than their words were shortened: {count}"
+    return [Diagnostic("cues-shortened", told)]
 
 
 def utterances_of(text: str, span: Span | None = None) -> list[Utterance]:
