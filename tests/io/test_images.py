@@ -56,6 +56,7 @@ def test_other_formats_are_refused_where_one_is_named() -> None:
         read_image(data, formats=("JPEG",))
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_pictures_of_many_pixels_are_refused_before_they_are_decoded() -> None:
     data = encoded(Image.new("1", (15_000, 8000)))
     with pytest.raises(TooManyPixels, match="15000 × 8000, more than 100 million"):

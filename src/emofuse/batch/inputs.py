@@ -269,7 +269,7 @@ def _walk(folder: Path) -> tuple[list[Path], int, list[Failure]]:
             f"no video, audio or images in the folder {folder} ({skipped} other files); "
             "text files are analyzed only when named explicitly"
         )
-    closed = [
+    closed: list[Failure] = [
         (Path(e.filename), InputError(f"cannot look into the folder {e.filename}: {e.strerror}"))
         for e in unreadable
     ]
