@@ -3,6 +3,7 @@
 # make test-all  set up, then run all tests
 # make lint      set up, then style, types and architecture
 # make bench     set up, then speed and memory (minutes)
+# make soak      set up, then an hour of load and faults on the server; SOAK=10 for ten minutes
 # make audit     compare the pinned requirements with known vulnerabilities (needs the network)
 # make sbom      write what a server's installation consists of: sbom.json, CycloneDX
 # make image-base  pin the newest base of the container image (needs the network and Docker)
@@ -14,6 +15,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-out
+SOAK   ?= 60
 BASE   ?= python:3.12-slim-bookworm
 CASES  ?= 10000
 SEED   ?= 0
@@ -55,6 +57,9 @@ dist: $(VENV)/.dev
 platforms: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	requirements/platforms.sh
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak --minutes $(SOAK)
 
 # The tools live apart, so that they are not what they look at.
 TOOLS := $(VENV)/tools

@@ -121,13 +121,16 @@ async def live_client(url: str, seconds: float, voice: bool) -> dict[str, Any]:
 
         player = asyncio.create_task(play())
         stats: dict[str, Any] = {}
-        async for text in line:
-            message = json.loads(text)
-            if message.get("kind") == "face":
-                latencies.append(1000 * (time.perf_counter() - sent[message["number"]]))
-            elif message["type"] == "session.closed":
-                stats = message["stats"]
-        await player
+        try:
+            async for text in line:
+                message = json.loads(text)
+                if message.get("kind") == "face":
+                    latencies.append(1000 * (time.perf_counter() - sent[message["number"]]))
+                elif message["type"] == "session.closed":
+                    stats = message["stats"]
+            await player
+        finally:
+            player.cancel()
     return {"latencies": latencies, "stats": stats}
 
 

@@ -120,3 +120,13 @@ def test_origins_that_are_named_may_ask(tmp_path: Path) -> None:
     answer = client("GET", "/v1/openapi.json", headers=foe)
     refused(answer, 403, "foreign-origin")
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_every_route_declares_its_errors(tmp_path: Path) -> None:
+    app = create_app(Settings(state=tmp_path / "state"))
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            declared = operation["responses"]
+            assert {"4XX", "5XX"} <= set(declared), (method, path)
+            schema = declared["4XX"]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Error"}, (method, path)

@@ -57,6 +57,9 @@ def test_everybody_sees_their_own_jobs_and_the_operator_all(team: Client) -> Non
         ("GET", "/result"),
         ("GET", "/media"),
         ("GET", "/media/0"),
+        ("GET", "/annotations"),
+        ("POST", "/annotations"),
+        ("GET", "/summary"),
         ("POST", "/cancel"),
         ("DELETE", ""),
     ],
@@ -67,6 +70,12 @@ def test_nobody_touches_anothers_job(team: Client, method: str, path: str) -> No
     unknown = team(method, f"/v1/jobs/nobodys{path}", headers=bearer(ANNA))
     assert refused(unknown, 404, "no-such-job") == message.replace("berts", "nobodys")
     assert team("GET", "/v1/jobs/berts", headers=bearer(BERT)).json()["state"] == "QUEUED"
+
+
+def test_every_route_of_jobs_is_among_them(team: Client) -> None:
+    paths = team("GET", "/v1/openapi.json", headers=bearer(TOKEN)).json()["paths"]
+    tested = {"", "/events", "/result", "/media", "/cancel", "/annotations", "/summary"}
+    assert {p.removeprefix("/v1/jobs/{job_id}") for p in paths if "{job_id}" in p} == tested
 
 
 def test_quotas_are_each_users_own(team: Client) -> None:

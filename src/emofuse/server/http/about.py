@@ -18,7 +18,7 @@ from . import schemas
 from .dependencies import State
 from .errors import ApiError
 
-router = APIRouter(tags=["about"])
+router = APIRouter(tags=["about"], responses=schemas.ERRORS)
 
 
 LIMITATIONS = (
@@ -31,7 +31,7 @@ LIMITATIONS = (
 )
 
 
-@router.get("/v1/health", summary="Health of the server")
+@router.get("/v1/health", summary="Health of the server", responses=schemas.HEALTH)
 async def health(request: Request, state: State) -> JSONResponse:
     user = user_of(request.scope)
     about = _health(state) | {"authorised": user is not None}
@@ -65,12 +65,17 @@ async def logout() -> Response:
     return response
 
 
-@router.get("/v1/models", summary="Models and their limitations")
+@router.get("/v1/models", summary="Models and their limitations", responses=schemas.MODELS)
 def models(state: State) -> JSONResponse:
     return JSONResponse(_models(state))
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    responses=schemas.METRICS,
+    response_class=Response,
+)
 async def metrics(state: State) -> Response:
     assert state.manager is not None
     assert state.pool is not None

@@ -85,7 +85,10 @@ async def get_job(manager: Manager, owner: Owner, job_id: str) -> Response:
 
 
 @router.get(
-    "/{job_id}/events", summary="Progress of a job as server-sent events", responses=schemas.EVENTS
+    "/{job_id}/events",
+    summary="Progress of a job as server-sent events",
+    responses=schemas.EVENTS,
+    response_class=StreamingResponse,
 )
 async def events(
     state: State, manager: Manager, client: Client, owner: Owner, job_id: str
@@ -124,6 +127,7 @@ async def result(
     "/{job_id}/media",
     summary="Uploaded file of a job; supports Range requests",
     responses=schemas.MEDIA,
+    response_class=FileResponse,
 )
 @router.get("/{job_id}/media/{number}", include_in_schema=False)
 async def media(manager: Manager, owner: Owner, job_id: str, number: int = 0) -> Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from ...export import exporters
 from ..jobs.store import JobState
 
 
@@ -101,15 +102,27 @@ Responses = dict[int | str, dict[str, Any]]
 
 ERRORS: Responses = {"4XX": {"model": Error}, "5XX": {"model": Error}}
 
+_OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
+
+HEALTH: Responses = {
+    200: {"description": "status, version and how to log in; more once logged in", **_OBJECT},
+    503: {"description": "the same, of a server that is unhealthy or stops", **_OBJECT},
+}
+
+MODELS: Responses = {200: {"description": "cards, pipeline and limitations", **_OBJECT}}
+
+METRICS: Responses = {
+    200: {"description": "the text format of Prometheus", "content": {"text/plain": {}}}
+}
+
 FACES: Responses = {200: {"model": Faces}, **ERRORS}
 
 TIMELINE: Responses = {
     200: {
         "description": "the timeline; docs/timeline-format.md describes the JSON",
         "content": {
+            **{kind.content_type.partition(";")[0]: {} for kind in exporters().values()},
             "application/json": {"schema": {"type": "object"}},
-            "text/csv": {},
-            "text/html": {},
             "application/zip": {},
         },
     },
@@ -189,7 +202,7 @@ EVENTS: Responses = {
 }
 
 MEDIA: Responses = {
-    200: {"description": "the file", "content": {"application/octet-stream": {}}},
+    200: {"description": "the file, of the type that its content has", "content": {"*/*": {}}},
     206: {"description": "the requested range"},
     **ERRORS,
 }
