@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import annotate, convert, corpus, export, keyframes, live, models, serve
+from . import annotate, compare, convert, corpus, export, keyframes, live, models, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import RunOptions, analyze_media
@@ -440,6 +440,7 @@ app.command("agreement")(annotate.agreement)
 app.command("train")(training.train)
 app.command("tune")(training.tune)
 app.command("export")(export.export)
+app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("live")(live.live)
 app.command("keyframes")(keyframes.keyframes)
