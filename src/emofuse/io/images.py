@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 import warnings
@@ -217,6 +218,7 @@ def _formats() -> tuple[str, ...]:
         register_heif_opener()
     PIL.Image.init()
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
 
 

@@ -107,7 +107,7 @@ def parse_eaf(text: str) -> Cues:
     """
     try:
         root = ElementTree.fromstring(text.encode())
-    except (ElementTree.ParseError, ValueError) as e:
+    except (ElementTree.ParseError, LookupError, ValueError) as e:
         raise InputError(f"expected an ELAN file, got damaged XML: {e}") from e
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(f"expected an ELAN file, got XML with {root.tag[:40]!r}")
