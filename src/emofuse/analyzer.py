@@ -21,10 +21,12 @@ from .config.loader import Flag, check_types, read
 from .core.estimates import Estimate, Modality, Subject, SubjectKind
 from .core.labels import CANONICAL, LabelMap
 from .core.media import (
+    Channels,
     Diagnostic,
     Frame,
     Grade,
     MediaInfo,
+    MediaKind,
     Packet,
     Sample,
     Track,
@@ -51,6 +53,7 @@ from .engine.active_speaker import (
 )
 from .engine.align import Aligner
 from .engine.branch import Branch
+from .engine.channels import MOST_CHANNELS, ByChannel
 from .engine.pipeline import Chain, Fuse, Pipeline, Select
 from .engine.smooth import SmoothConfig, make_smoother
 from .engine.windows import Recognise, Windower
@@ -86,6 +89,8 @@ class AnalyzerConfig:
         subtitle_track: number of the subtitle track that is read, counted from 1, or its
             language as the file names it (``eng``); None: the first that the text model reads.
         audio_track: likewise the sound track that is heard; None: the first with a voice.
+        channels: what becomes of the channels of a sound: ``mix``, or ``speakers``, which makes
+            each a speaker of its own, as in calls; their voices are not given to faces.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
         active_speaker: how a voice is given to the face that speaks.
@@ -116,6 +121,7 @@ class AnalyzerConfig:
     max_side: int = 1280
     subtitle_track: int | str | None = None
     audio_track: int | str | None = None
+    channels: Channels = Channels.MIX
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
     active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
@@ -255,6 +261,7 @@ class Analyzer:
             "subtitle_track": self.config.subtitle_track,
             "voiced": is_voiced,
             "audio_track": self.config.audio_track,
+            "channels": self.config.channels,
         }
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:
@@ -322,7 +329,10 @@ class Analyzer:
         starts before a time is out, and notes.
         """
         yield from self.remarks(source.info)
-        pipeline = self.pipeline(source.info)
+        pipeline: Pipeline | ByChannel = self.pipeline(source.info)
+        channels = source.info.audio.channels if source.info.audio is not None else 1
+        if self.config.channels is Channels.SPEAKERS and channels > 1:
+            pipeline = self._by_channel(source.info, channels)
         if not self.config.group.enabled:
             yield from self.run(source.packets(), pipeline)
             return
@@ -331,6 +341,24 @@ class Analyzer:
             yield item
             yield from group.feed(item)
         yield from group.flush()
+
+    def _by_channel(self, info: MediaInfo, count: int) -> ByChannel:
+        """Build a pipeline for each channel of a sound, and one for all else.
+
+        Raises:
+            InputError: if the mood of the group is wanted, too: it mixes all voices.
+        """
+        if self.config.group.enabled:
+            raise InputError("channels as speakers and the mood of the group do not go together")
+        if count > MOST_CHANNELS:
+            raise InputError(
+                f"{info.name} has {count} channels, expected at most {MOST_CHANNELS} speakers; "
+                "leave the channels mixed (--channels mix)"
+            )
+        heard = replace(info, kind=MediaKind.AUDIO, video=None, text=None)
+        rest = replace(info, audio=None)
+        others = self.pipeline(rest) if rest.tracks else None
+        return ByChannel([self.pipeline(heard) for _ in range(count)], others)
 
     def _group_stage(self, info: MediaInfo) -> GroupStage:
         """Make what tells the mood of the group."""
@@ -344,7 +372,7 @@ class Analyzer:
 
     @staticmethod
     def run(
-        packets: Iterable[Packet], pipeline: Pipeline
+        packets: Iterable[Packet], pipeline: Pipeline | ByChannel
     ) -> Iterator[Frame | Estimate | Watermark | Diagnostic]:
         """Drive packets through a pipeline: feed everything, then flush."""
         for packet in packets:

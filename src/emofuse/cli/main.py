@@ -250,6 +250,12 @@ def analyze(
             metavar="N|LANG", help="Sound track to hear, e.g. 2 or eng (the first with a voice)."
         ),
     ] = None,
+    channels: Annotated[
+        str | None,
+        _part(
+            metavar="mix|speakers", help="Mix the channels, or make each a speaker, as in calls."
+        ),
+    ] = None,
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
     no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
@@ -342,6 +348,7 @@ def analyze(
         "slot_seconds": Flag("--slot", slot),
         "subtitle_track": Flag("--subtitle-track", subtitle_track),
         "audio_track": Flag("--audio-track", audio_track),
+        "channels": Flag("--channels", channels),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),
         "fusion.weights": Flag("--weights", read_weights(weights)),
         "fusion.strategy": Flag("--fusion", fusion),

@@ -24,6 +24,15 @@ class MediaKind(str, Enum):
     TEXT = "text"
 
 
+class Channels(str, Enum):
+    """What becomes of the channels of a sound."""
+
+    MIX = "mix"
+    """They are mixed to one: whoever speaks is one voice."""
+    SPEAKERS = "speakers"
+    """Each is a speaker of its own, as in recorded calls."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A picture: RGB uint8, height × width × 3, shown for the time `at`.
@@ -51,7 +60,8 @@ class AudioChunk:
     """Consecutive mono samples: float32 in about [-1, 1], shape (n,), at `rate` Hz.
 
     `first` is the index of the first sample counted from the start of the
-    stream, so the time of every sample is exact however the audio was cut.
+    stream, so the time of every sample is exact however the audio was cut. `channel`
+    counts from 0; it differs only where channels are not mixed (`Channels.SPEAKERS`).
 
     Raises:
         ValueError: if the samples have another shape or type, or `first` < 0.
@@ -65,6 +75,7 @@ class AudioChunk:
     samples: NDArray[np.float32]
     rate: int
     first: int
+    channel: int = 0
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.float32 or self.samples.ndim != 1:

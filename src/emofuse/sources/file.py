@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.media import (
     AudioInfo,
+    Channels,
     Diagnostic,
     MediaInfo,
     MediaKind,
@@ -135,6 +136,7 @@ class FileSource:
         voiced: tells whether somebody speaks in a sound: of several sound tracks the first with
             a voice is taken.
         audio_track: the sound track to take, likewise.
+        channels: what becomes of the channels of a sound.
 
     Raises:
         InputError: if the file is missing, empty, not media, or has no track to read.
@@ -153,10 +155,12 @@ class FileSource:
         subtitle_track: int | str | None = None,
         voiced: Voiced | None = None,
         audio_track: int | str | None = None,
+        channels: Channels = Channels.MIX,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0) or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
         self._path, self._wanted = Path(path), frozenset(tracks)
+        self._channels = channels
         self._position_ns = 0  # how far the file was read
         self._damaged: list[int] = []  # positions of packets that could not be decoded
         self._broke_off = ""  # why reading ended before the file's end
@@ -274,7 +278,7 @@ class FileSource:
             rotation = self.info.video.rotation if self.info.video is not None else 0
             readers[video.index] = VideoReader(video, self._clock, fps, max_side, rotation)
         if audio is not None:
-            readers[audio.index] = AudioReader(audio, self._clock)
+            readers[audio.index] = AudioReader(audio, self._clock, self._channels)
         if text is not None:
             readers[text.index] = SubtitleReader(text, self._clock)
         return readers
@@ -508,6 +512,7 @@ def open_source(
     subtitle_track: int | str | None = None,
     voiced: Voiced | None = None,
     audio_track: int | str | None = None,
+    channels: Channels = Channels.MIX,
 ) -> Source:
     """Open any media file: a video, audio, image or text file.
 
@@ -524,6 +529,7 @@ def open_source(
         subtitle_track: the subtitle track to take: its number, counted from 1, or its language.
         voiced: tells whether somebody speaks in a sound; see `FileSource`.
         audio_track: the sound track to take: its number, counted from 1, or its language.
+        channels: what becomes of the channels of a sound.
 
     Raises:
         InputError: if the file cannot be used.
@@ -546,6 +552,7 @@ def open_source(
         "subtitle_track": subtitle_track,
         "voiced": voiced,
         "audio_track": audio_track,
+        "channels": channels,
     }
     source = FileSource(path, fps=fps, max_side=max_side, **said, **chosen)
     return still(source) if source.is_still else source

@@ -108,7 +108,12 @@ def joined(packets: Iterable[Packet]) -> Iterator[Packet]:
 def _parts(packet: Packet, last: AudioChunk) -> bool:
     """Whether sound that ends with `last` has to go out before a packet."""
     if isinstance(packet, AudioChunk):
-        return (packet.rate, packet.first) != (last.rate, last.end)
+        continues = (packet.rate, packet.first, packet.channel) == (
+            last.rate,
+            last.end,
+            last.channel,
+        )
+        return not continues
     return isinstance(packet, Watermark) and packet.track is Track.AUDIO
 
 
@@ -117,4 +122,4 @@ def _join(held: list[AudioChunk]) -> AudioChunk:
     first = held[0]
     samples = first.samples if len(held) == 1 else np.concatenate([c.samples for c in held])
     held.clear()
-    return AudioChunk(samples, first.rate, first.first)
+    return AudioChunk(samples, first.rate, first.first, first.channel)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.media import AudioChunk, Diagnostic, Frame, Track, Utterance
+from ..core.media import AudioChunk, Channels, Diagnostic, Frame, Track, Utterance
 from ..core.time import NS, Span, clock, ns_to_samples, samples_to_ns
 from .skipping import Decode, FrameSkipper
 
@@ -50,6 +50,21 @@ _STRAY = 0.01
 
 _CANCELLED = 1e-3
 """A mix of less than this part of its channels' power is what is left when they cancel."""
+
+_FAINT = 1e-5
+"""Sound of a lower power (-50 dB) is a pause."""
+
+_LOUDER = 30.0
+"""A channel of so many times the other's power (15 dB) is heard alone."""
+
+_TURN, _TURNS = 1.0, 0.5
+"""Channels hold one speaker each if either is alone for this many seconds, and together for
+this part of the time in which anything is heard."""
+
+_CALL = (
+    "the two channels carry different voices, as those of calls do, and were mixed "
+    "(--channels speakers makes each a speaker)"
+)
 
 LONGEST_CUE_NS = 600 * NS
 """How long a subtitle is shown at most: its declared duration may be damaged."""
@@ -279,8 +294,13 @@ class AudioReader:
 
     track = Track.AUDIO
 
-    def __init__(self, stream: av.AudioStream, clock: Clock) -> None:
+    def __init__(
+        self, stream: av.AudioStream, clock: Clock, channels: Channels = Channels.MIX
+    ) -> None:
         self.upto_ns = 0
+        self._channels = channels
+        self._alone = np.zeros(2)  # seconds in which one of two channels is heard alone
+        self._heard = 0.0  # seconds in which any is
         self.rate = int(stream.rate)
         self._stream, self._clock = stream, clock
         self._resampler: av.AudioResampler | None = None
@@ -303,6 +323,8 @@ class AudioReader:
         """Yield what the decoder still holds."""
         for frame in self._stream.decode(None):
             yield from self._take(frame)
+        if self._alone.min() > _TURN and self._alone.sum() > _TURNS * self._heard:
+            self._note("channels-differ", _CALL)
 
     @property
     def end_ns(self) -> int:
@@ -313,13 +335,15 @@ class AudioReader:
         for packed in self._convert(frame):
             channels = [channel.name for channel in packed.layout.channels]
             planes = self._mended(packed.to_ndarray().reshape(-1, len(channels)).T)
-            samples = self._mixed(planes, channels)
-            first = self._place(frame, len(samples))
-            self._next = first + len(samples)
+            if self._channels is Channels.MIX:
+                planes = self._mixed(planes, channels)[None]
+            first, length = self._place(frame, planes.shape[1]), planes.shape[1]
+            self._next = first + length
             late = max(0, ns_to_samples(self.upto_ns, self.rate) - first)
-            if late < len(samples):
+            if late < length:
                 self.upto_ns = self.end_ns
-                yield AudioChunk(samples[late:], self.rate, first + late)
+                for n, samples in enumerate(np.ascontiguousarray(planes[:, late:])):
+                    yield AudioChunk(samples, self.rate, first + late, n)
 
     def _mended(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Silence what is no number, and scale integers that were stored as floats."""
@@ -339,12 +363,22 @@ class AudioReader:
     def _mixed(self, planes: NDArray[np.float32], channels: list[str]) -> NDArray[np.float32]:
         """Mix channels down; where two cancel each other the louder one is taken alone."""
         samples = downmix(planes, channels)
-        if len(planes) != 2 or _power(samples) >= _CANCELLED * _power(planes):
+        if len(planes) != 2:
             return samples
-        only = int(np.argmax((planes**2).sum(axis=1)))
+        powers = np.array([_power(plane) for plane in planes])
+        self._compare(powers, len(samples) / self.rate)
+        if _power(samples) >= _CANCELLED * powers.mean():
+            return samples
+        only = int(np.argmax(powers))
         told = f"the two channels cancel each other; channel {only + 1} is used alone there"
         self._note("channels-cancel", told)
         return np.ascontiguousarray(planes[only])
+
+    def _compare(self, powers: NDArray[np.float64], seconds: float) -> None:
+        """Add up how long one of two channels is heard without the other."""
+        if powers.max() > _FAINT:
+            self._heard += seconds
+            self._alone += seconds * (powers > _LOUDER * powers[::-1])
 
     def _note(self, code: str, message: str) -> None:
         self.notes.setdefault(code, Diagnostic(code, message, self.upto_ns))
