@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..export import result_name
 from .options import Overwrite, Quiet, names, result
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def export(
 ) -> None:
     """Write results in other formats, without analyzing anything again."""
     from ..annotations import load_result
-    from ..export import exporters, finish
+    from ..export import exporters, finish, result_name
     from ..export.found import find_results
     from ..export.people import write_summary
     from . import display as show
@@ -71,6 +70,7 @@ def export(
 
 
 def _open(kind: ExportFormat, home: Path, overwrite: bool, blur_faces: bool) -> Exporter:
+    from ..export import result_name
     from ..render.video import AnnotatedVideoExporter
 
     path = home / result_name(kind)
