@@ -2,6 +2,7 @@
 
     python -m benchmarks.server            everything, about five minutes
     python -m benchmarks.server --seconds 10 --requests 200
+    python -m benchmarks.server --load --name server-load    streams beside jobs, uploads at once
 
 Server and clients share the machine's cores, as they do in use on one machine.
 """
@@ -36,6 +37,7 @@ CLIP = ROOT / "tests" / "media" / "talking.mp4"
 PHOTO = ROOT / "tests" / "media" / "portrait.jpg"
 CLIENTS, FPS = 4, 5
 AT_ONCE = 50
+UPLOADS, UPLOAD_MB = 16, 30
 
 
 @contextmanager
@@ -187,6 +189,63 @@ async def pictures(url: str) -> dict[str, Any]:
     }
 
 
+async def uploads(url: str) -> dict[str, Any]:
+    """Several large uploads at once, and what the page has to wait meanwhile."""
+    body = CLIP.read_bytes()
+    padded = body + bytes(UPLOAD_MB * 1_000_000 - len(body))  # players ignore what follows
+    times: list[float] = []
+    waits: list[float] = []
+    answers: Counter[int] = Counter()
+    async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+
+        async def send() -> None:
+            started = time.perf_counter()
+            answer = await client.post("/v1/jobs", files={"file": ("a.mp4", padded)})
+            answers[answer.status_code] += 1
+            times.append(1000 * (time.perf_counter() - started))
+
+        async def look() -> None:
+            while True:
+                started = time.perf_counter()
+                (await client.get("/v1/health")).raise_for_status()
+                waits.append(1000 * (time.perf_counter() - started))
+                await asyncio.sleep(0.05)
+
+        looking = asyncio.create_task(look())
+        await asyncio.gather(*(send() for _ in range(UPLOADS)))
+        looking.cancel()
+    return {
+        "uploads": UPLOADS,
+        "mb_each": UPLOAD_MB,
+        "milliseconds_until_accepted": percentiles(times),
+        "answers": {str(status): number for status, number in sorted(answers.items())},
+        "health_meanwhile_ms": percentiles(waits),
+    }
+
+
+async def live_beside_jobs(url: str, process: psutil.Process, seconds: float) -> dict[str, Any]:
+    """Live clients while one job after the other is analyzed."""
+    done = 0
+
+    async def work() -> None:
+        nonlocal done
+        async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+            while True:
+                sent = await client.post("/v1/jobs", files={"file": ("a.mp4", CLIP.read_bytes())})
+                job = sent.json()
+                while job["state"] in ("QUEUED", "IN_PROGRESS"):
+                    await asyncio.sleep(0.2)
+                    job = (await client.get(job["links"]["self"])).json()
+                done += job["state"] == "COMPLETED"
+
+    working = asyncio.create_task(work())
+    try:
+        figures = await live(url, process, seconds, voice=True)
+    finally:
+        working.cancel()
+    return figures | {"jobs_meanwhile": done}
+
+
 def memory(url: str, process: psutil.Process, requests: int) -> dict[str, Any]:
     """Resident memory of server and workers while requests come one after the other."""
     photo = PHOTO.read_bytes()
@@ -211,8 +270,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of live streaming")
     parser.add_argument("--requests", type=int, default=1000, help="for the memory curve")
     parser.add_argument("--name", default="server", help="of the result's file")
+    parser.add_argument("--load", action="store_true", help="streams beside jobs, uploads at once")
     args = parser.parse_args()
     figures: dict[str, Any] = {"load_before": round(os.getloadavg()[0], 2)}
+    if args.load:
+        with serving(EMOFUSE_WAITING_PER_CLIENT=64, EMOFUSE_JOBS_PER_CLIENT=64) as (url, process):
+            figures["live_beside_jobs"] = asyncio.run(live_beside_jobs(url, process, args.seconds))
+            figures["uploads_at_once"] = asyncio.run(uploads(url))
+        write_result(args.name, figures)
+        return
     with serving(EMOFUSE_WAITING_PER_CLIENT=64) as (url, process):
         figures["pictures_at_once"] = asyncio.run(pictures(url))
         figures["memory"] = memory(url, process, args.requests)

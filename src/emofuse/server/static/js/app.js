@@ -68,7 +68,7 @@ function askToken() {
     event.preventDefault();
     error.textContent = "";
     try { await api.login(field.value); await begin(); } catch (problem) { error.textContent = problem.message; field.select(); }
-  } }, el("h1", { textContent: "Enter this server's token" }), el("label", { for: "token", textContent: "Token" }), field, error,
+  } }, el("h1", { textContent: "Enter your token for this server" }), el("label", { for: "token", textContent: "Token" }), field, error,
   el("button", { type: "submit", class: "primary", textContent: "Continue" }));
   main.replaceChildren(form);
   field.focus();
@@ -81,6 +81,12 @@ async function begin() {
   }
   document.getElementById("version").textContent = `emofuse ${health.version ?? ""}`;
   if (health.authorised === false) { askToken(); return; }
+  document.getElementById("trouble")?.remove();
+  const [trouble] = health.problems ?? [];
+  if (trouble) {
+    const said = `Results of jobs are late: ${trouble.message}.`;
+    main.before(el("p", { id: "trouble", class: "error", role: "status", textContent: said }));
+  }
   route();
 }
 
