@@ -127,7 +127,7 @@ _STYLE = """
 td.bar { min-width: 160px; padding-left: 14px; }
 td.bar svg { vertical-align: middle; }
 tr.clear td { font-weight: 600; }
-.differences td:first-child { white-space: nowrap; }
+td { overflow-wrap: break-word; }
 .stack { display: flex; height: 22px; gap: 1px; border-radius: 5px; overflow: hidden; }
 .stack span { min-width: 1px; }
 """

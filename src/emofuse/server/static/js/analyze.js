@@ -9,7 +9,7 @@ const WAVE_BYTES = 64e6; // larger uploads are not fetched whole for a waveform
 const FORMATS = {
   json: "everything, for programs", csv: "for spreadsheets", html: "a page to keep", elan: "tiers for ELAN", textgrid: "tiers for Praat",
   vtt: "subtitles", srt: "subtitles", rttm: "who speaks when", parquet: "for DuckDB and pandas", zip: "what is written at once, together",
-  slots: "every person and slot", "slots-wide": "the same for SPSS", summary: "a row per person", xlsx: "for Excel", png: "a figure", svg: "a figure to edit", pdf: "a figure for papers",
+  slots: "every person and slot", "slots-wide": "the same for SPSS", summary: "a row per person", xlsx: "for Excel", report: "to print", png: "a figure", svg: "a figure to edit", pdf: "a figure for papers",
 };
 const KINDS = [
   ["image", /^image\//, /\.(jpe?g|png|webp|bmp|tiff?|gif|avif|heic)$/i],
