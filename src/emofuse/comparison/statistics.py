@@ -233,8 +233,8 @@ def effect_size(
         pooled = ((n - 1) * x.var(axis=1, ddof=1) + (m - 1) * y.var(axis=1, ddof=1)) / df
         distance, spread = y.mean(axis=1) - x.mean(axis=1), np.sqrt(pooled)
     correction = 1 - 3 / (4 * df - 1)
-    effect: NDArray[np.float64] = distance / np.where(spread > 1e-12, spread, np.nan)
-    return correction * effect
+    effect: NDArray[np.float64] = correction * distance / np.where(spread > 1e-12, spread, np.nan)
+    return effect
 
 
 def _warnings(
