@@ -64,6 +64,7 @@ def test_pictures_of_many_pixels_are_refused_before_they_are_decoded() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_jpeg_of_many_pixels_is_decoded_as_small_as_it_is_needed() -> None:
     data = encoded(Image.new("L", (11_000, 10_000), 200), "JPEG")
     image = read_image(data, max_side=1280)

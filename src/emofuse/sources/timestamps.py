@@ -94,10 +94,9 @@ class TimestampRepair:
     def notes(self, name: str) -> Iterator[Diagnostic]:
         """Say what was repaired."""
         if self._jumps:
-            times = "once" if len(self._jumps) == 1 else f"{len(self._jumps)} times"
-            text = f"timestamps of {name} start anew or jump {times}"
-            at = self._jumps[0]
-            told = f"{text}, first at {clock(at)}; the clock goes on"
+            at, count = self._jumps[0], len(self._jumps)
+            times = "once, at" if count == 1 else f"{count} times, first at"
+            told = f"timestamps of {name} start anew or jump {times} {clock(at)}; the clock goes on"
             yield Diagnostic("time-jump", told, at)
         if self._damaged:
             at = self._damaged[0]
