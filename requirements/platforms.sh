@@ -4,8 +4,8 @@
 set -u
 cd "$(dirname "$0")/.."
 UV=${UV:-.venv/bin/uv}
-systems=(x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin x86_64-apple-darwin x86_64-pc-windows-msvc)
-extras=("" asr sphinx whisper web live train onnx tflite keras hub openvino mtcnn parquet ray "ass,heif,pandas,zoo,evaluate")
+systems=(x86_64-manylinux_2_35 aarch64-manylinux_2_35 aarch64-apple-darwin x86_64-apple-darwin x86_64-pc-windows-msvc)
+extras=("" asr whisper web live train "ass,heif,pandas,zoo,evaluate")
 
 # MACOSX_DEPLOYMENT_TARGET: wheels of Apple's systems name the oldest one that they run on.
 resolves() { # extra system python

@@ -1,0 +1,78 @@
+"""The code that the documentation holds: blocks of Python, and command lines."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+_INDENTED = re.compile(r"(?:^ {4,}\S[^\n]*\n)+", re.MULTILINE)
+_SHELL = ("", "bash", "console", "sh", "shell")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code, and where it stands."""
+
+    page: str
+    line: int
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """All pages that people read."""
+    docs = sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *docs]
+
+
+def fences(*languages: str) -> Iterator[Block]:
+    """Yield the fenced blocks of some languages."""
+    for page in pages():
+        text = page.read_text("utf-8")
+        for match in _FENCE.finditer(text):
+            if match[2] in languages:
+                yield Block(_name(page), _line(text, match.start()), _dedent(match[3], match[1]))
+
+
+def commands(program: str = "emofuse") -> Iterator[Block]:
+    """Yield every command line that calls a program, comments cut off."""
+    for block in (*fences(*_SHELL), *_indented()):
+        code = block.code.replace("\\\n", " ")
+        for offset, line in enumerate(code.splitlines()):
+            line = line.strip().removeprefix("$ ")
+            if line.startswith(f"{program} "):
+                yield Block(block.page, block.line + offset, line)
+
+
+def words(line: str) -> list[str]:
+    """Split a command line as a shell does, up to a pipe or a redirection."""
+    parts = shlex.split(line.replace("&", " & "), comments=True)
+    ends = (i for i, part in enumerate(parts) if part in ("|", ">", "&", "&&", ";"))
+    return parts[: next(ends, len(parts))]
+
+
+def _indented() -> Iterator[Block]:
+    for page in pages():
+        text = page.read_text("utf-8")
+        bare = _FENCE.sub(lambda m: "\n" * m[0].count("\n"), text)
+        for match in _INDENTED.finditer(bare):
+            yield Block(_name(page), _line(bare, match.start()), match[0])
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _dedent(code: str, indent: str) -> str:
+    return re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
