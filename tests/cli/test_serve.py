@@ -1,6 +1,7 @@
 """`emofuse serve` before it serves."""
 
 import importlib.util
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,17 @@ def test_without_the_extra_it_says_what_to_install(
 def test_it_does_not_listen_elsewhere_without_a_token(run: Run, tmp_path: Path) -> None:
     message = run("serve", "--host", "0.0.0.0", "--state", tmp_path).failed_cleanly()
     assert "EMOFUSE_TOKEN" in message
+
+
+def test_a_port_in_use_is_told_in_a_line(run: Run, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        message = run("serve", "--port", port, "--state", tmp_path / "state").failed_cleanly()
+    assert f"port {port}: Address already in use" in message
+    assert "--port" in message
+    assert len(message.splitlines()) == 1
 
 
 def test_wrong_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

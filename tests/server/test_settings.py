@@ -49,6 +49,20 @@ def test_elsewhere_a_token_is_needed(host: str) -> None:
     assert settings.known_hosts is None
 
 
+def test_a_public_server_is_asked_for_and_tight() -> None:
+    usual = read_settings({}, {})
+    public = read_settings({"host": "0.0.0.0"}, {"EMOFUSE_PUBLIC": "yes", "EMOFUSE_JOBS": "5"})
+    assert public.limits.job_seconds < usual.limits.job_seconds
+    assert public.limits.sessions_per_client == 1
+    assert public.keep_hours < usual.keep_hours
+    assert public.limits.jobs == 5  # what is set counts
+    assert not read_settings({}, {"EMOFUSE_PUBLIC": "no"}).public
+    with pytest.raises(InputError, match="lets in everybody"):
+        read_settings({}, {"EMOFUSE_PUBLIC": "yes", "EMOFUSE_TOKEN": TOKEN})
+    with pytest.raises(InputError, match="EMOFUSE_PUBLIC"):
+        read_settings({}, {"EMOFUSE_PUBLIC": "perhaps"})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_needs_none(host: str) -> None:
     assert read_settings({"host": host}, {}).is_local

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from functools import partial
 from types import FrameType
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from ..errors import InputError
 from .app import create_app
 from .connections import Connections, GuardedProtocol
 from .jobs.store import JobStore
@@ -21,6 +23,10 @@ from .settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_PUBLIC = (
+    "PUBLIC SERVER: whoever reaches %s, port %d, may have media analyzed, without a token. "
+    "Limits are tight and nobody can list jobs; set EMOFUSE_TOKEN to let in only who has it."
+)
 _CONNECTIONS = 1000  # beyond that uvicorn itself answers 503
 
 
@@ -45,13 +51,16 @@ def run(settings: Settings, verbose: bool = False) -> None:
         verbose: log every request.
 
     Raises:
-        InputError: if the settings are wrong, or the state folder is in use.
+        InputError: if the settings are wrong, or the port or the state folder is in use.
     """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
     os.umask(0o077)  # whatever is written here is nobody else's business
     _raise_open_files()
+    _check_port(settings)
+    if settings.public:
+        logging.getLogger("emofuse").warning(_PUBLIC, settings.host, settings.port)
     JobStore(settings.folder).close()  # fails now, with a clear message, if it is in use
     app = create_app(settings)
     limits = settings.limits
@@ -76,6 +85,27 @@ def run(settings: Settings, verbose: bool = False) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, app).run()
+
+
+def _check_port(settings: Settings) -> None:
+    """Try the address, so that what is wrong with it can be told in a line.
+
+    Raises:
+        InputError: if it is in use, not this machine's, or not allowed.
+    """
+    try:
+        family, kind, *_, address = socket.getaddrinfo(
+            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as trial:
+            if os.name == "posix":  # as uvicorn will; elsewhere it would steal the port
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as e:
+        raise InputError(
+            f"cannot listen on {settings.host}, port {settings.port}: {e.strerror or e}; stop what "
+            "has it, or choose another with --port (0 takes a free one)"
+        ) from None
 
 
 def _raise_open_files() -> None:

@@ -97,6 +97,8 @@ class Settings:
         host: address to listen on; other than the loopback interface it needs a token.
         port: port to listen on; 0 picks a free one.
         token: bearer token that clients must send; empty: none is needed.
+        public: lets in everybody without a token, with tight limits (`PUBLIC`); nobody can list
+            jobs, and only who knows a job's id, which cannot be guessed, sees it.
         users: file of named users with tokens and quotas of their own; see `auth/users.py`.
         hosts: further names of the server (in the `Host` header); without any, a server that
             is not bound to the loopback interface accepts every name.
@@ -122,6 +124,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str = field(default="", repr=False)
+    public: bool = False
     users: Path | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
@@ -153,11 +156,17 @@ class Settings:
         if len(set(self.token)) < min(len(self.token), _VARIETY):
             raise InputError("the token can be guessed: it has few different characters")
         networks = self.proxy_networks  # raises if one is none
-        if not (self.token or self.users) and not (self.is_local and not networks):
+        if self.public and (self.token or self.users):
+            raise InputError(
+                "EMOFUSE_PUBLIC lets in everybody, and EMOFUSE_TOKEN or EMOFUSE_USERS do not: "
+                "set one of them"
+            )
+        if not (self.token or self.users or self.public) and not (self.is_local and not networks):
             where = self.host if not self.is_local else "a proxy's behalf"
             raise InputError(
                 f"listening on {where} without a token would let in everybody who can reach "
-                "it: set EMOFUSE_TOKEN or EMOFUSE_USERS, or stay on 127.0.0.1 without a proxy"
+                "it: set EMOFUSE_TOKEN or EMOFUSE_USERS, stay on 127.0.0.1 without a proxy, or "
+                "set EMOFUSE_PUBLIC=yes if that is what you want (limits are tight then)"
             )
 
     @property
@@ -208,6 +217,27 @@ class Settings:
         return Path(platformdirs.user_data_dir("emofuse")) / "server"
 
 
+PUBLIC: Mapping[str, Any] = {
+    "keep_hours": 1.0,
+    "store_mb": 2048,
+    "limits.analyze_bytes": 16 * MB,
+    "limits.analyze_seconds": 30.0,
+    "limits.job_bytes": 100 * MB,
+    "limits.job_seconds": 300.0,
+    "limits.job_timeout": 900.0,
+    "limits.jobs": 16,
+    "limits.jobs_per_client": 2,
+    "limits.waiting": 16,
+    "limits.waiting_per_client": 2,
+    "limits.sessions": 4,
+    "limits.sessions_per_client": 1,
+    "limits.connections_per_address": 20,
+}
+"""What a public server has in place of the defaults, unless it is set otherwise."""
+
+_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
 def read_settings(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> Settings:
@@ -235,6 +265,8 @@ def read_settings(
     for key, value in (flags or {}).items():
         if value is not None:
             given[key] = Flag("--" + key.replace("_", "-"), value)
+    if "public" in given and given["public"].value is True:
+        given = {key: Flag("EMOFUSE_PUBLIC", value) for key, value in PUBLIC.items()} | given
     return read(Settings, None, given)
 
 
@@ -250,6 +282,8 @@ def _value(text: str, example: Any) -> Any:
     """Parse a variable by the type of the default; `read` complains about wrong ones."""
     if isinstance(example, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(example, bool):
+        return _YES_NO.get(text.lower(), text)
     if not isinstance(example, (int, float)):
         return text
     try:

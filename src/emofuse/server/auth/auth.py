@@ -24,7 +24,7 @@ from ..jobs.worker import internal_error
 from ..metrics import Metrics
 from ..settings import LOOPBACK_NAMES, MB, Limits, Settings
 from .limits import LoginThrottle, network_of
-from .users import OPERATOR, User, digest
+from .users import OPERATOR, VISITOR, User, digest
 
 COOKIE = "emofuse"
 """Name of the login cookie."""
@@ -102,12 +102,14 @@ class Authenticator:
         user = await self._identify(scope, headers)
         if user is None and path not in OPEN:
             raise ApiError("unauthorised", self._what_is_needed())
-        if user is not None and user.name and path in OPERATORS_ONLY:
+        if user is not None and (user.name or user.visitor) and path in OPERATORS_ONLY:
             raise ApiError("operators-only", f"{path} is for the operator's token alone")
         scope[_USER] = user
 
     async def _identify(self, scope: ScopeMap, headers: Headers) -> User | None:
-        """Tell whose a request is: by token or cookie, or because it is local."""
+        """Tell whose a request is: by token or cookie, or because it is local or public."""
+        if self.settings.public:
+            return VISITOR
         if not self.users:
             return OPERATOR if _came_over_loopback(scope) else None
         scheme, _, given = headers.get("authorization", "").partition(" ")

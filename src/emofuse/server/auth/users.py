@@ -25,6 +25,7 @@ class User:
         requests: requests in progress.
         sessions: live sessions.
         store_mb: disk space for all jobs, in MB.
+        visitor: whether it is anybody, on a public server.
 
     Raises:
         InputError: if a value is out of range.
@@ -36,6 +37,7 @@ class User:
     requests: int | None = None
     sessions: int | None = None
     store_mb: int | None = None
+    visitor: bool = False
 
     def __post_init__(self) -> None:
         for name in ("jobs", "requests", "sessions", "store_mb"):
@@ -53,6 +55,10 @@ OPERATOR = User()
 """Who has the server's own token, or works on its machine where there is none."""
 
 
+VISITOR = User(visitor=True)
+"""Everybody, on a public server: sees the jobs whose ids they know, and cannot list any."""
+
+
 def digest(token: str) -> str:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -64,7 +70,7 @@ def read_users(path: Path) -> tuple[User, ...]:
     Raises:
         InputError: if it cannot be read or says something that cannot be.
     """
-    allowed = [f.name for f in fields(User) if f.name != "name"]
+    allowed = [f.name for f in fields(User) if f.name not in ("name", "visitor")]
     users = []
     for name, values in read_file(path).items():
         if not _NAME.fullmatch(name):

@@ -72,9 +72,12 @@ async def create_job(
 async def list_jobs(
     manager: Manager,
     owner: Owner,
+    user: Account,
     state: JobState | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
+    if user.visitor:  # strangers do not see each other's
+        return JSONResponse({"jobs": []})
     jobs, queue = manager.store.latest(state, limit, owner), [i for i, _ in manager.store.queue()]
     return JSONResponse({"jobs": [manager.view(job, queue) for job in jobs]})
 
