@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources |= {"voice.wav": "speech.ogg"}
     for name, source in sources.items():
         shutil.copy(MEDIA / source, home / name)
-    assert main(["analyze", str(home / "voice.wav"), "--out", str(home / "out"), "-q"]) == 0
+    assert main(["analyze", str(home / "clip.mp4"), "--out", str(home / "out"), "-q"]) == 0
     shutil.copytree(home / "out", home / "results")
     shutil.copytree(home / "out", home / "results" / "interview")
     return home
@@ -72,7 +72,10 @@ def test_it_compiles_and_its_imports_exist(block: Block) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [b for b in BLOCKS if obstacle(b) is None], ids=str)
 def test_it_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+    page = folder.with_name(f"{folder.name}-{block.page.replace('/', '-')}")
+    if not page.exists():  # a page's blocks go on from each other
+        shutil.copytree(folder, page)
+    monkeypatch.chdir(page)
     monkeypatch.setenv("EMOFUSE_OFFLINE", "1")
     exec(compile(block.code, str(block), "exec"), known())
 
