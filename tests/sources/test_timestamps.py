@@ -134,3 +134,18 @@ def test_a_gap_of_everything_is_kept(tmp_path: Path) -> None:
     assert all(one.at.end_ns <= two.at.start_ns for one, two in pairwise(frames))
     assert max(frame.at.duration for frame in frames) <= 1 + 1e-6
     assert frames[-1].at.end_ns < 303 * NS
+
+
+def test_time_goes_no_further_than_bytes_can_fill(tmp_path: Path) -> None:
+    """A damaged header: every sample claims to last for eight seconds, the second for a day."""
+    path = film(tmp_path / "one.caf", sound=tone(1, 16000), audio="pcm_s16be")
+    data = bytearray(path.read_bytes())
+    data[40:44] = (131073).to_bytes(4, "big")  # frames in a packet
+    path.write_bytes(data)
+    source = FileSource(path)
+    packets = read(source)
+    check_laws(packets, source.info)
+    assert "time-jump" in notes(packets)
+    sound = of(packets, AudioChunk)
+    assert sum(len(chunk.samples) for chunk in sound) == 16000
+    assert sound[-1].end / 16000 < 600 + 0.1 * path.stat().st_size

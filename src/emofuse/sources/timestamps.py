@@ -40,6 +40,9 @@ _FIT_NS = 3 * NS
 """How far ahead of its own end a track may go on after a known offset."""
 
 
+_BYTE_NS = NS // 10
+"""Time that a byte can fill: five times what the barest speech codecs in silence take."""
+
 _USUAL_LENGTH_NS = NS // 25
 """How long a packet without a length lasts."""
 
@@ -51,7 +54,8 @@ class TimestampRepair:
     is longer than `LONGEST_GAP_NS` (`LONGEST_BROADCAST_GAP_NS` where the format is made to be
     joined). Where that is broken an offset is added from there on, to every track that
     comes to the same place. A packet that is alone with its damaged time is put where
-    its track was. Absurd lengths of packets are forgotten.
+    its track was. Absurd lengths of packets are forgotten, and time goes no further than the
+    bytes that were read can fill.
 
     Args:
         origin_ns: when the file starts, on the streams' clocks.
@@ -68,6 +72,7 @@ class TimestampRepair:
         self._ends: dict[int, int] = {}  # and where that ends
         self._delays: dict[int, int] = {}  # from decoding to presentation, in units of the stream
         self._offsets: deque[int] = deque([0], _KNOWN_OFFSETS)  # the latest one first
+        self._room_ns = LONGEST_GAP_NS  # what the bytes that were read can fill, and a gap
         self._jumps: list[int] = []  # where time started anew or jumped
         self._damaged: list[int] = []  # where a frame's own time was absurd
 
@@ -76,6 +81,7 @@ class TimestampRepair:
         stream = packet.stream
         if packet.duration and length_ns(packet.duration, stream) > LONGEST_GAP_NS:
             packet.duration = 0
+        self._room_ns += packet.size * _BYTE_NS
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is None:
             return
@@ -111,13 +117,16 @@ class TimestampRepair:
         """Return what is to be added to the time of a track's packet."""
         expected = self._ends.get(index, 0)
         best = min(self._offsets, key=lambda offset: abs(raw + offset - expected))
-        if self._goes_on(index, raw + best, ordered) and raw + best <= expected + _FIT_NS:
+        fits = min(expected + _FIT_NS, self._room_ns)
+        if self._goes_on(index, raw + best, ordered) and raw + best <= fits:
             return best
         current = raw + self._offsets[0]
         if self._goes_on(index, current, ordered) and current <= self._latest_ns(expected):
             return self._offsets[0]
         # What starts anew goes on where the file is; what jumps ahead, where its track is.
         target = self._position_ns if current < expected else expected
+        if target > self._room_ns:  # lengths are damaged, too
+            target = self._last.get(index, 0) + _USUAL_LENGTH_NS
         self._jumps.append(target)
         self._offsets.appendleft(target - raw)
         return target - raw
@@ -129,7 +138,7 @@ class TimestampRepair:
 
     def _latest_ns(self, expected: int) -> int:
         """Return when the next packet of a track that got to `expected` is at the latest."""
-        latest = max(self._position_ns, expected) + self._longest_gap_ns
+        latest = min(max(self._position_ns, expected) + self._longest_gap_ns, self._room_ns)
         if not self._declared_end_ns or self._jumps:
             return latest
         return min(latest, max(expected, self._declared_end_ns) + OVERTIME_NS)
