@@ -459,3 +459,11 @@ def test_odd_text_takes_time_in_proportion(tmp_path: Path, body: str) -> None:
         path.write_text(f"{head}00:00:01.000 --> 00:00:02.000\nHello {body}\n")
         for said in read_transcript(path):
             split_sentences(said.text)
+
+
+def test_a_cue_says_no_more_than_its_time_allows(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text("1\n00:00:01,000 --> 00:00:02,000\n" + "I am happy. " * 5000 + "\n")
+    transcript = read_transcript(path)
+    assert len(transcript[0].text) == 2050
+    assert [note.code for note in transcript.notes] == ["cues-cut"]

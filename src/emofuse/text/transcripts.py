@@ -26,6 +26,10 @@ SLOWEST_WORD_S = 4.0
 """A cue lasts at most as long as this pause and its words, spoken ten times as slowly as usual."""
 
 
+MOST_SIGNS, SIGNS_PER_S = 2000, 50.0
+"""A cue says at most so many characters, and so many more a second: three times usual speech."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript(Sequence[Utterance]):
     """What was read from a file.
@@ -85,8 +89,12 @@ def read_transcript(path: Path, span: Span | None = None) -> Transcript:
         cues = _parse(text, suffix, span)
     except InputError as e:
         raise InputError(f"{path}, {e}") from e
-    said, long = _shortened(named(cues.utterances)) if cues.timed else (cues.utterances, 0)
-    notes = [*_of_encoding(path, encoding), *_of_odd_cues(path, cues), *_of_long_cues(path, long)]
+    notes = [*_of_encoding(path, encoding), *_of_odd_cues(path, cues)]
+    said: Sequence[Utterance] = cues.utterances
+    if cues.timed:
+        said, long = _shortened(named(said))
+        said, full = _cut(said)
+        notes += [*_of_long_cues(path, long), *_of_full_cues(path, full)]
     return Transcript(tuple(sorted(said, key=lambda u: u.span)), tuple(notes))
 
 
@@ -132,6 +140,23 @@ def _shortened(utterances: Sequence[Utterance]) -> tuple[list[Utterance], int]:
         end = min(span.end_ns, span.start_ns + most)
         out.append(replace(utterance, span=Span(span.start_ns, end)))
     return out, long
+
+
+def _cut(utterances: Sequence[Utterance]) -> tuple[list[Utterance], int]:
+    """Let no cue say more than can be said in its time; say how many would have."""
+    out, full = [], 0
+    for utterance in utterances:
+        most = MOST_SIGNS + round(SIGNS_PER_S * utterance.span.duration)
+        full += len(utterance.text) > most
+        out.append(replace(utterance, text=utterance.text[:most]))
+    return out, full
+
+
+def _of_full_cues(path: Path, count: int) -> list[Diagnostic]:
+    if not count:
+        return []
+    told = f"cues of {path.name} that say more than their time allows, cut off: {count}"
+    return [Diagnostic("cues-cut", told)]
 
 
 def _of_long_cues(path: Path, count: int) -> list[Diagnostic]:
