@@ -17,6 +17,7 @@ from ..auth.auth import client_of, deny, user_of
 from ..http.errors import ApiError, from_emofuse
 from ..jobs.worker import internal_error
 from .frames import Decoders
+from .memory import Trimmer
 from .protocol import CloseReason, SessionParams, parse_params
 from .session import Session
 
@@ -66,6 +67,7 @@ class _Endpoint:
     state: ServerState
     models: LiveModels = field(init=False)
     decoders: Decoders = field(init=False)
+    trimmer: Trimmer = field(default_factory=Trimmer)
 
     def __post_init__(self) -> None:
         self.models = LiveModels(self.state)
@@ -104,6 +106,7 @@ class _Endpoint:
             await _run(session, socket)
         finally:
             await session.close()
+            await asyncio.to_thread(self.trimmer.trim)
 
 
 async def _run(session: Session, socket: WebSocket) -> None:
