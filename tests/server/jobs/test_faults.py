@@ -212,7 +212,7 @@ def test_a_damaged_entry_harms_no_other_job(shared: Callable[[Attack], None]) ->
         failed = store.counts()[JobState.FAILED]
         damage = (("request", "{"), ("request", "[]"), ("state", "DANCING"), ("id", jobs[3]))
         for job_id, (column, value) in zip(jobs, damage, strict=True):
-            store._do(
+            store._write(
                 f"UPDATE jobs SET state = 'QUEUED', finished = NULL, {column} = ? WHERE id = ?",
                 (value, job_id),
             )
@@ -278,7 +278,7 @@ def test_failed_jobs_tell_no_path(shared: Callable[[Attack], None]) -> None:
         store = state.manager.store
         job = store.get(job_id)
         job.uploads[0].path.write_bytes(b"\0\0")  # damaged after it was accepted
-        store._do("UPDATE jobs SET state = 'QUEUED', finished = NULL WHERE id = ?", (job_id,))
+        store._write("UPDATE jobs SET state = 'QUEUED', finished = NULL WHERE id = ?", (job_id,))
         state.manager._work.set()
         failed = await ended(client, job_id)
         assert failed["state"] == "FAILED"

@@ -60,7 +60,7 @@ async def create_job(
             home = manager.store.home(job.id)
             await incoming.keep(home)
             try:
-                manager.add(job)
+                await manager.add(job)
             except ApiError:
                 await asyncio.to_thread(shutil.rmtree, home, True)
                 raise
@@ -148,7 +148,7 @@ async def media(manager: Manager, owner: Owner, job_id: str, number: int = 0) ->
 )
 async def cancel(manager: Manager, owner: Owner, job_id: str) -> Response:
     manager.store.get(job_id, owner)
-    return JSONResponse(manager.view(manager.cancel(job_id)), 202)
+    return JSONResponse(manager.view(await manager.cancel(job_id)), 202)
 
 
 @router.delete(

@@ -147,12 +147,12 @@ class JobManager:
                 f"the stored jobs use up their {self.settings.store_mb} MB; delete some",
             )
 
-    def add(self, job: Job) -> None:
+    async def add(self, job: Job) -> None:
         """Add a job whose files are in place."""
-        self.store.add(job)
+        await asyncio.to_thread(self.store.add, job)
         self._work.set()
 
-    def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str) -> Job:
         """Cancel a job.
 
         Raises:
@@ -160,7 +160,7 @@ class JobManager:
         """
         job = self.store.get(job_id)
         for state in (JobState.QUEUED, JobState.IN_PROGRESS):
-            if self.store.move(job_id, state, JobState.CANCELLED):
+            if await asyncio.to_thread(self.store.move, job_id, state, JobState.CANCELLED):
                 self.metrics.jobs_finished.labels(JobState.CANCELLED.value).inc()
                 break
         else:
@@ -177,7 +177,7 @@ class JobManager:
             ApiError: ``no-such-job``.
         """
         self.store.get(job_id)
-        self.store.remove(job_id)
+        await asyncio.to_thread(self.store.remove, job_id)
         self._notify(job_id)
         if job_id in self._runs:
             self._runs[job_id].item.stop.set()  # its files are deleted once it has stopped
@@ -323,7 +323,7 @@ class JobManager:
         task, pause = asyncio.current_task(), _FIRST_PAUSE
         while True:
             try:
-                given = step()
+                given = await asyncio.to_thread(step)
             except ApiError as error:
                 if task not in self._problems:
                     log.warning("the store of jobs fails (%s); it is tried again", error)

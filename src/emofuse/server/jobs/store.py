@@ -105,7 +105,7 @@ CREATE INDEX jobs_by_state ON jobs (state, created);
 
 
 class JobStore:
-    """The jobs of one server; a context manager.
+    """The jobs of one server; a context manager. What writes waits for the disk.
 
     Every method raises `ApiError` at once if the file cannot be used now: ``store-busy`` if
     another process holds it, ``storage-full`` if nothing can be written, ``store-damaged``. An
@@ -120,7 +120,7 @@ class JobStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._mutex = threading.Lock()
+        self._mutex, self._reading = threading.Lock(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _make_private(folder)
@@ -137,6 +137,8 @@ class JobStore:
             ) from error
         try:
             self._db = self._connect(folder / "jobs.sqlite")
+            # A second one to read with: it does not wait until a write is on the disk.
+            self._reader = self._connect(folder / "jobs.sqlite")
         except (sqlite3.Error, InputError) as error:
             self._lock.close()
             if isinstance(error, InputError):
@@ -167,7 +169,7 @@ class JobStore:
 
     def add(self, job: Job) -> None:
         """Add a job."""
-        self._do(
+        self._write(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(job.id, job.client, job.state.value, job.created, job.started, job.finished),
@@ -185,14 +187,14 @@ class JobStore:
         Raises:
             ApiError: ``no-such-job``.
         """
-        rows = self._do("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        rows = self._read("SELECT * FROM jobs WHERE id = ?", (job_id,))
         if not rows or owner not in (None, rows[0]["client"]):
             raise ApiError("no-such-job", f"there is no job {job_id[:40]!r}; it may have expired")
         return self._job(rows[0])
 
     def latest(self, state: JobState | None, limit: int, owner: str | None = None) -> list[Job]:
         """Return jobs, newest first: in a state, of an owner."""
-        rows = self._do(
+        rows = self._read(
             "SELECT * FROM jobs WHERE state = coalesce(?, state) AND client = coalesce(?, client) "
             "ORDER BY rowid DESC LIMIT ?",
             (state.value if state else None, owner, limit),
@@ -201,7 +203,7 @@ class JobStore:
 
     def queue(self) -> list[tuple[str, str]]:
         """Return (id, client) of the jobs that wait, oldest first."""
-        rows = self._do("SELECT id, client FROM jobs WHERE state = 'QUEUED' ORDER BY rowid")
+        rows = self._read("SELECT id, client FROM jobs WHERE state = 'QUEUED' ORDER BY rowid")
         return [(row["id"], row["client"]) for row in rows]
 
     def move(
@@ -246,11 +248,11 @@ class JobStore:
 
     def remove(self, job_id: str) -> None:
         """Delete a job, but not its files."""
-        self._do("DELETE FROM jobs WHERE id = ?", (job_id,))
+        self._write("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs there are in each state."""
-        rows = self._do("SELECT state, count(*) AS n FROM jobs GROUP BY state")
+        rows = self._read("SELECT state, count(*) AS n FROM jobs GROUP BY state")
         counted = {row["state"]: row["n"] for row in rows}
         return {state: counted.get(state.value, 0) for state in JobState}
 
@@ -258,36 +260,36 @@ class JobStore:
         """Return how many jobs have not ended: of one client, or of all."""
         where, values = ("AND client = ?", (client,)) if client is not None else ("", ())
         sql = f"SELECT count(*) AS n FROM jobs WHERE state IN ('QUEUED', 'IN_PROGRESS') {where}"
-        return int(self._do(sql, values)[0]["n"])
+        return int(self._read(sql, values)[0]["n"])
 
     def stored_bytes(self, client: str | None = None) -> int:
         """Return how many bytes the uploads take: those of one client, or all."""
         sql = "SELECT coalesce(sum(bytes), 0) AS n FROM jobs WHERE client = coalesce(?, client)"
-        return int(self._do(sql, (client,))[0]["n"])
+        return int(self._read(sql, (client,))[0]["n"])
 
     def grow_older(self, seconds: float) -> None:
         """Count time for the jobs that have ended.
 
         The wall clock may be set; a jump of it must neither delete jobs nor keep them for ever.
         """
-        self._do("UPDATE jobs SET age = age + ? WHERE finished IS NOT NULL", (seconds,))
+        self._write("UPDATE jobs SET age = age + ? WHERE finished IS NOT NULL", (seconds,))
 
     def older_than(self, seconds: float) -> list[str]:
         """Return the ids of jobs that ended more than so long ago."""
-        rows = self._do("SELECT id FROM jobs WHERE age > ?", (seconds,))
+        rows = self._read("SELECT id FROM jobs WHERE age > ?", (seconds,))
         return [row["id"] for row in rows]
 
     def ids(self) -> frozenset[str]:
         """Return the ids of all jobs."""
-        return frozenset(row["id"] for row in self._do("SELECT id FROM jobs"))
+        return frozenset(row["id"] for row in self._read("SELECT id FROM jobs"))
 
     def recover(self) -> None:
         """Put jobs that a killed server left in progress back into the queue, or fail them."""
-        for row in self._do("SELECT * FROM jobs"):
+        for row in self._read("SELECT * FROM jobs"):
             job = self._job(row)
             if job.error and job.error[0] == _DAMAGED.code and row["finished"] is None:
                 self._fail(job.id, _DAMAGED)
-        for row in self._do("SELECT id, attempts FROM jobs WHERE state = 'IN_PROGRESS'"):
+        for row in self._read("SELECT id, attempts FROM jobs WHERE state = 'IN_PROGRESS'"):
             if row["attempts"] < MOST_ATTEMPTS:
                 self.move(row["id"], JobState.IN_PROGRESS, JobState.QUEUED)
                 continue
@@ -306,7 +308,9 @@ class JobStore:
 
     def close(self) -> None:
         """Close the files."""
-        self._db.close()
+        with self._reading, self._mutex:
+            self._reader.close()
+            self._db.close()
         self._lock.close()
 
     def __enter__(self) -> JobStore:
@@ -317,13 +321,17 @@ class JobStore:
     ) -> None:
         self.close()
 
-    def _do(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._reading, _answering():
+            return self._reader.execute(sql, values).fetchall()
+
+    def _write(self, sql: str, values: Sequence[Any] = ()) -> None:
         with self._mutex, _answering():
-            return self._db.execute(sql, values).fetchall()
+            self._db.execute(sql, values)
 
     def _fail(self, job_id: str, error: ApiError) -> None:
         """Fail a job whatever its state is."""
-        self._do(
+        self._write(
             "UPDATE jobs SET state = ?, error = ?, finished = ? WHERE id = ?",
             (JobState.FAILED.value, json.dumps([error.code, error.message]), time.time(), job_id),
         )
