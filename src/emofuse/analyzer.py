@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from . import __version__
 from .config.loader import Flag, check_types, read
 from .core.estimates import Estimate, Modality, Subject, SubjectKind
+from .core.identity import Print
 from .core.labels import CANONICAL, LabelMap
 from .core.media import (
     Channels,
@@ -63,6 +65,7 @@ from .fusion.config import FusionConfig
 from .fusion.factory import make_fuser
 from .fusion.rejection import Rejection, RejectionConfig
 from .group.config import GroupConfig
+from .identity.config import IdentityConfig
 from .models.registry import load
 from .models.store import Store
 from .speech.vad import VadConfig
@@ -70,6 +73,7 @@ from .text.transcribe import NONE, TranscribeConfig
 
 if TYPE_CHECKING:
     from .group.stage import GroupStage
+    from .identity.resolve import Identifier
 
 T = TypeVar("T")
 
@@ -104,6 +108,7 @@ class AnalyzerConfig:
         fusion: strategy and weights.
         rejection: when a fused estimate is uncertain.
         group: the mood of the group, if it is wanted; then more faces are followed, too.
+        identity: who is who.
 
     Raises:
         InputError: if a number is out of range or no modality is left.
@@ -134,6 +139,7 @@ class AnalyzerConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
     rejection: RejectionConfig = field(default_factory=RejectionConfig)
     group: GroupConfig = field(default_factory=GroupConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -301,7 +307,10 @@ class Analyzer:
         estimates: list[Estimate] = []
         notes: list[Diagnostic] = []
         done_ns = 0
+        identifier = self.identifier(source.info)
         for item in self.stream(source):
+            if identifier is not None and isinstance(item, (Print, Estimate)):
+                identifier.feed(item)
             if isinstance(item, (Frame, Estimate)):
                 for exporter in exporters:
                     exporter.write(item)
@@ -313,20 +322,23 @@ class Analyzer:
                 done_ns = max(done_ns, item.upto_ns)
                 if progress is not None:
                     progress(done_ns, source.info.duration_ns)
+        who = identifier.resolve() if identifier is not None else None
         return Timeline(
             media=source.info,
-            estimates=tuple(estimates),
+            estimates=tuple(estimates if who is None else who.applied(estimates)),
             provenance=self.provenance(source.info),
             notes=tuple(notes),
             duration_ns=done_ns,
+            people=None if who is None else who.people,
         )
 
-    def stream(self, source: Source) -> Iterator[Frame | Estimate | Watermark | Diagnostic]:
+    def stream(self, source: Source) -> Iterator[Frame | Estimate | Watermark | Diagnostic | Print]:
         """Analyze a source as it is read.
 
         Yields the sampled frames and the source's progress as they pass, every
         estimate as soon as it is known, `Watermark(Modality.FUSED, …)` when all that
-        starts before a time is out, and notes.
+        starts before a time is out, notes, and prints of faces and voices. Estimates name
+        tracks and the voice: who they are is known at the end (`identifier`).
         """
         yield from self.remarks(source.info)
         pipeline: Pipeline | ByChannel = self.pipeline(source.info)
@@ -339,7 +351,8 @@ class Analyzer:
         group = self._group_stage(source.info)
         for item in self.run(_shown_to(group, source.packets()), pipeline):
             yield item
-            yield from group.feed(item)
+            if not isinstance(item, Print):
+                yield from group.feed(item)
         yield from group.flush()
 
     def _by_channel(self, info: MediaInfo, count: int) -> ByChannel:
@@ -360,6 +373,12 @@ class Analyzer:
         others = self.pipeline(rest) if rest.tracks else None
         return ByChannel([self.pipeline(heard) for _ in range(count)], others)
 
+    def _keep(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made under a name before, or make it."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        return cast(T, self._shared[name])
+
     def _group_stage(self, info: MediaInfo) -> GroupStage:
         """Make what tells the mood of the group."""
         from .group.stage import GroupStage, make_judge
@@ -373,7 +392,7 @@ class Analyzer:
     @staticmethod
     def run(
         packets: Iterable[Packet], pipeline: Pipeline | ByChannel
-    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic]:
+    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic | Print]:
         """Drive packets through a pipeline: feed everything, then flush."""
         for packet in packets:
             if isinstance(packet, (Frame, Watermark)):
@@ -395,7 +414,7 @@ class Analyzer:
         for modality in self._present(info):
             context = self._context(modality, info)
             stages = self._front_end(modality).stages(context)
-            chain = Chain(*stages, self._recognise(modality))
+            chain = Chain(*self._prints(modality, stages, info), self._recognise(modality))
             if context.track is Track.AUDIO:
                 listeners.append(Branch(modality.value, Track.AUDIO, chain, modality))
             else:
@@ -403,6 +422,40 @@ class Analyzer:
                 yield Branch(modality.value, context.track, selected, modality)
         if listeners:
             yield self._ears(listeners)
+
+    def identifier(self, info: MediaInfo) -> Identifier | None:
+        """Make what says who is who in a medium; None where nobody asks."""
+        if not self._identifies(info):
+            return None
+        from .identity.resolve import Identifier
+
+        return Identifier(self.config.identity)
+
+    def _identifies(self, info: MediaInfo) -> bool:
+        """In a photo everybody is somebody else: only other files can have them, too."""
+        config = self.config.identity
+        return config.enabled and (info.kind is not MediaKind.IMAGE or config.across_files)
+
+    def _prints(
+        self, modality: Modality, stages: Sequence[Stage[Any, Any]], info: MediaInfo
+    ) -> Iterator[Stage[Any, Any]]:
+        """Put what embeds faces behind the stages of the front end, what embeds voices before."""
+        from .identity.encoders import FacePrints, VoicePrints, face_encoder, voice_encoder
+
+        if modality not in (Modality.FACE, Modality.SPEECH) or not self._identifies(info):
+            yield from stages
+            return
+        config, threads = self.config.identity, self.config.threads
+        if modality is Modality.FACE:
+            faces = partial(face_encoder, config.face_model, self._store, threads)
+            yield from stages
+            yield FacePrints(self._keep("face identity", faces))
+        elif not config.voices or self.config.channels is Channels.SPEAKERS:
+            yield from stages
+        else:
+            voices = partial(voice_encoder, config.voice_model, self._store, threads)
+            yield VoicePrints(self._keep("voice identity", voices))
+            yield from stages
 
     def _ears(self, listeners: Sequence[Branch]) -> Branch:
         """Audio → voiced regions at 16 kHz, for all that listens."""
@@ -599,6 +652,10 @@ class _Context:
         return self.analyzer._store
 
     @property
+    def identifies(self) -> bool:
+        return self.analyzer._identifies(self.info)
+
+    @property
     def attributes_speech(self) -> bool:
         looks = self.config.active_speaker.method is ActiveSpeakerMethod.MOUTH
         return looks and self.analyzer._attributes_speech(self.info)
@@ -617,7 +674,4 @@ class _Context:
         return replace(card.window, lookahead_ns=min(to_ns(lookahead), longest_ns))
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
-        kept = self.analyzer._shared
-        if name not in kept:
-            kept[name] = make()
-        return cast(T, kept[name])
+        return self.analyzer._keep(name, make)

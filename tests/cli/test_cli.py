@@ -128,7 +128,7 @@ def test_without_out_only_the_summary_is_printed(
     monkeypatch.chdir(talking.parent)
     ran = run("analyze", talking, "--asr", "none")
     assert ran.code == 0, ran.err
-    assert "Face 1" in ran.out
+    assert "Person 1" in ran.out
     assert "Results:" not in ran.out
     assert [p.name for p in talking.parent.iterdir()] == ["talking.mp4"]
 
@@ -193,7 +193,7 @@ def test_a_terminal_sees_progress(talking: Path) -> None:
     assert process.returncode == 0, text
     assert "loading" in text
     assert "/ 0:05" in text
-    assert "Face 1" in text
+    assert "Person 1" in text
 
 
 # Where words come from

@@ -39,7 +39,7 @@ def test_a_video_from_file_to_download(analyzed: Visit, server: Running) -> None
     until(page, "Math.abs(document.querySelector('video').currentTime - 0.5) < 0.05")
     until(page, f"({INK})('.overlay') > 500")  # the box and its label
     spoken = slider.get_attribute("aria-valuetext") or ""
-    assert "Face 1" in spoken
+    assert "Person 1" in spoken
 
     box = page.locator(".scrub").bounding_box()
     assert box is not None

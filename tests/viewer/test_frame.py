@@ -49,7 +49,7 @@ def test_nothing_is_wider_than_a_phone(visit: Visit, view: str) -> None:
 def test_a_result_fits_a_phone(analyzed: Visit) -> None:
     page = analyzed("two_people.mp4", width=360)
     assert page.evaluate(TOO_WIDE) <= 0
-    second = page.get_by_role("button", name="Face 2")
+    second = page.get_by_role("button", name="Person 2")
     second.click()
     assert second.get_attribute("aria-pressed") == "true"
     # The player stays in sight while one scrolls to the timeline.

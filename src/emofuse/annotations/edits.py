@@ -29,7 +29,7 @@ def _one_line(text: str) -> str:
 
 def _subject(text: str) -> str:
     kinds = "|".join(kind.value for kind in SubjectKind)
-    if not re.fullmatch(rf"({kinds})-[1-9]\d{{0,8}}", text, re.ASCII):
+    if not re.fullmatch(rf"({kinds})-(0|[1-9]\d{{0,8}})", text, re.ASCII):
         raise ValueError(f"expected a person such as face-1, got {text[:40]!r}")
     return text
 

@@ -14,7 +14,7 @@ from ..core.labels import CANONICAL
 from ..core.time import NS
 from ..errors import EmofuseError, InputError
 from ..export import exporters, result_name
-from ..export.csv import csv_columns
+from ..export.csv import cell, csv_columns
 from ..export.overview import Row, write_overview
 from ..export.summary import Summary
 from ..io.files import OutputFolder, ResultFile, refuse_existing
@@ -22,10 +22,15 @@ from ..io.remote import is_taken, upload, upload_file
 from .inputs import Failure, Job
 
 if TYPE_CHECKING:
+    from ..core.identity import People
     from ..core.protocols import Exporter, ExportFormat
+    from ..identity.across import Appearance
 
 DATASET = "dataset"
 """Folder of a batch that Parquet files go to, so that it can be queried as one table."""
+
+PEOPLE = "people.csv"
+"""Name of the table of the people in a batch's files."""
 
 FAILURES = "failures.csv"
 """Name of the table of a batch's failures."""
@@ -44,6 +49,8 @@ class Outcome:
         text_source: where the text came from, e.g. ``"clip.srt"``; None if there was none.
         files: the results by format.
         seconds: how long it took, writing included.
+        people: who is in it, with what tells them apart; None unless the same people are
+            looked for in several files.
     """
 
     job: Job
@@ -51,6 +58,7 @@ class Outcome:
     text_source: str | None
     files: dict[str, Path]
     seconds: float
+    people: People | None = None
 
     @property
     def speed(self) -> float:
@@ -102,7 +110,7 @@ class Results:
         """
         if self.root is None:
             return
-        names = ("index.html", "timeline.csv", SUMMARY, FAILURES) if shared else ()
+        names = ("index.html", "timeline.csv", SUMMARY, PEOPLE, FAILURES) if shared else ()
         OutputFolder(self.root, self.overwrite).claim(*names)
         if self.url is not None:
             self._claim_store(self.url, shared)
@@ -147,7 +155,7 @@ class Results:
         """Bring what is about the whole batch to the store."""
         if self.root is None or self.url is None:
             return
-        for name in ("index.html", FAILURES):
+        for name in ("index.html", PEOPLE, FAILURES):
             if (self.root / name).is_file():
                 upload_file(self.root / name, self.url, name)
 
@@ -158,6 +166,17 @@ class Results:
         path, names = self.root / "index.html", ("timeline.csv", SUMMARY, FAILURES)
         tables = [name for name in names if (self.root / name).is_file()]
         write_overview(rows, path, overwrite=True, tables=tables)
+        return path
+
+    def write_people(self, found: Sequence[Appearance]) -> Path | None:
+        """Write who appears in which file, and under what name."""
+        if self.root is None:
+            return None
+        path = self.root / PEOPLE
+        with ResultFile(path, overwrite=True, newline="") as f:
+            table = csv.writer(f)
+            table.writerow(("person", "file", "subject"))
+            table.writerows((a.person, cell(a.file), str(a.subject)) for a in found)
         return path
 
     def write_failures(self, failures: Sequence[Failure]) -> Path | None:

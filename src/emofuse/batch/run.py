@@ -29,6 +29,7 @@ from ..export.overview import Row, row_of
 from ..export.summary import summarise
 from ..export.thumbnails import encode_jpeg
 from ..export.viewdata import data_uri
+from ..identity.across import same_people, without_embeddings
 from ..io.atomic import discard
 from ..io.images import read_image
 from ..io.remote import fetched
@@ -39,6 +40,8 @@ from .results import Outcome, Results, row_of_failure
 
 if TYPE_CHECKING:
     from ..analyzer import Analyzer, AnalyzerConfig
+    from ..core.identity import People
+    from ..identity.config import IdentityConfig
 
 _REFRESH = 10.0  # seconds between two overviews while results come, at least
 _PATIENCE = 20.0  # and this many times as long as the last one took to write
@@ -136,6 +139,9 @@ def analyze_one(
             exporters=tuple(opened.values()),
             progress=progress,
         )
+        people, identity = timeline.people, analyzer.config.identity
+        if not identity.embeddings:
+            timeline = replace(timeline, people=without_embeddings(people))
         finish((e for e in opened.values() if getattr(e, "needs_media", False)), timeline)
         if job.remote is not None:
             timeline = replace(timeline, media=replace(timeline.media, path=job.source))
@@ -143,7 +149,8 @@ def analyze_one(
     has_text = bool(timeline.of(Modality.TEXT))
     text_source = timeline.provenance.components.get("asr") if has_text else None
     seconds = time.perf_counter() - started
-    return Outcome(job, summarise(timeline), text_source, results.files(job), seconds)
+    kept = people if identity.across_files else None
+    return Outcome(job, summarise(timeline), text_source, results.files(job), seconds, kept)
 
 
 @contextmanager
@@ -170,6 +177,8 @@ class Batch:
         results: where results go.
         settings: digest of everything but the media that results depend on (`digest_of`).
         retry_failed: whether what failed before is tried again.
+        identity: how the same people are found in all files; None: nobody asks. What people
+            look like is nowhere but in memory, so that every file is then done anew.
 
     Attributes:
         finished: the rows of files that were finished by an earlier run.
@@ -185,6 +194,7 @@ class Batch:
     results: Results
     settings: str
     retry_failed: bool = False
+    identity: IdentityConfig | None = None
     finished: list[Entry] = field(default_factory=list)
     failed_before: list[Entry] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
@@ -239,6 +249,8 @@ class Batch:
     def _is_current(self, journal: Journal, job: Job, entry: Entry) -> bool:
         """Whether a file need not be done again."""
         if entry.state is State.STARTED or entry.settings != self.settings:
+            return False
+        if entry.state is State.DONE and self.identity is not None:
             return False
         if entry.state is State.FAILED and self.retry_failed:
             return False
@@ -335,7 +347,9 @@ def digest_of(config: AnalyzerConfig, formats: Sequence[str]) -> str:
     from ..models.store import Store
 
     store = Store()
+    identity = config.identity
     used = [*config.models.values(), *([config.group.model] if config.group.enabled else [])]
+    used += [identity.face_model, identity.voice_model] if identity.enabled else []
     models = {i: [f.sha256 for f in store.card(i).files.values()] for i in used}
     told = [__version__, asdict(config), models, sorted(formats)]
     text = json.dumps(told, sort_keys=True, default=str)
@@ -535,6 +549,7 @@ class _Shared:
         self._results, self._batch = batch.results, batch
         self._rows = [Row(**entry.outcome) for entry in batch.finished if entry.outcome]
         self._failures: list[Failure] = []
+        self._people: list[tuple[str, People]] = []
         self._tables = [batch.results.files(Job(Path(e.path), e.name)) for e in batch.finished]
         self._due = time.monotonic() + _REFRESH
 
@@ -543,6 +558,8 @@ class _Shared:
         if isinstance(result, Outcome):
             self._rows.append(self._batch.row(result))
             self._tables.append(result.files)
+            if result.people is not None:
+                self._people.append((result.job.source, result.people))
         else:
             self._failures.append(result)
             self._rows.append(row_of_failure(*result))
@@ -551,6 +568,13 @@ class _Shared:
             self._results.write_overview(self._in_order())
             now = time.monotonic()
             self._due = now + max(_REFRESH, _PATIENCE * (now - started))
+
+    def _write_people(self) -> Path | None:
+        config = self._batch.identity
+        if config is None:
+            return None
+        in_order = sorted(self._people, key=lambda item: item[0])
+        return self._results.write_people(same_people(in_order, config))
 
     def _in_order(self) -> list[Row]:
         """By name; results come in the order in which workers are done."""
@@ -565,6 +589,7 @@ class _Shared:
         tables = (
             self._results.write_table(timelines) if timelines else None,
             self._results.write_summary(summaries) if summaries else None,
+            self._write_people(),
             self._results.write_failures(self._failures),
         )
         overview = self._results.write_overview(self._in_order()) if self._rows else None

@@ -70,7 +70,9 @@ def analyze_media(
         complain(show.failures(plan.failures))
         return plan.failures
     results = _place(out, formats, plan.batch, overwrite, options.journal)
-    with Batch(plan, results, digest_of(settings, formats), options.retry_failed) as batch:
+    identity = settings.identity if settings.identity.across_files else None
+    digest = digest_of(settings, formats)
+    with Batch(plan, results, digest, options.retry_failed, identity) as batch:
         if options.dry_run:
             show.stdout().print(show.intention(batch), soft_wrap=True)
             return plan.failures

@@ -259,6 +259,14 @@ def analyze(
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
     no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
+    no_identity: Annotated[
+        bool,
+        _part("--no-identity", help="Do not tell who is who: name face tracks and one voice."),
+    ] = False,
+    same_people: Annotated[
+        bool,
+        _many("--same-people", help="Find the same people in all files (DIR/people.csv)."),
+    ] = False,
     group: Annotated[
         bool,
         _part("--group", help="The mood of the group, too: of each photo or second of a video."),
@@ -356,6 +364,8 @@ def analyze(
         "smoothing.method": Flag("--smoothing", smoothing),
         "transcribe.engine": Flag("--asr", asr),
         "threads": Flag("--threads", threads),
+        "identity.enabled": Flag("--no-identity", False if no_identity else None),
+        "identity.across_files": Flag("--same-people", same_people or None),
         "group.enabled": Flag("--group", group or None),
         "group.model": Flag("--model", model),
         "group.scenes": Flag("--scenes", scenes or None),
@@ -363,6 +373,8 @@ def analyze(
     given = {key: flag for key, flag in flags.items() if flag.value is not None}
     if (model or scenes) and not group:
         raise InputError("--model and --scenes say how a group is looked at; give --group, too")
+    if same_people and no_identity:
+        raise InputError("--same-people needs to know who is who; leave --no-identity out")
     left_out = {"face": no_face, "speech": no_speech, "text": no_text}
     choices = read_formats(formats), _transcript(transcript)
     settings = _settings(config, given, {name for name, yes in left_out.items() if yes})

@@ -24,8 +24,8 @@ D = TypeVar("D", bound=Details)
 class Subject:
     """Whom an estimate is about, e.g. the face track 2 or the speaker 1.
 
-    Numbers count from 1 in order of appearance. They name tracks, not identities:
-    a person who leaves and comes back may get a new one.
+    Numbers count from 1 in order of appearance. Those of faces name tracks, not identities:
+    who leaves and comes back may get a new one. Who it is, is a ``person`` (`core.identity`).
 
     Example:
         >>> str(Subject(SubjectKind.FACE, 2))
@@ -41,6 +41,9 @@ class Subject:
 
 SPEAKER = Subject(SubjectKind.SPEAKER)
 """The voice, where speakers are not told apart."""
+
+SOMEBODY = Subject(SubjectKind.SPEAKER, 0)
+"""A voice where speakers are told apart and this one cannot be: not sure who."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,11 +30,21 @@ class Track(str, Enum):
 
 
 class SubjectKind(str, Enum):
-    """What a subject is: a tracked face, a voice, or everybody in the frame."""
+    """What a subject is.
+
+    A face followed through the picture, a voice, everybody in the frame, or a person: all
+    the faces, and the voice, that are one human being's.
+    """
 
     FACE = "face"
     SPEAKER = "speaker"
     GROUP = "group"
+    PERSON = "person"
+
+    @property
+    def has_face(self) -> bool:
+        """Whether it is seen rather than only heard."""
+        return self in (SubjectKind.FACE, SubjectKind.PERSON)
 
 
 class Modality(str):

@@ -133,6 +133,11 @@ class StageContext(Protocol):
         """Whether voices will be given to the faces whose mouths move."""
         ...
 
+    @property
+    def identifies(self) -> bool:
+        """Whether it will be told whose faces and voices they are: portraits are wanted."""
+        ...
+
     def windower(self, subject: Subject, quality: Callable[[Any, int], Grade]) -> Stage[Any, Any]:
         """Make the stage that cuts voiced sound as the modality's model wants it.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtra
 from .estimates import Estimate, Modality, Subject
+from .identity import People
 from .media import Diagnostic, MediaInfo
 from .modality import modalities
 from .time import Span, to_ns
@@ -74,6 +75,7 @@ class Timeline:
         duration_ns: how much of the medium was really read.
         names: of people, given by hand.
         remarks: put down by hand (see `emofuse.annotations`), in order of time.
+        people: who is who; None where nobody asked.
 
     Example:
         >>> from emofuse.core.media import MediaKind
@@ -89,6 +91,7 @@ class Timeline:
     duration_ns: int = 0
     names: Mapping[Subject, str] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
+    people: People | None = None
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.estimates, key=_order))

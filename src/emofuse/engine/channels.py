@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..core.estimates import Estimate, Modality, SubjectKind
+from ..core.identity import Print
 from ..core.media import AudioChunk, Diagnostic, Packet, Track, Watermark
 from .pipeline import Pipeline
 
@@ -31,7 +32,7 @@ class ByChannel:
         self._notes: set[tuple[str, str]] = set()
         self._told_ns = 0
 
-    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic]:
+    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
         """Take one packet; yield what can be said now."""
         if isinstance(packet, Diagnostic):
             yield packet
@@ -40,7 +41,7 @@ class ByChannel:
             yield from self._take(number, pipeline.feed(packet))
         yield from self._release(min(self._progress.values()))
 
-    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic]:
+    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
         """End the stream; yield the rest."""
         for number, pipeline in enumerate(self._all):
             yield from self._take(number, pipeline.flush())
@@ -62,10 +63,12 @@ class ByChannel:
             yield len(self._heard), self._others
 
     def _take(
-        self, number: int, items: Iterable[Estimate | Watermark | Diagnostic]
-    ) -> Iterator[Diagnostic]:
+        self, number: int, items: Iterable[Estimate | Watermark | Diagnostic | Print]
+    ) -> Iterator[Diagnostic | Print]:
         for item in items:
-            if isinstance(item, Estimate):
+            if isinstance(item, Print):  # of a face
+                yield item
+            elif isinstance(item, Estimate):
                 self._held.append(self._numbered(item, number))
             elif isinstance(item, Watermark):
                 self._progress[number] = max(self._progress[number], item.upto_ns)

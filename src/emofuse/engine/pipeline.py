@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.estimates import Estimate
+from ..core.identity import Print
 from ..core.media import AudioChunk, Diagnostic, Frame, Packet, Track, Utterance, Watermark
 from ..core.protocols import Fuser, Slot, Stage
 
@@ -68,7 +69,7 @@ class Chain:
             yield from items
             return
         for item in items:
-            if isinstance(item, Diagnostic):  # for people: no stage has to know it
+            if isinstance(item, (Diagnostic, Print)):  # for those at the end: no stage knows it
                 yield item
             else:
                 yield from self._through(self._stages[start].feed(item), start + 1)
@@ -133,7 +134,7 @@ def _of_worth(slot: Slot) -> Slot:
 class Pipeline:
     """The whole way from packets to estimates.
 
-    Yields each modality's estimates, the fused ones, notes, and
+    Yields each modality's estimates, the fused ones, notes, prints of faces and voices, and
     `Watermark(Modality.FUSED, …)`: everything that starts before is out.
 
     Args:
@@ -147,14 +148,14 @@ class Pipeline:
     ) -> None:
         self._chain = Chain(Fork(*branches), *joint)
 
-    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic]:
+    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
         """Take one packet; yield what can be said now."""
         if isinstance(packet, Diagnostic):
             yield packet
         else:
             yield from self._chain.feed(packet)
 
-    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic]:
+    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
         """End the stream; yield the rest."""
         return self._chain.flush()
 

@@ -26,6 +26,7 @@ from ..core.estimates import (
     Subject,
     SubjectKind,
 )
+from ..core.identity import People, Person, Unsure
 from ..core.labels import Taxonomy
 from ..core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
 from ..core.time import NS, Span, to_ns
@@ -95,6 +96,27 @@ def head(timeline: Timeline) -> dict[str, Any]:
         "remarks": [_remark(r) for r in timeline.remarks],
         "notes": [_note(n) for n in timeline.notes],
         "summary": to_mapping(summarise(timeline)),
+        "people": None if timeline.people is None else _people(timeline.people),
+    }
+
+
+def _people(people: People) -> dict[str, Any]:
+    return {
+        "known": [_person(person) for person in people.known],
+        "unsure": [
+            {"subject": str(u.subject), "maybe": [str(m) for m in u.maybe]} for u in people.unsure
+        ],
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    kept = {name: _shortest(row) for name, row in person.embeddings.items()}
+    return {
+        "subject": str(person.subject),
+        "tracks": [str(track) for track in person.tracks],
+        "confidence": person.confidence,
+        "voice": person.voice,
+        **({"embeddings": kept} if kept else {}),
     }
 
 
@@ -298,6 +320,26 @@ def _read_timeline(raw: Mapping[str, Any]) -> Timeline:
         duration_ns=to_ns(raw["duration"]),
         names={read_subject(s): name for s, name in raw.get("names", {}).items()},
         remarks=tuple(map(_read_remark, raw.get("remarks", ()))),
+        people=None if raw.get("people") is None else _read_people(raw["people"]),
+    )
+
+
+def _read_people(raw: Mapping[str, Any]) -> People:
+    return People(
+        tuple(
+            Person(
+                read_subject(p["subject"]),
+                tuple(map(read_subject, p["tracks"])),
+                p["confidence"],
+                p["voice"],
+                {k: np.array(row, np.float32) for k, row in p.get("embeddings", {}).items()},
+            )
+            for p in raw["known"]
+        ),
+        tuple(
+            Unsure(read_subject(u["subject"]), tuple(map(read_subject, u["maybe"])))
+            for u in raw["unsure"]
+        ),
     )
 
 

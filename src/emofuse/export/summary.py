@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..core.details import GroupDetails, TextDetails
 from ..core.estimates import (
+    SOMEBODY,
     Affect,
     Estimate,
     LabelSource,
@@ -33,7 +34,12 @@ _Key = TypeVar("_Key")
 HIGHLIGHTS = 6
 """Most expressive moments of a group that are shown."""
 
-_PLACE = {SubjectKind.GROUP: 0, SubjectKind.FACE: 1, SubjectKind.SPEAKER: 2}
+_PLACE = {
+    SubjectKind.GROUP: 0,
+    SubjectKind.PERSON: 1,
+    SubjectKind.FACE: 2,
+    SubjectKind.SPEAKER: 3,
+}
 
 _FIRST = 8
 """People whom everybody shows at once: the longest present."""
@@ -237,13 +243,20 @@ def _affect_mapping(affect: Affect | None) -> dict[str, Any]:
 
 
 def person_name(subject: Subject, kind: MediaKind = MediaKind.VIDEO) -> str:
-    """Name a subject for people: ``Face 2``, ``Voice``; who speaks in a text is its ``Text``."""
+    """Name a subject for people: ``Person 1``, ``Face 2`` (whose it is nobody can say), ``Voice``.
+
+    Who speaks in a text is its ``Text``.
+    """
+    if subject.kind is SubjectKind.PERSON:
+        return f"Person {subject.number}"
     if subject.kind is SubjectKind.FACE:
         return f"Face {subject.number}"
     if subject.kind is SubjectKind.GROUP:
         return "Group"
     if kind is MediaKind.TEXT:
         return "Text"
+    if subject == SOMEBODY:
+        return "Unknown voice"
     return "Voice" if subject.number == 1 else f"Voice {subject.number}"
 
 
@@ -359,7 +372,7 @@ def _describe_mood(mood: Mood, timed: bool) -> Iterator[str]:
 
 
 def _verb(person: Person, summary: Summary) -> str:
-    if person.subject.kind is SubjectKind.FACE:
+    if person.subject.kind.has_face:
         return "seen"
     return "heard apart from any face" if len(summary.people) > 1 else "heard"
 
@@ -384,8 +397,12 @@ def _facts(timeline: Timeline, summary: Summary) -> Iterator[str]:
     elif media.kind is MediaKind.VIDEO:
         yield "no sound"
     if media.video or media.kind is MediaKind.IMAGE:
-        faces = sum(p.subject.kind is SubjectKind.FACE for p in summary.people)
-        yield count(faces, "face") if faces else "no faces found"
+        kinds = [p.subject.kind for p in summary.people]
+        people, faces = (kinds.count(k) for k in (SubjectKind.PERSON, SubjectKind.FACE))
+        if people:
+            yield "1 person" if people == 1 else f"{people} people"
+        if faces or not people:
+            yield count(faces, "unknown face" if people else "face") if faces else "no faces found"
     if media.kind is not MediaKind.IMAGE:
         yield _words_source(timeline)
 

@@ -27,6 +27,7 @@ class FaceFrontEnd:
         from .crop import CropStyle
         from .detectors import make_detector
         from .mouth import MouthMotion
+        from .portrait import Portraits
         from .track import FaceTracker
 
         face = context.config.face
@@ -34,8 +35,9 @@ class FaceFrontEnd:
             face = replace(face, detect_every=1, confirmations=1)
         detector = context.shared("detector", lambda: make_detector(face.detector, context.store))
         mouths = MouthMotion() if context.attributes_speech else None
+        portraits = Portraits() if context.identifies else None
         style = CropStyle.of_card(context.store.card(context.config.models[Modality.FACE]))
-        return (FaceTracker(detector, face, mouths, style),)
+        return (FaceTracker(detector, face, mouths, style, portraits),)
 
 
 FRONT_END = FaceFrontEnd()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.assignment import least_cost_pairs
 from ..core.estimates import Modality, Subject, SubjectKind
+from ..core.identity import Portrait
 from ..core.media import Frame, Sample, Track, Watermark
 from ..core.time import to_ns
 from .config import Between, FaceConfig
@@ -18,6 +19,7 @@ from .crop import USUAL, CropStyle, crop_face
 from .detect import Box, Detection, Detector, iou
 from .flow import FlowDetector
 from .mouth import MouthMotion
+from .portrait import Portraits
 from .quality import look
 from .roi import RoiDetector
 
@@ -84,6 +86,7 @@ class FaceTracker:
         config: how they are followed.
         mouths: measures how much each mouth moves: `FaceDetails.mouth`; None: nobody asks.
         style: how the samples' faces are cut out. Their quality is measured on the usual crop.
+        portraits: picks views from which it can be told whose a face is; None: nobody asks.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class FaceTracker:
         config: FaceConfig | None = None,
         mouths: MouthMotion | None = None,
         style: CropStyle = USUAL,
+        portraits: Portraits | None = None,
     ) -> None:
         self._mouths = mouths
+        self._portraits = portraits
         self._style = style
         self._config = config = config or FaceConfig()
         flows = config.between is Between.FLOW
@@ -107,6 +112,8 @@ class FaceTracker:
         self._index = 0  # of the next frame; sampled frames are counted, nothing else
         if self._mouths is not None:
             self._mouths.reset()
+        if self._portraits is not None:
+            self._portraits.reset()
         if self._flow is not None:
             self._flow.reset()
         self._roi.reset()
@@ -121,8 +128,8 @@ class FaceTracker:
         self._end_ns = 0  # of the last frame
         self._upto_ns = self._told_ns = 0
 
-    def feed(self, item: Frame | Watermark) -> Iterator[Sample | Watermark]:
-        """Take a frame or progress; yield samples in order of time, and progress."""
+    def feed(self, item: Frame | Watermark) -> Iterator[Sample | Portrait | Watermark]:
+        """Take a frame or progress; yield samples in order of time, portraits, and progress."""
         if isinstance(item, Frame):
             self._see(item)
             self._end_ns = item.at.end_ns
@@ -131,10 +138,12 @@ class FaceTracker:
             self._upto_ns = max(self._upto_ns, item.upto_ns)
         yield from self._release()
 
-    def flush(self) -> Iterator[Sample | Watermark]:
+    def flush(self) -> Iterator[Sample | Portrait | Watermark]:
         """Yield what is held, as if the video ended here."""
         self._end_tracks()
         yield from self._release()
+        if self._portraits is not None:
+            yield from self._portraits.keep(())
 
     def _see(self, frame: Frame) -> None:
         gap_ns = frame.at.start_ns - self._end_ns
@@ -250,7 +259,7 @@ class FaceTracker:
             if face.alive and ends(face):
                 face.end(self._index - 1 if face.last.index == self._looked else None)
 
-    def _release(self) -> Iterator[Sample | Watermark]:
+    def _release(self) -> Iterator[Sample | Portrait | Watermark]:
         """Yield the samples of all frames about which every track is decided."""
         held = [face.decided for face in self._tracks if face.alive and self._flow is None]
         decided = min(held, default=self._index)
@@ -261,12 +270,15 @@ class FaceTracker:
         self._tracks = [face for face in self._tracks if face.alive or face.until >= first]
         for face in self._tracks:
             face.forget(first)
+        if self._portraits is not None:
+            yield from self._portraits.keep({face.number or 0 for face in self._tracks})
         upto_ns = self._pending[0][1].at.start_ns if self._pending else self._upto_ns
         if upto_ns > self._told_ns:
             self._told_ns = upto_ns
             yield Watermark(Modality.FACE, upto_ns)
 
-    def _samples(self, index: int, frame: Frame) -> Iterator[Sample]:
+    def _samples(self, index: int, frame: Frame) -> Iterator[Sample | Portrait]:
+        shown = []
         numbered = [face for face in self._tracks if face.number is not None]
         for face in sorted(numbered, key=lambda f: f.number or 0):
             view = face.at(index, frame.at.start_ns)
@@ -285,6 +297,12 @@ class FaceTracker:
             if self._style != USUAL:
                 crop = crop_face(frame.image, detection, self._style.geometry, self._style.side)
             yield Sample(subject, frame.at, crop, quality, details)
+            shown.append(subject.number)
+            if self._portraits is not None and not lost:
+                number = subject.number
+                yield from self._portraits.see(number, frame.image, detection, seen, frame.at)
+        if self._portraits is not None:
+            self._portraits.seen_together(shown)
 
 
 def layout(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ MEASURES = {
     "precision": "precision",
     "average precision": "average precision",
     "ece": "ECE",
+    "der": "DER",
 }
 """Measures that are shown, in order, and what people call them."""
 

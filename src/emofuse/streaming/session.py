@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..analyzer import Analyzer
-from ..core.estimates import Estimate, Modality
+from ..core.estimates import Estimate, Modality, SubjectKind
+from ..core.identity import Print
 from ..core.media import (
     AudioChunk,
     Diagnostic,
@@ -77,6 +78,7 @@ class LiveSession:
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._roots = [Worker(b, config, self._results.put) for b in analyzer.branches(info)]
         self._workers = [worker for root in self._roots for worker in root]
+        self._identifier = analyzer.identifier(info)
         self._joint = Chain(*analyzer.joint(info))
         leaves = [w.branch for w in self._workers if w.branch.modality is not None]
         self._progress = {b.modality: 0 for b in leaves if b.modality is not None}
@@ -218,9 +220,12 @@ class LiveSession:
             self._ended.set()
             self._events.put(None)
 
-    def _take(self, item: Estimate | Watermark | Failure) -> None:
+    def _take(self, item: Estimate | Watermark | Failure | Print) -> None:
         if isinstance(item, Failure):
             self._fail(item.branch, item.error)
+            return
+        if isinstance(item, Print):
+            self._identify(item)
             return
         if isinstance(item, Watermark):
             assert isinstance(item.track, Modality)
@@ -229,6 +234,18 @@ class LiveSession:
         else:
             self._show(item)
         self._tell(self._joint.feed, item)
+
+    def _identify(self, item: Print) -> None:
+        """Say whose face it is."""
+        if self._identifier is None or item.subject.kind is not SubjectKind.FACE:
+            return
+        try:
+            self._identifier.feed(item)
+            for news in self._identifier.news():
+                self._say(news)
+        except Exception as error:
+            self._identifier = None
+            self._fail("identity", error)
 
     def _show(self, e: Estimate) -> None:
         """Say at once what is good for a display."""

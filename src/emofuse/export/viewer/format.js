@@ -37,7 +37,9 @@ export function bytes(n) {
 
 export function personName(subject) {
   const [kind, number] = subject.split("-");
+  if (kind === "person") return `Person ${number}`;
   if (kind === "face") return `Face ${number}`;
+  if (kind === "speaker" && number === "0") return "Unknown voice";
   if (kind === "speaker") return number === "1" ? "Voice" : `Voice ${number}`;
   return "Everybody";
 }

@@ -62,7 +62,7 @@ class Person {
   constructor(subject) {
     this.subject = subject;
     this.name = personName(subject);
-    this.face = subject.startsWith("face");
+    this.face = subject.startsWith("face") || subject.startsWith("person");
     /** modality → cells in order of time; the modalities' are what went into the result. */
     this.lanes = Object.fromEntries(["fused", ...MODALITIES].map((m) => [m, []]));
     /** modality → what its model said by itself, which may be finer or coarser than the result. */
@@ -129,7 +129,7 @@ export class People {
   get list() {
     const shown = [...this.all.values()].filter((p) => p.lanes.fused.length);
     const people = shown.length ? shown : [...this.all.values()];
-    const rank = (p) => (p.face ? 0 : p.subject.startsWith("group") ? -1e6 : 1e6) + Number(p.subject.split("-")[1]);
+    const rank = (p) => (p.face ? (p.subject.startsWith("face") ? 1e4 : 0) : p.subject.startsWith("group") ? -1e6 : 1e6) + Number(p.subject.split("-")[1]);
     return people.sort((a, b) => rank(a) - rank(b));
   }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...core.estimates import Estimate, Modality
+from ...core.identity import Identified
 from ...core.media import Diagnostic, Watermark
 from ...core.time import NS
 from ..http.errors import ApiError
@@ -72,6 +73,9 @@ class EventPublisher:
         elif isinstance(event, Watermark):
             if event.track is Modality.FACE:
                 self._publish_faces(event.upto_ns)
+        elif isinstance(event, Identified):
+            who = {"subject": str(event.subject), "person": str(event.person)}
+            self._outbox.put({"type": "identity", **who})
         else:
             self._measured(event.kind.value, event.estimate, event.latency_ns)
 

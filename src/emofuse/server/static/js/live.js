@@ -99,6 +99,7 @@ export class Live {
     this.people = new People();
     this.faces = new Map(); // subject → where it is drawn, where it was seen last, and what is said of it
     this.now = new Map(); // subject → provisional estimate
+    this.who = new Map(); // face track → person
     this.chosen = this.picked = null;
     this.seenAt = this.answeredAt = undefined;
     this.wave = []; // {time, low, high}
@@ -157,6 +158,7 @@ export class Live {
     on("session.created", (detail) => { this.session = detail; this.set("running"); this.sendPictures(stream); });
     on("measurement", (detail) => this.take(detail, stream.base));
     on("stats", (detail) => { this.told.server = detail; this.showStats(); });
+    on("identity", (detail) => this.identify(detail));
     on("note", (detail) => toast(detail.message));
     on("error", (detail) => { if (detail.fatal) this.say(detail.error.message); });
     on("closed", (detail) => this.disconnected(detail));
@@ -326,6 +328,19 @@ export class Live {
     this.showNow();
   }
 
+  /** A face is somebody known: it has their name, and the place of their last one among the tabs. */
+  identify({ subject, person }) {
+    const follows = !this.now.has(this.chosen) || this.time - this.now.get(this.chosen).heard > 2;
+    if (follows && this.who.get(this.chosen) === person) this.picked = this.chosen = subject;
+    this.who.set(subject, person);
+    const known = this.people.get(subject);
+    if (known) known.name = personName(person);
+    this.tabKey = null;
+    this.choose();
+  }
+
+  name(subject) { return personName(this.who.get(subject) ?? subject); }
+
   takeFaces(message, estimates) {
     if (message.taken) {
       this.told.latency.push(performance.now() - message.taken);
@@ -354,7 +369,7 @@ export class Live {
     const key = `${current.join()}/${this.chosen}`;
     if (key !== this.tabKey) {
       this.tabKey = key;
-      this.tabs.replaceChildren(...current.map((s) => el("button", { type: "button", textContent: personName(s), "aria-pressed": String(s === this.chosen), onclick: () => this.choose(s) })));
+      this.tabs.replaceChildren(...current.map((s) => el("button", { type: "button", textContent: this.name(s), "aria-pressed": String(s === this.chosen), onclick: () => this.choose(s) })));
       this.lanes.setPeople(this.shownPeople(), this.people.labels.size ? this.people.labels : new Set(Object.keys(COLOURS)));
     }
     const shown = this.shownPeople();
@@ -373,7 +388,7 @@ export class Live {
     const e = this.now.get(this.chosen);
     const fresh = e && this.time - e.heard < 4;
     this.bars.show(fresh ? cellOf(e) : null, fresh ? { ...Object.fromEntries(MODALITIES.map((m) => [m, null])), ...parts(e) } : {});
-    const text = fresh ? `${personName(e.subject)}: ${e.uncertain ? "uncertain" : e.label}` : "";
+    const text = fresh ? `${this.name(e.subject)}: ${e.uncertain ? "uncertain" : e.label}` : "";
     if (text && text !== this.live.textContent && this.time - (this.spoke ?? -9) > 3) {
       this.live.textContent = text;
       this.spoke = this.time;
@@ -432,7 +447,7 @@ export class Live {
       face.box = face.box.map((v, k) => v + (face.target[k] - v) * near);
       const said = this.now.get(subject);
       const e = said && this.time - said.heard < 2 ? said : face.estimate;
-      faces.push({ box: face.box, name: personName(subject), label: e.label, confidence: e.confidence, uncertain: e.uncertain, age, chosen: subject === this.chosen && this.faces.size > 1 });
+      faces.push({ box: face.box, name: this.name(subject), label: e.label, confidence: e.confidence, uncertain: e.uncertain, age, chosen: subject === this.chosen && this.faces.size > 1 });
     }
     if (blur && !blind) for (const { box } of faces) this.smear(pen, video, [w, h], box, place);
     drawFaces(pen, faces, place, mirror);

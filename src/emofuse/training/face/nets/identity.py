@@ -23,6 +23,7 @@ from .borrowed_norms import LEVELS_PER_DEVIATION, become_affine, calibrate_batch
 
 _STEM = 32
 _WIDTHS, _BLOCKS = (32, 64, 128, 256), (3, 4, 3, 3)
+_ALL_STAGES = (*zip(_WIDTHS, _BLOCKS, strict=True), (256, 1))
 _MEAN, _RANGE = 114.9, 256.0  # dlib takes this mean from a picture and divides by the range
 
 
@@ -144,6 +145,40 @@ def load_dlib(net: IdentityNet, path: Path) -> IdentityNet:
         ):
             _copy(convolution, norm, torch.from_numpy(kernel), torch.from_numpy(affine))
     return net
+
+
+def dlib_layers(
+    path: Path,
+) -> tuple[list[tuple[NDArray[np.float32], NDArray[np.float32]]], NDArray[np.float32]]:
+    """Read all of dlib's net, the scales behind its convolutions folded into them.
+
+    Args:
+        path: ``dlib_face_recognition_resnet_model_v1.dat``.
+
+    Returns:
+        Kernel (outputs, inputs, height, width) and bias (outputs,) of each of the 29
+        convolutions, and the matrix (256, 128) that makes the embedding.
+
+    Raises:
+        InputError: if the file is missing or not that net.
+    """
+    try:
+        tensors = _tensors(path.read_bytes())
+    except OSError as e:
+        raise InputError(f"cannot read the weights {path}: {e}") from e
+    widths = [_STEM, *(w for w, n in _ALL_STAGES for _ in range(2 * n))]
+    inputs = [3, *widths[:-1]]
+    sizes = [w * (3 * 49 if i == 3 else i * 9) + w for w, i in zip(widths, inputs, strict=True)]
+    expected = [x for w, size in zip(widths, sizes, strict=True) for x in (size, 2 * w)]
+    if [len(t) for t in tensors] != [*expected, _WIDTHS[-1] * 128]:
+        raise InputError(f"{path} is not dlib_face_recognition_resnet_model_v1.dat")
+    layers = []
+    for width, i, kernel, affine in zip(widths, inputs, tensors[0::2], tensors[1::2], strict=False):
+        gain, shift = affine[:width], affine[width:]
+        side = 7 if i == 3 else 3
+        weight = kernel[:-width].reshape(width, i, side, side) * gain[:, None, None, None]
+        layers.append((weight, kernel[-width:] * gain + shift))
+    return layers, tensors[-1].reshape(_WIDTHS[-1], 128)
 
 
 def _layers(net: IdentityNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:

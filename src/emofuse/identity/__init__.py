@@ -1,0 +1,1 @@
+"""Who is who: faces that are one person's, voices that are one speaker's."""
