@@ -8,6 +8,7 @@
 # make sbom      write what a server's installation consists of: sbom.json, CycloneDX
 # make image-base  pin the newest base of the container image (needs the network and Docker)
 # make dist      set up, then build wheel and sdist, check them, and try the wheel in a fresh environment
+# make docs      set up, then build the documentation as a site, strictly: build/site/index.html
 # make platforms set up, then tell on which systems and Pythons every extra can be installed
 # make fuzz      set up, then damaged inputs of every type (hours; CASES=10000 SEED=0; goes on)
 
@@ -20,7 +21,7 @@ BASE   ?= python:3.12-slim-bookworm
 CASES  ?= 10000
 SEED   ?= 0
 
-.PHONY: demo test test-all lint bench fuzz audit sbom image-base dist platforms pins clean
+.PHONY: demo test test-all lint bench fuzz audit sbom image-base dist docs platforms pins clean
 
 demo: $(VENV)/.run
 	$(BIN)/emofuse analyze examples/demo.mp4 --out $(DEMO) --overwrite
@@ -53,6 +54,10 @@ dist: $(VENV)/.dev
 	cd build/fresh && bin/emofuse analyze demo.mp4 --out out
 	@echo "packages: $$(build/fresh/bin/python -m pip list --format freeze | grep -cvE '^(pip|setuptools|emofuse)='), size:" \
 	  "$$(du -sm --exclude pip --exclude setuptools build/fresh/lib | cut -f1) MiB"
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open this page in a browser: $(CURDIR)/build/site/index.html"
 
 platforms: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -113,7 +118,7 @@ pins:
 	  --no-header --constraint requirements/run.txt \
 	  --override requirements/without-torch.txt --no-emit-package torch --no-emit-package setuptools \
 	  --extra train --extra sphinx --extra web --extra live --extra ass --extra heif --extra pandas --extra zoo \
-	  --extra evaluate --group dev \
+	  --extra evaluate --extra docs --group dev \
 	  pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --generate-hashes \
 	  --no-header --no-annotate --constraint requirements/run.txt --constraint requirements/dev.txt \

@@ -1,0 +1,127 @@
+"""What the site takes from elsewhere: the README, and the reference from the program."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+_METHODS = ("get", "post", "put", "delete")
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that are made."""
+    made = {
+        "index.md": _readme(),
+        "reference/cli.md": "\n".join(_commands()),
+        "reference/python.md": "\n".join(_names()),
+        "reference/rest.md": "\n".join(_routes()),
+        "reference/cards.md": "\n".join(_cards()),
+    }
+    for place, text in made.items():
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Turn links to files that are not part of the site into their names."""
+    up = "../" * page.file.src_uri.count("/")
+    markdown = markdown.replace(f"]({up}../README.md", f"]({up}index.md")
+    return re.sub(rf"\[([^\]]*)\]\({re.escape(up)}\.\./[^)]*\)", r"\1", markdown)
+
+
+def _readme() -> str:
+    text = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](")
+    return re.sub(r"\[([^\]]*)\]\(([A-Z][\w.]*)\)", r"\1 (`\2`)", text)
+
+
+def _commands() -> Iterator[str]:
+    from emofuse.cli.main import command
+
+    yield "# Every command and option\n"
+    yield "Made from the command line itself; [how to use it](../cli.md).\n"
+    yield from _command(command(), ("emofuse",))
+
+
+def _command(command: Any, path: tuple[str, ...]) -> Iterator[str]:
+    context = typer.Context(command, info_name=" ".join(path))
+    yield f"## {' '.join(path)}\n\n{_plain(command.help or '')}\n"
+    rows = [p for p in command.get_params(context) if p.param_type_name == "option"]
+    arguments = [p for p in command.get_params(context) if p.param_type_name == "argument"]
+    yield f"```text\n{command.get_usage(context)}\n```\n"
+    if rows or arguments:
+        yield "| | |\n|---|---|"
+    for p in arguments:
+        yield f"| `{p.metavar or p.name.upper()}` | {_plain(getattr(p, 'help', '') or '')} |"
+    for p in rows:
+        name = ", ".join(f"`{opt}`" for opt in (*p.opts, *p.secondary_opts))
+        value = f" `{p.metavar}`" if p.metavar else ""
+        yield f"| {name}{value} | {_plain(p.help or '')} |"
+    yield ""
+    for name, below in sorted(getattr(command, "commands", {}).items()):
+        yield from _command(below, (*path, name))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _names() -> Iterator[str]:
+    import emofuse
+
+    yield "# Python\n\nThe public names of `emofuse`; everything else may change without a word.\n"
+    for name in emofuse.__all__:
+        if not name.startswith("__"):
+            thing = getattr(emofuse, name)
+            yield f"::: {thing.__module__}.{thing.__qualname__}\n"
+
+
+def _routes() -> Iterator[str]:
+    from emofuse.server.app import create_app
+    from emofuse.server.settings import Settings
+
+    os.environ.setdefault("EMOFUSE_OFFLINE", "1")
+    with tempfile.TemporaryDirectory() as state:
+        schema = create_app(Settings(state=Path(state))).openapi()
+    yield "# REST\n"
+    yield "Made from `GET /v1/openapi.json`; [the contract](../api.md) says what it means.\n"
+    for path, methods in schema["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                yield from _route(method, path, methods[method])
+
+
+def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
+    yield f"## {method.upper()} {path}\n\n{route.get('summary', '')}\n"
+    parameters = route.get("parameters", ())
+    if parameters:
+        yield "| parameter | in | |\n|---|---|---|"
+    for p in parameters:
+        yield f"| `{p['name']}` | {p['in']} | {_plain(p.get('description', ''))} |"
+    answers = ((code, answer.get("description", "")) for code, answer in route["responses"].items())
+    yield "\nAnswers: " + "; ".join(f"{code} {_plain(text)}" for code, text in answers) + "\n"
+
+
+def _cards() -> Iterator[str]:
+    from emofuse.models.store import Store
+
+    yield "# Model cards\n\nMade from the cards; `emofuse models show ID` prints all of one.\n"
+    yield "| id | reads | labels | licence | |\n|---|---|---|---|---|"
+    store = Store()
+    for card in sorted(store.cards(), key=lambda c: (c.modality.value, c.id)):
+        names = card.taxonomy.labels
+        cells = (
+            f"`{card.id}`",
+            card.modality.value,
+            ", ".join(names) if len(names) < 12 else f"{len(names)} labels",
+            _plain(card.licence),
+            _plain(card.summary),
+        )
+        yield f"| {' | '.join(cells)} |"

@@ -1,0 +1,49 @@
+"""The site builds strictly, and holds what the program says of itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from tests.docs.blocks import ROOT
+
+import emofuse
+from emofuse.cli.main import command
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("material")
+    pytest.importorskip("mkdocstrings")
+    out = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(out)]
+    variables = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_the_reference_is_the_programs_own(site: Path) -> None:
+    commands = (site / "reference" / "cli.html").read_text("utf-8")
+    assert all(f"emofuse {name}<" in commands for name in command().commands)
+    names = (site / "reference" / "python.html").read_text("utf-8")
+    assert all(name in names for name in emofuse.__all__ if not name.startswith("__"))
+    assert "POST /v1/jobs" in (site / "reference" / "rest.html").read_text("utf-8")
+    assert "face-v4" in (site / "reference" / "cards.html").read_text("utf-8")
+
+
+def test_nothing_is_fetched_from_elsewhere_and_every_link_leads_somewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        fetched = r'<(?:script|img|link rel="stylesheet")[^>]+(?:src|href)="https?://'
+        assert not re.findall(fetched, text), page.name
+        for target in re.findall(r'href="([^"#?]+)', text):
+            if not re.match(r"[a-z]+:", target) and page.name != "404.html":
+                assert (page.parent / unquote(target)).exists(), f"{page.name}: {target}"
