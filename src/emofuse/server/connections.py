@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -51,7 +51,10 @@ class Connections:
         return admitted
 
     def _is_proxy(self, address: str) -> bool:
-        return any(ip_address(address.partition("%")[0]) in network for network in self._proxies)
+        ip = ip_address(address.partition("%")[0])
+        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in self._proxies)
 
     def _forget(self) -> None:
         self._open = {

@@ -9,6 +9,7 @@ import pytest
 from tests.server.serving import refused
 
 from emofuse.server.app import create_app
+from emofuse.server.auth.limits import LoginThrottle
 from emofuse.server.settings import Settings
 
 TOKEN = "a-token-that-is-long-enough"
@@ -88,6 +89,7 @@ def test_a_cookie_does_not_help_a_foreign_page(guarded: Client) -> None:
 
 
 def test_guessing_is_slowed_down(guarded: Client) -> None:
+    guarded._app.state.server.authenticator.throttle = LoginThrottle(delay=0.0)
     for _ in range(10):
         refused(guarded("POST", "/v1/login", json={"token": "guess"}), 401, "unauthorised")
     answer = guarded("POST", "/v1/login", json={"token": "guess"})

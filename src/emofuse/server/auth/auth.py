@@ -312,7 +312,7 @@ class _Body:
             self._ended = not message.get("more_body", False)
 
     def _too_slow(self, left: float) -> ApiError:
-        if left > self._patience:
+        if left >= self._patience:
             return ApiError("too-slow", f"the upload stalled for {self._patience:g} s")
         told = f"the upload is slower than {self._rate:g} bytes a second"
         return ApiError("too-slow", told)
