@@ -186,7 +186,7 @@ def _pair(found: Comparison, a: str, b: str) -> str:
         f'<section class="card"><h2>{escape(b)} against {escape(a)}</h2><div class="scroll">'
         '<table class="differences"><thead><tr><th>measure</th>'
         f"<th class=num>{escape(a)}</th><th class=num>{escape(b)}</th>"
-        f"<th class=num>difference</th><th class=num>95 % interval</th><th></th>"
+        f"<th class=num>difference</th><th class=num>95 % interval</th><th>around 0</th>"
         f"<th class=num>{effect}</th><th class=num>its interval</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div></section>"
     )

@@ -19,6 +19,7 @@ from ..core.timeline import Timeline
 from ..errors import InputError, MissingExtra
 from ..io.atomic import atomic_path
 from .palette import colours_of
+from .slots import estimates_of
 from .strips import EXPRESSIONS, ink_on, rows_of, stretches
 from .summary import (
     UNCERTAIN,
@@ -149,7 +150,8 @@ def draw(
         left_out = len(everybody) - len(chosen)
         if not summary.timed:
             return _bars(timeline, chosen, _note(left_out))
-        rows = [rows_of(timeline, p.subject, p.basis) for p in chosen]
+        told = estimates_of(timeline, chosen)
+        rows = [rows_of(p, told[p.subject]) for p in chosen]
         heights = [h for some in rows for h in (_AREA, _STRIP * len(some))]
         figure = Figure(
             figsize=(_WIDTH, 1.0 + sum(heights) + 0.45 * len(rows)), layout="constrained"

@@ -159,7 +159,7 @@ def _parts(timeline: Timeline, people: Sequence[Person], summary: Summary) -> It
             f'<section class="card person"><h2>{escape(p.name)}</h2>'
             f"<p>{escape(describe(p, timed=summary.timed))}<br>"
             f'<span class="small">{escape(evidence)}</span></p>'
-            f'<div class="scroll">{strips(timeline, p)}</div>'
+            f'<div class="scroll">{strips(p, estimates, timeline.duration_ns)}</div>'
             f'<div class="two">{_table(("label", "of the time", "mean probability"), rows)}'
             f"{_moments(p, summary)}</div></section>"
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from ..core.estimates import Estimate, Modality, Subject
+from ..core.estimates import Estimate, Modality
 from ..core.modality import modalities, name_of
 from ..core.time import NS, Span
 from ..core.timeline import Timeline
 from .palette import colours_of
+from .slots import estimates_of
 from .summary import (
     UNCERTAIN,
     Person,
@@ -39,20 +40,20 @@ EXPRESSIONS = (
 """What every result says that has no room for more."""
 
 
-def strips(timeline: Timeline, person: Person) -> str:
+def strips(person: Person, estimates: Sequence[Estimate], whole: int) -> str:
     """Draw one person: the result, and below it what each modality says.
 
     Args:
-        timeline: with what the modalities say.
         person: from `summarise`.
+        estimates: the results of the person; see `estimates_of`.
+        whole: length of the medium, in nanoseconds.
 
     Returns:
         An SVG element; empty if there is no time to draw along.
     """
-    whole = timeline.duration_ns
     if not whole:
         return ""
-    rows = rows_of(timeline, person.subject, person.basis)
+    rows = rows_of(person, estimates)
     labels = dict.fromkeys(e.label for _, estimates in rows for e in estimates)
     colours, parts, top = colours_of(labels), [], 0
     for modality, estimates in rows:
@@ -84,11 +85,13 @@ def stretches(estimates: Sequence[Estimate]) -> Iterator[tuple[Span, str]]:
 def fragment(timeline: Timeline) -> str:
     """Return a timeline as a piece of HTML, for notebooks."""
     summary = summarise(timeline)
+    everybody = people_by_name(summary)
+    told = estimates_of(timeline, everybody)
     people = "".join(
         f"<p><b>{escape(p.name)}</b> · {escape(describe(p, timed=summary.timed))}<br>"
         f"<small>{escape(' · '.join(describe_evidence(p, summary)))}</small></p>"
-        f"{strips(timeline, p)}"
-        for p in people_by_name(summary)
+        f"{strips(p, told[p.subject], timeline.duration_ns)}"
+        for p in everybody
     )
     nobody = "<p>no face, voice or words found</p>"
     facts = escape(" · ".join(summary.facts))
@@ -101,12 +104,12 @@ def fragment(timeline: Timeline) -> str:
 
 
 def rows_of(
-    timeline: Timeline, subject: Subject, basis: Modality
+    person: Person, result: Sequence[Estimate]
 ) -> list[tuple[Modality, Sequence[Estimate]]]:
-    """Return the result, and what each modality says in it."""
-    result = timeline.of(basis, subject)
-    rows: list[tuple[Modality, Sequence[Estimate]]] = [(basis, result)]
-    for m in modalities() if basis is Modality.FUSED else ():
+    """Return a person's result, and what each modality says in it."""
+    subject = person.subject
+    rows: list[tuple[Modality, Sequence[Estimate]]] = [(person.basis, result)]
+    for m in modalities() if person.basis is Modality.FUSED else ():
         said = [
             Estimate(subject, e.span, e.fusion.probabilities[m], m, e.quality, e.model_id)
             for e in result

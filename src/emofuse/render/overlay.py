@@ -68,8 +68,8 @@ class Overlay:
     def __init__(self, timeline: Timeline, *, blur_faces: bool = False) -> None:
         self._blur = blur_faces
         self._names = names_of(timeline)
-        self._results = {s: _lane(timeline.of(Modality.FUSED, s)) for s in timeline.subjects}
-        self._faces = {s: _lane(timeline.of(Modality.FACE, s)) for s in timeline.subjects}
+        self._results = _lanes(timeline, Modality.FUSED)
+        self._faces = _lanes(timeline, Modality.FACE)
         self._words = _lane(timeline.of(Modality.TEXT))
         self._colours = colours_of(timeline.labels)
 
@@ -214,6 +214,14 @@ class _Pen:
                 lines.append(word)
         for n, line in enumerate(reversed(lines)):
             self.text((self.width / 2, self.height - self.pad - n * self.line), line, anchor="mb")
+
+
+def _lanes(timeline: Timeline, modality: Modality) -> dict[Subject, _Lane]:
+    """Return the estimates of a modality by whom they are about."""
+    found: dict[Subject, list[Estimate]] = {}
+    for e in timeline.of(modality):
+        found.setdefault(e.subject, []).append(e)
+    return {subject: _lane(found[subject]) for subject in sorted(found)}
 
 
 def _lane(estimates: Sequence[Estimate]) -> _Lane:
