@@ -63,7 +63,8 @@ def test_a_video_from_file_to_download(analyzed: Visit, server: Running) -> None
     formats = page.locator("a.download")
     assert formats.count() == len(usable_exporters()) + 1, "and all of them as a zip"
     for link in formats.all():
-        assert httpx.get(server.url + (link.get_attribute("href") or "")).status_code == 200
+        found = server.url + (link.get_attribute("href") or "")
+        assert httpx.get(found, timeout=120).status_code == 200  # figures take a moment
 
     bin_ = page.get_by_role("button", name="Delete this upload")
     bin_.click()
