@@ -421,7 +421,7 @@ def write_projection(root: Path, graph: Path, path: Path) -> None:
 
 
 def measure_cost(paths: Sequence[Path]) -> dict[str, Any]:
-    """Compare processor time with and without identity, each the best of three."""
+    """Compare processor time with and without identity, each the better of two runs."""
     figures: dict[str, Any] = {}
     for path in paths:
         best = {}
@@ -429,7 +429,7 @@ def measure_cost(paths: Sequence[Path]) -> dict[str, Any]:
             identity = IdentityConfig(enabled=enabled)
             config = AnalyzerConfig(transcribe=TranscribeConfig(engine="none"), identity=identity)
             analyzer, took = Analyzer(config), []
-            for _ in range(3):
+            for _ in range(2):
                 started = time.process_time()
                 timeline = analyzer.analyze(path)
                 took.append(time.process_time() - started)
