@@ -322,7 +322,7 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "CLIP", "--detector", "best"], "--detector: got 'best', expected 'compact',"),
         (["analyze", "CLIP", "--fusion", "magic"], "--fusion: got 'magic', expected"),
         (["analyze", "CLIP", "--asr", "magic"], "--asr: got 'magic', expected"),
-        (["analyze", "CLIP", "--format", "pdf"], "--format: got 'pdf', expected some of csv"),
+        (["analyze", "CLIP", "--format", "docx"], "--format: got 'docx', expected some of csv"),
         (["analyze", "CLIP", "--transcript", "no.srt"], "no transcript 'no.srt'"),
         (["analyze", "CLIP", "--config", "no.yaml"], "no.yaml: No such file"),
         (["analyze", "CLIP", "--out", "CLIP"], "cannot write"),
