@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import EmofuseError, InputError
-from . import annotate, compare, convert, corpus, export, keyframes, live, models, serve
+from . import annotate, compare, convert, corpus, export, keyframes, live, models, runs, serve
 from . import evaluate as evaluation
 from . import train as training
 from .analysis import RunOptions, analyze_media
@@ -66,6 +66,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(runs.app, name="runs")
 app.add_typer(evaluation.app, name="evaluate")
 
 

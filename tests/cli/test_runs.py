@@ -1,0 +1,55 @@
+"""`emofuse runs`, on folders as trainings leave them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Run = Any  # see conftest.py
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for name, net, best in (("a", "vgg16", 0.61), ("b", "cnn4", 0.52)):
+        folder = tmp_path / "runs" / name
+        (folder / "model").mkdir(parents=True)
+        epochs = [
+            {"epoch": n, "seconds": 2.0, "loss": 2 / n, "validation_uar": best * n / 5}
+            for n in range(1, 6)
+        ]
+        (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, epochs)))
+        settings = f"net: {{name: {net}}}\nloop: {{seed: 1}}\nrun: {folder}\n"
+        (folder / "config.yaml").write_text(settings)
+    (tmp_path / "runs" / "a" / "model" / "a.toml").write_text("")
+    return tmp_path / "runs"
+
+
+def test_they_are_listed_legibly(run: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs.parent)
+    monkeypatch.setenv("COLUMNS", "80")
+    out = run("runs", "list").out
+    assert "runs/a" in out
+    assert "0.61" in out
+    assert out.count("unfinished") == 1
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_they_are_laid_over_each_other(run: Run, runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "both.png"
+    ran = run("runs", "compare", runs / "a", runs / "b", "--out", picture)
+    assert ran.code == 0, ran.err
+    assert "net.name=vgg16" in ran.out
+    assert "loop.seed" not in ran.out  # in that they do not differ
+    assert Image.open(picture).width > 400
+    again = run("runs", "compare", runs / "a", runs / "b", "--out", picture)
+    assert "exists already" in again.failed_cleanly()
+
+
+def test_what_is_no_run_is_told(run: Run, runs: Path, tmp_path: Path) -> None:
+    assert "no training in" in run("runs", "list", tmp_path / "none").failed_cleanly()
+    message = run("runs", "compare", runs / "a", tmp_path).failed_cleanly()
+    assert "is no folder of a run" in message
+    assert "two runs" in run("runs", "compare", runs / "a").failed_cleanly()
