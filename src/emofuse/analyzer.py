@@ -95,6 +95,8 @@ class AnalyzerConfig:
         audio_track: likewise the sound track that is heard; None: the first with a voice.
         channels: what becomes of the channels of a sound: ``mix``, or ``speakers``, which makes
             each a speaker of its own, as in calls; their voices are not given to faces.
+        hwaccel: device that decodes videos, as FFmpeg calls it (``cuda``, ``videotoolbox``);
+            None: the processor.
         slot_seconds: length of the slots of the fused timeline.
         smoothing: how fused estimates are smoothed along time.
         active_speaker: how a voice is given to the face that speaks.
@@ -127,6 +129,7 @@ class AnalyzerConfig:
     subtitle_track: int | str | None = None
     audio_track: int | str | None = None
     channels: Channels = Channels.MIX
+    hwaccel: str | None = None
     slot_seconds: float = 0.5
     smoothing: SmoothConfig = field(default_factory=SmoothConfig)
     active_speaker: ActiveSpeakerConfig = field(default_factory=ActiveSpeakerConfig)
@@ -268,6 +271,7 @@ class Analyzer:
             "voiced": is_voiced,
             "audio_track": self.config.audio_track,
             "channels": self.config.channels,
+            "hwaccel": self.config.hwaccel,
         }
         if path.suffix.lower() in TEXT_SUFFIXES:
             if transcript is not None:

@@ -91,6 +91,9 @@ def serve(mirror: Any) -> Serve:
         card = store.card(model_id)
         files = {}
         for role, file in card.files.items():
+            if file.url is None:  # embedded
+                files[role] = file
+                continue
             body = contents[role]
             mirror.content["/" + str(file.url).split("/", 3)[3]] = body
             known = hashlib.sha256(body).hexdigest() if file.sha256 else ""
@@ -250,6 +253,45 @@ def test_emotion2vec_is_converted_and_hears(serve: Serve, media: Path) -> None:
     found = observed(store, Modality.SPEECH, "emotion2vec-plus-base", audio=media / "speech.ogg")
     assert "unknown" not in found["speech"].probabilities.taxonomy.labels
     assert found["speech"].quality < 1, "what is said of other and unknown counts against it"
+
+
+@pytest.mark.slow
+def test_yamnet_and_our_head_are_one_graph(serve: Serve, media: Path) -> None:
+    """Its layers at random: the graph answers as the net in torch does."""
+    torch = pytest.importorskip("torch", reason="conversion needs the extra train")
+    from safetensors.torch import load_file
+    from tests.training.speech.made_tflite import made_yamnet
+
+    from emofuse.models.registry import load
+    from emofuse.training.speech.nets.yamnet import (
+        Yamnet,
+        YamnetClassifier,
+        YamnetConfig,
+        read_graph,
+    )
+
+    store = serve("yamnet-v1", {"yamnet": made_yamnet()})
+    card = store.card("yamnet-v1")
+    files = store.files(card)
+    head = load_file(files["head"])
+    net = YamnetClassifier(YamnetConfig(labels=7, hidden=64), Yamnet(read_graph(files["yamnet"])))
+    net.classify.load_state_dict(head)
+    recogniser: Any = load("yamnet-v1", store)
+    wave = np.random.default_rng(2).normal(size=48_000).astype(np.float32)
+    prepared = recogniser.prepare(wave)
+    with torch.inference_mode():
+        expected = net.eval()(torch.from_numpy(prepared)[None]).numpy()
+    np.testing.assert_allclose(recogniser.logits([prepared]), expected, atol=1e-4)
+    found = observed(store, Modality.SPEECH, "yamnet-v1", audio=media / "speech.ogg")
+    assert len(found["speech"].probabilities.taxonomy.labels) == 7
+    store.verify(card)
+
+
+def test_a_file_that_is_no_yamnet_is_refused(serve: Serve) -> None:
+    pytest.importorskip("torch", reason="conversion needs the extra train")
+    store = serve("yamnet-v1", {"yamnet": b"a login page of 27 bytes ..."})
+    with pytest.raises(ModelError, match=r"are no YAMNet and its head: .*not a TensorFlow Lite"):
+        store.files(store.card("yamnet-v1"))
 
 
 def test_a_checkpoint_of_another_net_is_refused(serve: Serve) -> None:

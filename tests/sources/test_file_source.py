@@ -10,7 +10,7 @@ import pytest
 from tests.sources.derive import TALKING, counted, film, number_in, tone
 from tests.sources.source_laws import check_laws, check_steady, end_of, notes, of, read
 
-from emofuse.core.media import AudioChunk, Frame, MediaKind, Track, Utterance, Watermark
+from emofuse.core.media import AudioChunk, Diagnostic, Frame, MediaKind, Track, Utterance, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.errors import InputError
 from emofuse.sources.file import FileSource, open_source
@@ -262,3 +262,22 @@ def repeat(source: Path, target: Path, times: int, seconds: float) -> Path:
 def test_counted_pictures_can_be_read() -> None:
     """The helper itself: numbers survive."""
     assert [number_in(counted(i)) for i in range(16)] == list(range(16))
+
+
+def test_a_device_that_is_not_there_leaves_decoding_to_the_processor(media: Path) -> None:
+    """Whether there is one or not, what is seen is the same."""
+    from av.codec.hwaccel import hwdevices_available
+
+    known = hwdevices_available()
+    if not known:
+        pytest.skip("this FFmpeg knows no devices")
+    usual = list(FileSource(media / "v.mp4").packets())
+    source = FileSource(media / "v.mp4", hwaccel=known[0])
+    found = list(source.packets())
+    frames = [[x.at for x in items if isinstance(x, Frame)] for items in (usual, found)]
+    assert frames[0] == frames[1]
+    codes = [x.code for x in found if isinstance(x, Diagnostic)]
+    used = source.info.video is not None and "decoded-in-software" not in codes
+    assert used or codes.count("decoded-in-software") == 1
+    with pytest.raises(InputError, match="no device decodes video as 'abacus' here; expected one"):
+        FileSource(media / "v.mp4", hwaccel="abacus")

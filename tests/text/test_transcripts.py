@@ -467,10 +467,3 @@ def test_a_cue_says_no_more_than_its_time_allows(tmp_path: Path) -> None:
     transcript = read_transcript(path)
     assert len(transcript[0].text) == 2050
     assert [note.code for note in transcript.notes] == ["cues-cut"]
-
-
-def test_an_unknown_encoding_in_xml_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.eaf"
-    path.write_text('<?xml version="1.0" encoding="UT-8"?><ANNOTATION_DOCUMENT/>')
-    with pytest.raises(InputError, match="damaged XML: unknown encoding"):
-        read_transcript(path)

@@ -257,6 +257,10 @@ def analyze(
             metavar="mix|speakers", help="Mix the channels, or make each a speaker, as in calls."
         ),
     ] = None,
+    hwaccel: Annotated[
+        str | None,
+        _part(metavar="DEVICE", help="Decode video on a device, e.g. cuda or videotoolbox."),
+    ] = None,
     no_face: Annotated[bool, _part("--no-face", help="Skip faces.")] = False,
     no_speech: Annotated[bool, _part("--no-speech", help="Skip the voice.")] = False,
     no_text: Annotated[bool, _part("--no-text", help="Skip what is said.")] = False,
@@ -358,6 +362,7 @@ def analyze(
         "subtitle_track": Flag("--subtitle-track", subtitle_track),
         "audio_track": Flag("--audio-track", audio_track),
         "channels": Flag("--channels", channels),
+        "hwaccel": Flag("--hwaccel", hwaccel),
         **({"face.detector": Flag("--detector", detector)} if detector else {}),
         "fusion.weights": Flag("--weights", read_weights(weights)),
         "fusion.strategy": Flag("--fusion", fusion),

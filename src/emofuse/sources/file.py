@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +49,7 @@ from .transcript import UtteranceSource, describe_text
 
 if TYPE_CHECKING:
     import av
+    from av.codec.hwaccel import HWAccel
     from av.subtitles.stream import SubtitleStream
 
 ORDER = (Track.VIDEO, Track.AUDIO, Track.TEXT)
@@ -70,39 +72,10 @@ GUESSED_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"})
 SUBTITLES = "subtitles"
 """Where the text comes from if the file has subtitles."""
 
-_CONTAINERS = ",".join(
-    (
-        *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "mpeg", "mpegts"),
-        *(
-            "mpegvideo",
-            "mpegtsraw",
-            "gif",
-            "ogg",
-            "wav",
-            "mp3",
-            "flac",
-            "aac",
-            "ac3",
-            "eac3",
-            "aiff",
-        ),
-        *(
-            "amr",
-            "amrnb",
-            "amrwb",
-            "caf",
-            "w64",
-            "au",
-            "mxf",
-            "rm",
-            "nut",
-            "dv",
-            "h264",
-            "hevc",
-            "m4v",
-        ),
-        *("ivf", "wv", "ape", "tta", "dts", "opus", "apng", "mjpeg", "yuv4mpegpipe", "vob", "f4v"),
-    )
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,mpegtsraw,gif,ogg,"
+    "wav,mp3,flac,aac,ac3,eac3,aiff,amr,amrnb,amrwb,caf,w64,au,mxf,rm,nut,dv,h264,hevc,m4v,ivf,"
+    "wv,ape,tta,dts,opus,apng,mjpeg,yuv4mpegpipe,vob,f4v"
 )
 """Containers that are opened: none that names other files, as playlists do."""
 
@@ -137,6 +110,8 @@ class FileSource:
             a voice is taken.
         audio_track: the sound track to take, likewise.
         channels: what becomes of the channels of a sound.
+        hwaccel: device that decodes the video, as FFmpeg calls it (``cuda``, ``videotoolbox``);
+            None: the processor. Where it cannot, the processor does, and a note says so.
 
     Raises:
         InputError: if the file is missing, empty, not media, or has no track to read.
@@ -156,6 +131,7 @@ class FileSource:
         voiced: Voiced | None = None,
         audio_track: int | str | None = None,
         channels: Channels = Channels.MIX,
+        hwaccel: str | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0) or max_side < 1:
             raise InputError(f"need fps > 0 and max_side >= 1, got {fps} and {max_side}")
@@ -166,7 +142,7 @@ class FileSource:
         self._broke_off = ""  # why reading ended before the file's end
         self._delivered = False
         self._chosen: list[Diagnostic] = []  # what was chosen among several tracks
-        self._container = open_container(self._path)
+        self._container = open_container(self._path, hwaccel)
         self._missing_bytes = missing_bytes(self._path)
         try:
             video, audio, text = pick_streams(self._container, self._wanted, utterances is None)
@@ -174,6 +150,9 @@ class FileSource:
                 text = self._choose_subtitles(readable, subtitle_track) or text
             if audio is not None:
                 audio = self._choose_audio(audio, voiced, audio_track)
+            if hwaccel and video is not None and not video.codec_context.is_hwaccel:
+                told = f"{hwaccel} does not decode this video here; it is decoded in software"
+                self._chosen.append(Diagnostic("decoded-in-software", told))
             streams = video, audio, text
             self._streams = [stream for stream in streams if stream is not None]
             self.info, self._clock = self._look(*streams)
@@ -379,29 +358,54 @@ class FileSource:
         self._container.close()
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+def open_container(path: Path, hwaccel: str | None = None) -> av.container.InputContainer:
     """Open a media file with PyAV, or say why that is impossible.
 
+    Args:
+        path: the file.
+        hwaccel: device that shall decode video; if there is none, the processor does.
+
     Raises:
-        InputError: if there is no such file, it is empty, a folder or not media.
+        InputError: if there is no such file, it is empty, a folder or not media; or if FFmpeg
+            does not know the device.
     """
     import av
 
     check_file(path)
-    try:
+
+    def opened(device: HWAccel | None) -> av.container.InputContainer:
         # The prefix keeps names such as "a:b.mp4" from being read as a protocol, and the
         # whitelists keep playlists from reaching for other files or the network.
         return av.open(
             f"file:{path.absolute()}",
             container_options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
             metadata_errors="replace",
+            hwaccel=device,
         )
+
+    try:
+        if hwaccel:
+            with suppress(av.FFmpegError):  # no such device in this machine
+                return opened(_accelerator(hwaccel))
+        return opened(None)
     except av.FFmpegError as error:
         raise InputError(
             f"cannot read {path} as media ({error.strerror or error}): it is another kind of "
             "file or incomplete; give a video (mp4, mov, mkv, webm, flv, avi, mpg, gif), audio "
             "(wav, mp3, flac, ogg, opus, m4a) or image file that plays in a media player"
         ) from None
+
+
+def _accelerator(name: str) -> HWAccel:
+    from av.codec.hwaccel import HWAccel, hwdevices_available
+
+    known = hwdevices_available()
+    if name not in known:
+        raise InputError(
+            f"no device decodes video as {name!r} here; expected one of {', '.join(known)}, or "
+            "leave it out"
+        )
+    return HWAccel(name, allow_software_fallback=True)
 
 
 def pick_streams(
@@ -513,6 +517,7 @@ def open_source(
     voiced: Voiced | None = None,
     audio_track: int | str | None = None,
     channels: Channels = Channels.MIX,
+    hwaccel: str | None = None,
 ) -> Source:
     """Open any media file: a video, audio, image or text file.
 
@@ -530,6 +535,7 @@ def open_source(
         voiced: tells whether somebody speaks in a sound; see `FileSource`.
         audio_track: the sound track to take: its number, counted from 1, or its language.
         channels: what becomes of the channels of a sound.
+        hwaccel: device that decodes the video; see `FileSource`.
 
     Raises:
         InputError: if the file cannot be used.
@@ -553,6 +559,7 @@ def open_source(
         "voiced": voiced,
         "audio_track": audio_track,
         "channels": channels,
+        "hwaccel": hwaccel,
     }
     source = FileSource(path, fps=fps, max_side=max_side, **said, **chosen)
     return still(source) if source.is_still else source
