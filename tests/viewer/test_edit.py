@@ -270,3 +270,19 @@ def test_two_editors_of_a_served_result_lose_nothing(
     first.locator(".editor > summary").click()
     first.get_by_text("All edits").click()
     assert first.locator(".edits li").count() == 2
+
+
+def test_contradictions_are_marked_and_listed(open_page: Opened, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    def torn(e):
+        if e.fusion is None or len(e.fusion.probabilities) < 2:
+            return e
+        return replace(e, fusion=replace(e.fusion, disagreement=0.8))
+
+    write_report(replace(FOUND, estimates=tuple(map(torn, FOUND))), tmp_path / "torn.html")
+    page = open_page(tmp_path / "torn.html")
+    assert "contradiction" in page.locator(".legend").inner_text()
+    listed = page.locator("details", has_text="contradictory stretches")
+    listed.locator("summary").click()
+    assert re.search(r"Face 1: face \w+, voice \w+", listed.inner_text())

@@ -73,7 +73,8 @@ def _words(timeline: Timeline) -> Iterator[dict[str, Any]]:
     for e in timeline.of(Modality.TEXT):
         details = e.find_details(TextDetails)
         if details is not None and details.text:
-            name = details.speaker or person_name(e.subject, timeline.media.kind)
+            named = timeline.names.get(e.subject) or details.speaker
+            name = named or person_name(e.subject, timeline.media.kind)
             told = (e.span.start, e.span.end, str(e.subject), name, e.label, e.confidence)
             yield dict(zip(_WORDS, (*told, details.text), strict=True))
 

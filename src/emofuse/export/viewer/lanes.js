@@ -111,7 +111,8 @@ function gutterText(pen, text, x, y, size, colour) {
   pen.fillStyle = colour;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  pen.fillText(text, x.from - 7, y);
+  const lines = text.split("\n");
+  lines.forEach((line, i) => pen.fillText(line, x.from - 7, y + (i - (lines.length - 1) / 2) * size * 1.2));
 }
 
 /** Probabilities stacked, as steps. */
@@ -190,9 +191,9 @@ export class Lanes {
     this.rows.replaceChildren(...this.charts.map((chart) => chart.row));
   }
 
-  /** Something else along the same time, above the people: draw(pen, x, [from, to], height, colours). */
-  addTrack(name, height, draw) {
-    const canvas = el("canvas", { class: "track", role: "img", "aria-label": name, style: { height: `${height}px` } });
+  /** Something else along the same time, above the people: draw(pen, x, [from, to], height, colours). `title` names it to screen readers. */
+  addTrack(name, height, draw, title = name || "Pictures") {
+    const canvas = el("canvas", { class: "track", role: "img", "aria-label": title, style: { height: `${height}px` } });
     this.above.append(canvas);
     const track = { canvas, name, draw };
     this.tracks.push(track);

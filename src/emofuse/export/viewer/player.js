@@ -321,7 +321,7 @@ export class Player {
   }
 }
 
-/** Peaks of a sound for a waveform: the loudest sample of each of `count` stretches, the loudest of all is 1. */
+/** A sound's samples, and its peaks for a waveform: the loudest sample of each of `count` stretches, the loudest of all is 1. */
 export async function peaksOf(data, count = 1200) {
   const context = new OfflineAudioContext(1, 1, 16000);
   const sound = await context.decodeAudioData(data);
@@ -333,5 +333,5 @@ export async function peaksOf(data, count = 1200) {
     peaks.push(most);
   }
   const loudest = Math.max(...peaks, 1e-6);
-  return { peaks: peaks.map((v) => v / loudest), duration: sound.duration };
+  return { peaks: peaks.map((v) => v / loudest), duration: sound.duration, samples, rate: sound.sampleRate };
 }

@@ -9,9 +9,10 @@ import { MODALITIES, NAMES, STRONG, clock, learnModalities, percent, personName,
 import { Lanes, hatching } from "./lanes.js";
 import { People, at, ordered } from "./people.js";
 import { Player, peaksOf } from "./player.js";
+import { HIGHEST, levelsOf, pictureOf } from "./spectrogram.js";
 
 const STRIP = 46; // height of the row of small pictures
-const WAVE = 44;
+const WAVE = 44, SPECTRUM = 64;
 const SPREAD = 28;
 const REMARKS = 20;
 const MANY = 50; // people told of at once
@@ -20,6 +21,9 @@ const TABS = 12; // people with a tab each; the others are chosen from a list
 const HOW = [
   ["Bands and mix", "The thick band is the result of all evidence together: its color is the most probable label, and the paler, the less sure. Below it are the probabilities of all labels, stacked. The thin bands show what face, voice and words say by themselves. Gray stretches are empty: nobody was seen or heard."],
   ["Uncertain", "Hatched: the evidence is too poor, or no expression is much more probable than the others. The bars show the best guess, which is often wrong."],
+  ["Contradiction", "A bar above the result: face, voice and words contradict each other there (a disagreement of 50 % or more), so that the result depends on which of them one believes."],
+  ["Set by hand", "A line below the result: somebody corrected or confirmed the label. What the machine had said is told on hovering."],
+  ["Sound and spectrogram", "The loudness, and below it how much of each frequency there is (low ones at the bottom, up to 7.6 kHz, on a scale like the ear's). Bright rungs are the voice's overtones: close together for a low voice, rising where the melody rises."],
   ["Confidence", "The probability of the top label, adjusted so that on test data “70 %” was right about 70 times in 100. Other material is harder, and a person may well see something else."],
   ["Quality", "How good the evidence was: size, sharpness and light of the face; noise and length of the speech; how sure the words are. It says nothing about the person."],
   ["Weight and disagreement", "How much face, voice and words each counted in the result, and how far they contradict each other: 0 % if all say the same. A sarcastic “great” is a typical disagreement."],
@@ -369,12 +373,23 @@ export class Viewer {
     try {
       const data = await bytes;
       if (!data) return;
-      const { peaks, duration } = await peaksOf(data);
+      const { peaks, duration, samples, rate } = await peaksOf(data);
       this.player.setPeaks(peaks);
       this.lanes?.addTrack("sound", WAVE, (pen, x, view, height, colours) => drawPeaks(pen, peaks, duration, x, view, height, colours));
+      this.spectrogram(levelsOf(samples, rate), duration);
     } catch {
       // No waveform: the browser cannot decode this sound, or the user has left. Everything else is there.
     }
+  }
+
+  /** The sound's frequencies along the time, painted anew when the theme changes. */
+  spectrogram(levels, duration) {
+    let picture = null, paper = null;
+    this.lanes?.addTrack("spectro-\ngram", SPECTRUM, (pen, x, [from, to], height, colours) => {
+      if (paper !== colours.empty) [picture, paper] = [pictureOf(levels, colours), colours.empty];
+      const scale = levels.columns / duration, end = Math.min(to, duration);
+      if (end > from) pen.drawImage(picture, from * scale, 0, (end - from) * scale, picture.height, x(from), 0, x(end) - x(from), height);
+    }, `Spectrogram, up to ${HIGHEST / 1000} kHz`);
   }
 
   opened(file) {

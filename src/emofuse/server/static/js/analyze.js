@@ -1,6 +1,7 @@
 // The start page (drop files or paste words, earlier jobs) and the page of one job.
 import * as api from "./api.js";
 import { ServerKeeper } from "./keeper.js";
+import { refused } from "./overview.js";
 import { button, el, icon, relabel, toast, toggle } from "../viewer/dom.js";
 import { NAMES, bytes, clock, plural, since } from "../viewer/format.js";
 import { Viewer } from "../viewer/viewer.js";
@@ -157,7 +158,7 @@ export class Start {
         made.push(await api.submit(form, (part) => { this.progress.value = (i + part) / groups.length; }, this.upload.signal));
       } catch (error) {
         if (error.name === "AbortError") break;
-        errors.push(groups.length > 1 && some[0] ? `${some[0].name}: ${error.message}` : error.message);
+        errors.push([some[0]?.name ?? "words", error.message]);
       }
     }
     this.goButton.disabled = false;
@@ -165,10 +166,15 @@ export class Start {
     if (this.closed) return;
     this.files = [];
     this.refresh();
-    if (errors.length) this.fail(errors.join(" "));
-    else this.words.value = "";
-    if (made.length === 1 && !errors.length) location.hash = `#/job/${made[0].id}`;
-    else this.load();
+    if (!errors.length) this.words.value = "";
+    if (made.length + errors.length > 1 && made.length) {
+      refused.push(...errors);
+      location.hash = `#/jobs/${made.map((job) => job.id).join(",")}`;
+    } else if (made.length) location.hash = `#/job/${made[0].id}`;
+    else {
+      this.fail(errors.map(([name, why]) => (why.includes(name) || name === "words" ? why : `${name}: ${why}`)).join(" "));
+      this.load();
+    }
   }
 
   // ---- earlier jobs

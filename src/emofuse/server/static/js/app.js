@@ -5,6 +5,7 @@ import { button, el, relabel } from "../viewer/dom.js";
 import { Live } from "./live.js";
 import { Models } from "./models.js";
 import { Observe } from "./observe.js";
+import { Overview } from "./overview.js";
 
 const main = document.getElementById("main");
 let view = null, health = null;
@@ -12,6 +13,7 @@ let view = null, health = null;
 function make(hash) {
   const [name, id] = hash.replace(/^#\/?/, "").split("/");
   if (name === "job" && id) return ["analyze", new JobPage(id), "Result"];
+  if (name === "jobs" && id) return ["analyze", new Overview([...new Set(id.split(",").filter(Boolean))]), "Uploads"];
   if (name === "live") return ["live", new Live(health), "Live"];
   if (name === "observe") return ["observe", new Observe(), "Face and voice"];
   if (name === "models") return ["models", new Models(), "Models"];

@@ -1,11 +1,12 @@
 // Camera and microphone, live.
 import { Bars } from "../viewer/bars.js";
 import { Camera, Microphone, devices, open } from "./capture.js";
-import { mix, theme } from "../viewer/colour.js";
+import { theme } from "../viewer/colour.js";
 import { button, el, honest, icon, paint, relabel, save, toast, toggle } from "../viewer/dom.js";
 import { MODALITIES, clock, personName } from "../viewer/format.js";
 import { Lanes } from "../viewer/lanes.js";
 import { drawFaces, fit, placed } from "../viewer/overlay.js";
+import { BINS, HIGHEST, hertzOf, ramp } from "../viewer/spectrogram.js";
 import { COLOURS } from "../viewer/vocabulary.js";
 import { People, cellOf, firstAfter, parts } from "../viewer/people.js";
 import { Recording } from "./record.js";
@@ -16,7 +17,21 @@ const PER_SECOND = 12; // pictures sent at most
 const TALK = 2; // seconds of push-to-talk
 const STALE = 1; // seconds after which a face that was not seen again is let go
 const COLUMNS = 30; // of the spectrogram, a second
-const BINS = 64;
+
+const SHOWN = [
+  ["Boxes", "Each face that is found, with its most probable label; dashed where that is uncertain. Faces have numbers, not names: who leaves and comes back may get a new one. Click on a name above the bars to follow somebody."],
+  ["Bars", "What is said of the chosen person now: the result of face, voice and words, what each says by itself, and how much it counted. They move with every picture and are provisional."],
+  ["The last 30 seconds", "What has been settled, a slot of half a second after the other. It comes about one to two seconds late, because a voice is heard in windows of up to 3 seconds and the results are smoothed."],
+  ["Sound and spectrogram", "The loudness, and how much of each frequency there is: low ones at the bottom, up to 7.6 kHz. The rungs are the voice's overtones. This is drawn by the browser and is not what the models see."],
+  ["Uncertain", "Hatched or gray: the face is too small or blurred, the sound too noisy or too short, face and voice contradict each other, or no expression is much more probable than the others."],
+  ["How it keeps up", "From picture to label: the time until a picture that the camera took has been answered. A slow computer skips pictures instead of falling behind."],
+];
+
+/** What the view shows, for those who see it for the first time. */
+function explained() {
+  return el("details", { class: "card explained" }, el("summary", { textContent: "What this shows" }),
+    el("dl", { class: "how" }, ...SHOWN.flatMap(([term, text]) => [el("dt", { textContent: term }), el("dd", { textContent: text })])));
+}
 
 export class Live {
   constructor(health) {
@@ -56,7 +71,7 @@ export class Live {
     this.live = el("p", { class: "sr", role: "status", "aria-live": "polite" });
     this.lanes = new Lanes({ duration: WINDOW, live: true });
     this.lanes.addTrack("sound", 40, (...given) => this.drawWave(...given));
-    this.lanes.addTrack("pitch", 64, (...given) => this.drawSpectrum(...given));
+    this.lanes.addTrack("spectro-\ngram", 64, (...given) => this.drawSpectrum(...given), `Spectrogram, up to ${HIGHEST / 1000} kHz`);
     this.recordings = el("div", { class: "recordings" });
     const voice = el("select", { id: "voice", onchange: () => this.setTalk(voice.value === "talk") },
       el("option", { value: "always", textContent: "all the time" }), el("option", { value: "talk", textContent: "for 2 s on key a" }));
@@ -73,7 +88,7 @@ export class Live {
         el("div", { class: "fields" }, this.pickers.video.root, this.pickers.audio.root,
           el("div", { class: "field" }, el("label", { for: "voice", textContent: "Listen" }), voice), this.words),
         this.stats, el("p", { class: "small keys", textContent: "Keys: space pauses, a listens for two seconds, q stops." })),
-      honest(), this.live);
+      explained(), honest(), this.live);
     this.fresh();
     this.painting = requestAnimationFrame(() => this.paint());
   }
@@ -508,12 +523,12 @@ export class Live {
     const analyser = this.microphone.spectrum;
     this.levels ??= new Uint8Array(analyser.frequencyBinCount);
     analyser.getByteFrequencyData(this.levels);
-    const mel = (hz) => 2595 * Math.log10(1 + hz / 700), hertz = this.microphone.rate / analyser.fftSize;
-    const pen = this.spectra.getContext("2d"), picture = pen.createImageData(1, BINS), ramp = this.ramp(theme());
-    for (let b = 0; b < BINS; b++) {
-      const hz = 700 * (10 ** ((((b + 0.5) / BINS) * mel(7600)) / 2595) - 1);
-      const level = this.levels[Math.min(this.levels.length - 1, Math.round(hz / hertz))];
-      picture.data.set(ramp[level >> 2], (BINS - 1 - b) * 4);
+    const hertz = this.microphone.rate / analyser.fftSize, colours = theme();
+    const pen = this.spectra.getContext("2d"), picture = pen.createImageData(1, BINS);
+    if (this.paper !== colours.empty) [this.paper, this.shades] = [colours.empty, ramp(colours)];
+    for (let row = 0; row < BINS; row++) {
+      const level = this.levels[Math.min(this.levels.length - 1, Math.round(hertzOf(row) / hertz))];
+      picture.data.set(this.shades[level >> 2], (BINS - 1 - row) * 4);
     }
     // A slow computer skips columns: they are filled with the next.
     const width = WINDOW * COLUMNS;
@@ -535,18 +550,6 @@ export class Live {
     if (seam < width) pen.drawImage(this.spectra, seam, 0, width - seam, BINS, start, 0, (width - seam) * scale, height);
     if (seam > 0) pen.drawImage(this.spectra, 0, 0, seam, BINS, start + (width - seam) * scale, 0, seam * scale, height);
     pen.restore();
-  }
-
-  /** From the page's grey over blue and orange to yellow. */
-  ramp(colours) {
-    if (this.rampFor === colours.empty) return this.rampColours;
-    const stops = [colours.empty, COLOURS.sad, COLOURS.angry, COLOURS.happy];
-    this.rampFor = colours.empty;
-    this.rampColours = Array.from({ length: 64 }, (_, i) => {
-      const at = (i / 63) * 2.999, k = Math.floor(at);
-      return [...mix(stops[k], stops[k + 1], at - k).match(/\d+/g).map(Number), 255];
-    });
-    return this.rampColours;
   }
 
   // ---- recording

@@ -45,16 +45,31 @@ function figures({ measures, rows }) {
     el("ol", { class: "limits small" }, ...notes.map((note) => el("li", { textContent: note }))));
 }
 
+const FOR = { face: "faces in pictures and videos", speech: "how voices sound", text: "what is said", fused: "the mood of groups" };
+/** What parts are for that do not judge expressions, by all that they say. */
+const PARTS = { face: "finding faces", words: "recognizing speech" };
+
+/** What a model is like with people whom none of its corpora had. */
+function strangers({ strangers: found, labels }) {
+  if (!found) return null;
+  const [low, high] = [found.low, found.high].map((v) => Math.round(100 * v)), chance = Math.round(100 / labels.length);
+  return el("p", { class: "strangers" }, el("b", { textContent: low === high ? `${low}\u00a0%` : `${low} to ${high}\u00a0%` }),
+    ` of each expression found, on average, in recordings of strangers (${found.on.join(", ")}); guessing would find ${chance}\u00a0%.`);
+}
+
+const folded = (title, ...parts) => el("details", {}, el("summary", { textContent: title }), ...parts);
+
 function card(model) {
-  const facts = [model.licence, model.bytes ? bytes(model.bytes) : null, model.where].filter(Boolean).join(" · ");
+  const says = (model.labels ?? []).join(", "), facts = [["for", PARTS[says] ?? FOR[model.modality] ?? model.modality], ["says", PARTS[says] ? null : says], ["licence", model.licence],
+    ["size", model.bytes ? bytes(model.bytes) : null], ["where", model.where]].filter(([, value]) => value);
   return el("article", { class: "card model" },
     el("header", {}, el("span", { class: "kind", textContent: NAMES[model.modality] ?? model.modality }), el("h3", { textContent: model.id })),
-    el("p", { textContent: model.summary }), el("p", { class: "small", textContent: facts }),
-    model.labels?.length ? el("p", { class: "small", textContent: `says: ${model.labels.join(", ")}` }) : null,
-    model.notes?.length ? el("div", {}, el("h4", { textContent: "How it was made, and what to expect" }), el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
+    el("p", { textContent: `${model.summary}.` }), strangers(model),
+    el("dl", { class: "pairs" }, ...facts.flatMap(([name, value]) => [el("dt", { textContent: name }), el("dd", { textContent: value })])),
     model.figures.rows.length ? figures(model.figures) : null,
-    model.data?.length ? el("details", {}, el("summary", { textContent: "Training data and licenses" }), el("ul", { class: "limits" }, ...model.data.map((d) =>
+    model.notes?.length ? folded("How it was made, and what to expect", el("ul", { class: "limits" }, ...model.notes.map((note) => el("li", { textContent: note })))) : null,
+    model.data?.length ? folded("Training data and licenses", el("ul", { class: "limits" }, ...model.data.map((d) =>
       el("li", {}, el("b", { textContent: d.name }), [d.licence, d.used, d.citation].filter(Boolean).map((text) => ` · ${text}`).join(""))))) : null,
-    model.files?.length ? el("details", {}, el("summary", { textContent: "Files" }), el("ul", { class: "limits files" }, ...model.files.map((f) =>
+    model.files?.length ? folded("Files", el("ul", { class: "limits files" }, ...model.files.map((f) =>
       el("li", {}, el("b", { textContent: f.name }), ` · ${f.bytes ? bytes(f.bytes) : "size unknown"} · sha256 `, el("code", { textContent: f.sha256 || "not published: the first download is trusted" }))))) : null);
 }
