@@ -266,10 +266,19 @@ def test_two_editors_of_a_served_result_lose_nothing(
     assert "1 edit of theirs came before yours" in told(second)
     assert "2 edits" in second.locator(".editor > summary").inner_text()
     assert label(second) == "contempt"
-    first.reload()
-    first.locator(".editor > summary").click()
-    first.get_by_text("All edits").click()
-    assert first.locator(".edits li").count() == 2
+    second.context.set_offline(True)
+    press(second, "b")
+    until(second, "document.querySelector('.told').textContent.startsWith('Not kept yet')")
+    second.context.set_offline(False)
+    second.reload()  # what the server did not get waits in the browser, and is brought to it
+    second.locator(".editor > summary").click()
+    second.get_by_text("All edits").click()
+    until(second, "document.querySelectorAll('.edits li').length === 3")
+    until(
+        second,
+        "JSON.parse(localStorage.getItem(Object.keys(localStorage)"
+        ".find((key) => key.startsWith('waiting/')))).length === 0",
+    )
 
 
 def test_contradictions_are_marked_and_listed(open_page: Opened, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def annotate(
     if not as_json and (files or undo):
         added = len(kept.edits) - before
         typer.echo(f"{beside}: {added} added, {len(kept.active)} hold")
+        if not wanted:
+            typer.echo("Files that were written before do not have them; --format LIST does")
     if wanted:
         edited = apply(timeline, kept)
         for note in edited.notes[len(timeline.notes) :]:

@@ -2,7 +2,7 @@
 import { save } from "./dom.js";
 
 /** The browser's memory, where it has one for this page. */
-function memory(key, value) {
+export function memory(key, value) {
   try {
     if (value === undefined) return localStorage.getItem(key);
     localStorage.setItem(key, value);

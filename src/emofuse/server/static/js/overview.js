@@ -19,7 +19,7 @@ export class Overview {
     const heads = ["File", "Length", "Who", "Expressed", "Certain"].map((text) => el("th", { scope: "col", textContent: text }));
     const failed = refused.splice(0).map(([name, why]) => el("tr", {}, el("th", { scope: "row", textContent: name }), el("td", { colSpan: 4, class: "state", dataset: { state: "FAILED" }, textContent: why })));
     this.root = el("div", { class: "overview" }, el("div", { class: "job-head" }, el("a", { class: "back", href: "#/" }, icon("back"), "All results"), el("h1", { textContent: plural(ids.length + failed.length, "upload") })),
-      this.count, el("section", { class: "card scroll", tabIndex: 0, "aria-label": "Uploads" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...[...this.rows.values()].map((row) => row.root), ...failed))), honest());
+      this.count, el("section", { class: "card scroll", tabIndex: 0, "aria-label": "Uploads" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), ...[...this.rows.values()].map((row) => row.root), el("tbody", {}, ...failed))), honest());
     this.failed = failed.length;
     this.look();
   }
@@ -41,19 +41,19 @@ export class Overview {
   key() { return false; }
 }
 
+/** A file: a line for each person. */
 class Row {
   constructor(id) {
-    Object.assign(this, { id, done: false });
-    this.name = el("a", { href: `#/job/${id}`, textContent: "…" });
-    this.cells = ["num", "", "said", "num"].map((name) => el("td", { class: name }));
-    this.root = el("tr", {}, el("th", { scope: "row" }, this.name), ...this.cells);
+    Object.assign(this, { id, done: false, name: "…", length: "" });
+    this.root = el("tbody", {});
+    this.lines([[]]);
   }
 
   async look() {
     try {
       const job = await api.job(this.id);
-      this.name.textContent = job.inputs.map((input) => input.name).join(" + ") || job.media.name;
-      this.cells[0].textContent = job.media.duration ? clock(job.media.duration) : "";
+      this.name = job.inputs.map((input) => input.name).join(" + ") || job.media.name;
+      this.length = job.media.duration ? clock(job.media.duration) : "";
       if (job.state === "COMPLETED") this.tell(await api.summary(this.id));
       else if (job.state === "FAILED") this.fail(job.error?.message ?? "The analysis failed.");
       else this.wait(job);
@@ -64,23 +64,25 @@ class Row {
     }
   }
 
-  wait({ state, progress }) {
-    const bar = state === "IN_PROGRESS" ? el("progress", { max: 1, value: progress ?? undefined, "aria-label": `Progress of ${this.name.textContent}` }) : null;
-    this.cells[1].replaceChildren(STATES[state]);
-    this.cells[2].replaceChildren(...(bar ? [bar] : []));
+  /** Show lines of cells beside the file's name and length. */
+  lines(lines) {
+    const rowSpan = lines.length;
+    this.root.replaceChildren(...lines.map((cells, i) => el("tr", {}, ...(i ? [] : [
+      el("th", { scope: "rowgroup", rowSpan }, el("a", { href: `#/job/${this.id}`, textContent: this.name })), el("td", { class: "num", rowSpan, textContent: this.length })]), ...cells)));
   }
 
-  fail(message) {
-    this.cells[1].replaceChildren(el("span", { class: "state", dataset: { state: "FAILED" }, textContent: message }));
-    this.cells[2].replaceChildren();
+  wait({ state, progress }) {
+    const bar = state === "IN_PROGRESS" ? el("progress", { max: 1, value: progress ?? undefined, "aria-label": `Progress of ${this.name}` }) : null;
+    this.lines([[el("td", { textContent: STATES[state] }), el("td", { class: "said" }, bar), el("td", {})]]);
   }
+
+  fail(message) { this.lines([[el("td", { colSpan: 3, class: "state", dataset: { state: "FAILED" }, textContent: message })]]); }
 
   tell({ people }) {
-    const each = (make) => people.slice(0, SHOWN).map((p) => el("div", { class: p.present > 0 && p.present < BRIEF ? "brief" : "" }, make(p)));
-    const more = people.length > SHOWN ? [el("div", { class: "small", textContent: `and ${people.length - SHOWN} more` })] : [];
-    if (!people.length) { this.cells[1].replaceChildren("nobody was found"); this.cells[2].replaceChildren(); return; }
-    this.cells[1].replaceChildren(...each((p) => p.name), ...more);
-    this.cells[2].replaceChildren(...each((p) => el("div", {}, shareBar(p), el("span", { class: "small", textContent: p.label === "uncertain" ? "uncertain" : `${p.label} ${percent(p.shares[p.label] ?? 0)}` }))));
-    this.cells[3].replaceChildren(...each((p) => percent(1 - p.uncertain)));
+    const lines = people.slice(0, SHOWN).map((p) => [el("td", { class: p.present > 0 && p.present < BRIEF ? "brief" : "", textContent: p.name }),
+      el("td", { class: "said" }, shareBar(p), el("span", { class: "small", textContent: p.label === "uncertain" ? "uncertain" : `${p.label} ${percent(p.shares[p.label] ?? 0)}` })),
+      el("td", { class: "num", textContent: percent(1 - p.uncertain) })]);
+    if (people.length > SHOWN) lines.push([el("td", { colSpan: 3, class: "small", textContent: `and ${people.length - SHOWN} more` })]);
+    this.lines(lines.length ? lines : [[el("td", { colSpan: 3, textContent: "nobody was found" })]]);
   }
 }
