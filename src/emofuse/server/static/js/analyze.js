@@ -280,9 +280,11 @@ export class JobPage {
     if (job.state === "FAILED") { this.fail(job.error?.message ?? "The analysis failed."); return; }
     this.body.replaceChildren(el("p", { class: "small", textContent: "Loading the result …" }));
     try {
-      const [timeline, kept] = await Promise.all([api.result(this.id), api.annotations(this.id)]);
+      let problem = "";
+      const [timeline, kept] = await Promise.all([api.result(this.id), api.annotations(this.id).catch((error) => { problem = error.message; })]);
       if (this.closed) return;
-      this.keeper = new ServerKeeper(this.id, kept);
+      this.keeper = kept ? new ServerKeeper(this.id, kept) : null;
+      if (problem) toast(`What was put right by hand cannot be shown: ${problem}`);
       this.result = this.view(job.inputs ? job : await api.job(this.id), timeline);
       this.body.replaceChildren(this.result.root);
       this.result.lanes?.draw();
