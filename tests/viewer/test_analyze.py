@@ -41,9 +41,11 @@ def test_a_video_from_file_to_download(analyzed: Visit, server: Running) -> None
     spoken = slider.get_attribute("aria-valuetext") or ""
     assert "Person 1" in spoken
 
-    box = page.locator(".scrub").bounding_box()
+    lane = page.locator(".row canvas").first
+    lane.scroll_into_view_if_needed()
+    box = lane.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + box["height"] - 20)
+    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + 20)
     assert 3.6 < float(page.evaluate(TIME)) < 4.4
     late = next(e for e in fused if e["start"] <= float(page.evaluate(TIME)) < e["end"])
     assert label(page) in (late["label"], "uncertain")
