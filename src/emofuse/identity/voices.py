@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 
+from ..core.clustering import cut, ward_merges
 from ..core.identity import Print
 from ..core.time import Span, to_ns
 from .config import IdentityConfig
@@ -74,11 +74,10 @@ class Voices:
         most = min(_MOST_SPEAKERS, len(pieces))
         wanted = self._config.speakers
         counts = range(1, most + 1) if wanted is None else [min(wanted, most)]
-        tree = linkage(pieces, "ward") if len(pieces) > 1 else None
+        merges = ward_merges(pieces)
         best: tuple[float, NDArray[np.int64]] | None = None
         for count in counts:
-            start = np.zeros(1, int) if tree is None else fcluster(tree, count, "maxclust") - 1
-            labels, apart = _k_means(pieces, seconds, start)
+            labels, apart = _k_means(pieces, seconds, cut(merges, count))
             cost = apart + self._config.speaker_cost * (int(labels.max()) + 1)
             if best is None or cost < best[0]:
                 best = cost, labels
