@@ -1,11 +1,11 @@
 """Who is let in where a token is set. The application runs in this process, without its workers."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.server.asynchronous import run
 from tests.server.serving import refused
 
 from emofuse.server.app import create_app
@@ -32,7 +32,7 @@ class Client:
                 self.cookies = client.cookies
                 return response
 
-        return asyncio.run(ask())
+        return run(ask())
 
 
 @pytest.fixture

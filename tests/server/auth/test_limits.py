@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from tests.server.asynchronous import run
 
 from emofuse.server.auth.limits import LoginThrottle, Slots
 from emofuse.server.http.errors import ApiError
@@ -42,7 +43,7 @@ def test_guessing_gets_slow_and_who_knows_the_token_is_never_locked_out() -> Non
             assert await guess(address, "right") == "me"
         assert await guess("2001:db8:1::1", "wrong") is None  # somebody else
 
-    asyncio.run(attack())
+    run(attack())
 
 
 def test_only_guesses_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_only_guesses_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         assert waits == [1.0]
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    asyncio.run(attack())
+    run(attack())
 
 
 def test_what_is_remembered_of_guesses_is_bounded() -> None:
@@ -73,4 +74,4 @@ def test_what_is_remembered_of_guesses_is_bounded() -> None:
             await throttle.attempt(f"10.0.{number >> 8}.{number & 255}", "x", lambda: None)
         assert len(throttle._wrong) == 10_000
 
-    asyncio.run(attack())
+    run(attack())
