@@ -52,9 +52,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         server.end(signal.SIGKILL)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[tuple[BrowserType, str]]:
-    """What starts browsers, and where the browser is."""
+    """What starts browsers, and where the browser is.
+
+    Not for the whole session: while it lives, no other test can run an event loop.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("no browser: install Debian's chromium")
@@ -66,14 +69,19 @@ def chromium() -> Iterator[tuple[BrowserType, str]]:
 
 
 @pytest.fixture(scope="session")
-def browser(
-    chromium: tuple[BrowserType, str], media: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
-    """A browser whose camera and microphone are a clip, and that lets every page use them."""
+def devices(media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What a browser takes for camera and microphone: a clip."""
     folder = tmp_path_factory.mktemp("devices")
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
     make_camera(media / "talking.mp4", camera)
     make_microphone(media / "talking.mp4", microphone)
+    return camera, microphone
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: tuple[BrowserType, str], devices: tuple[Path, Path]) -> Iterator[Browser]:
+    """A browser with a camera and a microphone, that lets every page use them."""
+    camera, microphone = devices
     kind, path = chromium
     browser = kind.launch(
         executable_path=path,
