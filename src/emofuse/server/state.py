@@ -154,6 +154,8 @@ class ServerState:
     async def do(self, request: Request, item: WorkItem) -> Facts:
         """Run a task; stop it if the client disconnects meanwhile.
 
+        Whatever happens, the task is over when this ends: its files may go.
+
         Raises:
             ApiError: if it fails.
         """
@@ -170,6 +172,9 @@ class ServerState:
             raise ApiError("stopping", "the server is shutting down", retry_after=5) from None
         finally:
             item.stop.set()  # also where this handler is cancelled
+            if not result.done():
+                await asyncio.wait([result])
+                result.exception()
 
     def max_bytes(self, path: str) -> int:
         """Return how many bytes a request to a path may have."""
