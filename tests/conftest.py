@@ -10,9 +10,11 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
-# How long an example takes depends on the machine: no test is timed.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long an example takes depends on the machine: no test is timed. The same examples are tried
+# in every run, so that a change fails by what it changed; HYPOTHESIS_PROFILE=search looks for more.
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

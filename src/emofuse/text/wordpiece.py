@@ -132,9 +132,13 @@ def _around(template: Mapping[str, Any]) -> tuple[list[int], list[int]]:
 
 
 def _cleaned(c: str) -> str:
-    if c in "\t\n\r" or c.isspace():
+    # What controls a device goes, form feeds and the like too, which Python counts as spaces.
+    # Code points that no table knows yet stay.
+    if c in "\t\n\r":
         return " "
-    return "" if c in "\0\ufffd" or unicodedata.category(c).startswith("C") else c
+    if c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cf", "Co"):
+        return ""
+    return " " if c.isspace() else c
 
 
 def _is_chinese(c: str) -> bool:
