@@ -108,7 +108,7 @@ def test_formats(client: httpx.Client, media: Path) -> None:
 
 
 def test_modalities_can_be_chosen(client: httpx.Client, media: Path) -> None:
-    response = send(client, media / "talking.mp4", modalities="speech", transcribe="none")
+    response = send(client, media / "talking.mp4", modalities="speech", asr="none")
     assert {e["modality"] for e in response.json()["estimates"]} == {"speech", "fused"}
 
 
@@ -477,7 +477,7 @@ def send_impatiently(client: httpx.Client, path: Path) -> None:
 
 def test_a_face_a_voice_and_words_as_one_observation(client: httpx.Client, media: Path) -> None:
     files = media / "portrait.jpg", media / "speech.ogg"
-    answer = send(client, *files, to="/v1/observe?weights=face=.6,speech=.4", text="I love it!")
+    answer = send(client, *files, to="/v1/observe", text="I love it!", weights="face=.6,speech=.4")
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert set(found) == {"face", "speech", "text", "fused", "notes"}
@@ -514,4 +514,8 @@ def test_what_cannot_be_fused_is_refused(client: httpx.Client, body: Any) -> Non
 
 
 def test_weights_that_are_none(client: httpx.Client) -> None:
-    refused(client.post("/v1/observe?weights=nose=1", data={"text": "x"}), 422, "bad-argument")
+    refused(
+        client.post("/v1/observe", files={"text": (None, "x"), "weights": (None, "nose=1")}),
+        422,
+        "bad-argument",
+    )

@@ -9,12 +9,12 @@ import pytest
 from fastapi import Request
 from tests.server.asynchronous import run
 
-from emofuse.core.estimates import Modality
 from emofuse.io.media_types import by_content
 from emofuse.server.app import create_app
 from emofuse.server.http.errors import ApiError
 from emofuse.server.jobs.pool import WorkItem
 from emofuse.server.jobs.tasks import Analysis, Probe, Upload
+from emofuse.server.options import AnalysisOptions
 from emofuse.server.settings import Settings
 
 
@@ -24,7 +24,7 @@ def test_a_task_is_over_when_its_client_is_gone(media: Path, tmp_path: Path) -> 
     type_ = by_content(clip.read_bytes()[:4096])
     assert type_ is not None
     probe = Probe((Upload(clip, clip.name, type_, clip.stat().st_size),), None, 60.0)
-    task = Analysis(probe, (Modality.FACE,), False, tmp_path / "out", ("json",))
+    task = Analysis(probe, AnalysisOptions(modalities=("face",)), tmp_path / "out", ("json",))
 
     async def gone() -> dict[str, Any]:
         return {"type": "http.disconnect"}

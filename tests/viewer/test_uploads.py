@@ -52,3 +52,23 @@ def test_the_live_page_explains_itself(visit: Callable[..., Page]) -> None:
     page = visit("#/live")
     page.get_by_text("What this shows").click()
     assert "a slot of half a second" in page.locator(".explained").inner_text()
+
+
+def test_options_weigh_an_upload(visit: Callable[..., Page], media: Path) -> None:
+    page = visit()
+    page.get_by_text("Options").click()
+    page.get_by_label("Fusion").select_option("weighted")
+    page.get_by_role("slider", name="face").fill("20")
+    page.get_by_role("slider", name="voice").fill("60")
+    page.get_by_role("slider", name="words").fill("0")
+    assert page.locator(".options output").all_inner_texts() == ["25 %", "75 %", "0 %"]
+    page.get_by_label("Slot length (seconds)").fill("2")
+    page.get_by_label("Files to analyze").set_input_files(media / "portrait.jpg")
+    page.locator(".result").wait_for()
+    job = page.evaluate("fetch('/v1/jobs?limit=1').then((answer) => answer.json())")["jobs"][0]
+    asked = {name: value for name, value in job["options"].items() if value is not None}
+    assert asked == {
+        "fusion": "weighted",
+        "slot": 2.0,
+        "weights": {"face": 0.2, "speech": 0.6, "text": 0.0},
+    }

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
+from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
@@ -185,6 +186,7 @@ def to_yaml(config: Any) -> str:
     return "\n".join(_yaml_lines(type(config), to_mapping(config), 0)) + "\n"
 
 
+@lru_cache(maxsize=64)
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     """Validate a one-tuple: pydantic takes a config for that, and hands it down to dataclasses."""
     from pydantic import ConfigDict, TypeAdapter

@@ -12,12 +12,14 @@ threads)``, where `files` maps roles to paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
+from ..core.estimates import Modality
 from ..core.protocols import Recogniser
+from ..core.registry import Registry
 from ..errors import ModelError
 from .card import Card
 from .store import Store
@@ -71,3 +73,11 @@ def factory(card: Card) -> Factory:
 def recognisers() -> dict[str, EntryPoint]:
     """Return the registered recognisers by name, without importing them."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def emotion_models(store: Store, modality: Modality) -> Iterator[Card]:
+    """Yield the cards of the models that tell a modality's emotions."""
+    known = Registry[Factory](GROUP, "recogniser").names
+    for card in store.cards():
+        if card.modality is modality and card.recogniser in known and not card.dimensional:
+            yield card

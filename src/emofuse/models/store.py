@@ -184,6 +184,13 @@ class Store:
         home = paths[0][0].parent if paths else WEIGHTS
         return Whereabouts.EMBEDDED if home == WEIGHTS else Whereabouts.LOCAL
 
+    def is_ready(self, card: Card) -> bool:
+        """Whether a model can be used now: without a download, a conversion or a question."""
+        if not self._allow(card) or (card.terms and not self._ledger.accepted(card)):
+            return False
+        made = not card.convert or self._converted(card).is_file()
+        return made and self.whereabouts(card) is not Whereabouts.REMOTE
+
     def home(self, card: Card) -> Path:
         """Return the folder of a model's files (of those that are not downloaded)."""
         return self._index().get(card.id, (card, WEIGHTS))[1]

@@ -26,6 +26,7 @@ from .jobs.store import JobStore
 from .jobs.tasks import Facts
 from .jobs.worker import Cancelled, WorkerConfig
 from .metrics import Metrics
+from .options import AnalysisOptions, check
 from .settings import MB, Settings
 
 if TYPE_CHECKING:
@@ -143,13 +144,19 @@ class ServerState:
             raise ApiError("stopping", "the server is shutting down", retry_after=5)
 
     async def read_request(self, request: Request, incoming: UploadFolder) -> AnalysisRequest:
-        """Read the uploads and options of a request.
+        """Read the uploads and options of a request, and check that the options work here.
 
         Raises:
             ApiError: if they are invalid.
         """
         limit = self.settings.limits.text_bytes
-        return await read_analysis_request(request, incoming, self.config.modalities, limit)
+        parsed = await read_analysis_request(request, incoming, limit)
+        if parsed.options.model_fields_set:
+            await asyncio.to_thread(self._check, parsed.options)
+        return parsed
+
+    def _check(self, options: AnalysisOptions) -> None:
+        check(options.over(self.config), self.config, self.models)
 
     async def do(self, request: Request, item: WorkItem) -> Facts:
         """Run a task; stop it if the client disconnects meanwhile.

@@ -18,6 +18,7 @@ from emofuse.server.http.errors import ApiError
 from emofuse.server.jobs.pool import FairQueue, Pool, WorkItem
 from emofuse.server.jobs.tasks import Analysis, Facts, Probe, Upload
 from emofuse.server.jobs.worker import Cancelled, WorkerConfig
+from emofuse.server.options import AnalysisOptions
 from emofuse.server.settings import Limits
 
 TROUBLE = """
@@ -122,7 +123,7 @@ def analysis(media: Path, out: Path) -> Analysis:
     path = media / "portrait.jpg"
     upload = Upload(path, "me.jpg", kind, path.stat().st_size)
     probe = Probe((upload,), None, 60.0)
-    return Analysis(probe, (Modality.FACE,), False, out, ("json",))
+    return Analysis(probe, AnalysisOptions(modalities=("face",)), out, ("json",))
 
 
 def outcome(pool: Pool, item: WorkItem) -> Facts | BaseException | None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.core.estimates import Modality
 from emofuse.core.media import MediaKind
 from emofuse.errors import InputError
 from emofuse.io.media_types import ContentType
 from emofuse.server.http.errors import ApiError
 from emofuse.server.jobs.store import Job, JobState, JobStore
 from emofuse.server.jobs.tasks import Facts, Upload
+from emofuse.server.options import AnalysisOptions
 
 VIDEO = ContentType(MediaKind.VIDEO, ".mp4", "video/mp4")
 TEXT = ContentType(MediaKind.TEXT, ".srt", "text/plain")
@@ -28,8 +28,7 @@ def put(store: JobStore, name: str, client: str = "me", created: float | None = 
         client=client,
         uploads=(Upload(folder / "0.mp4", "clip.mp4", VIDEO, 5),),
         transcript=Upload(folder / "words.srt", "said.srt", TEXT, 5),
-        modalities=(Modality.FACE, Modality.TEXT),
-        transcribe=False,
+        options=AnalysisOptions(modalities=("face", "text"), asr="none", weights={"face": 1.0}),
         facts=Facts("video", 12.5, 640, 480),
         created=time.time() if created is None else created,
     )

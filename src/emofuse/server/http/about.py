@@ -13,6 +13,7 @@ from ... import __version__
 from ...models.describe import card_mapping
 from ..auth.auth import COOKIE, user_of
 from ..jobs.manager import FORMATS
+from ..options import Choices, choices
 from ..state import ServerState
 from . import schemas
 from .dependencies import State
@@ -68,6 +69,11 @@ async def logout() -> Response:
 @router.get("/v1/models", summary="Models and their limitations", responses=schemas.MODELS)
 def models(state: State) -> JSONResponse:
     return JSONResponse(_models(state))
+
+
+@router.get("/v1/options", summary="What the options of an analysis may be on this server")
+def options(state: State) -> Choices:
+    return choices(state.config, state.models)
 
 
 @router.get(

@@ -20,6 +20,7 @@ from ...io.media_types import HEAD
 from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
 from ..jobs.tasks import Analysis, Probe, Upload
+from ..options import AnalysisOptions
 from ..settings import MB
 from ..state import ServerState
 from . import schemas
@@ -88,9 +89,7 @@ async def _analyze(
     limits = state.settings.limits
     folder = incoming.home / "results"
     probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
-    task = Analysis(
-        probe, parsed.modalities, parsed.transcribe, folder, formats, group=parsed.group
-    )
+    task = Analysis(probe, parsed.options, folder, formats)
     started = time.perf_counter()
     facts = await state.do(request, WorkItem(task, limits.analyze_timeout))
     state.metrics.analyzed(facts, time.perf_counter() - started)
@@ -122,7 +121,8 @@ def _image_request(data: bytes, incoming: UploadFolder) -> AnalysisRequest:
         raise ApiError("unsupported-media", f"img is {found.mime}, expected an image")
     path = incoming.inputs / f"0{found.suffix}"
     path.write_bytes(data)
-    return AnalysisRequest((Upload(path, "img", found, len(data)),), None, (Modality.FACE,), False)
+    faces = AnalysisOptions(modalities=(Modality.FACE.value,))
+    return AnalysisRequest((Upload(path, "img", found, len(data)),), None, faces)
 
 
 def _faces(path: Path) -> list[dict[str, Any]]:

@@ -50,9 +50,7 @@ async def create_job(
                 client=client,
                 uploads=parsed.uploads,
                 transcript=parsed.transcript,
-                modalities=parsed.modalities,
-                transcribe=parsed.transcribe,
-                group=parsed.group,
+                options=parsed.options,
                 facts=facts,
                 created=time.time(),
             )

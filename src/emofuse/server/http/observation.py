@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from ...analyzer import Analyzer
-from ...core.modality import parse_weights
 from ...core.observation import Observation
 from ...errors import EmofuseError, InputError
 from ...observe import Observer
@@ -37,19 +36,15 @@ async def observe(
     state: State,
     client: Client,
     user: Account,
-    weights: Annotated[
-        str | None, Query(max_length=200, description="e.g. face=.6,speech=.4; others do not count")
-    ] = None,
     face_crop: Annotated[bool, Query(description="the image is nothing but a face")] = False,
 ) -> Response:
-    counts = _weights(weights)
     with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
             limits = state.settings.limits
             probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
             out = incoming.home / "results"
-            task = Observe(probe, parsed.modalities, parsed.transcribe, counts, face_crop, out)
+            task = Observe(probe, parsed.options, face_crop, out)
             await state.do(request, WorkItem(task, limits.analyze_timeout))
             data = await asyncio.to_thread((out / "observation.json").read_bytes)
     return Response(data, media_type="application/json")
@@ -84,12 +79,3 @@ def _fused(state: ServerState, found: Observation, weights: Any) -> dict[str, An
         raise ApiError("bad-argument", str(error)) from None
     except EmofuseError as error:
         raise from_emofuse(error) from None
-
-
-def _weights(text: str | None) -> dict[str, float] | None:
-    if text is None or not text.strip():
-        return None
-    try:
-        return {m.value: weight for m, weight in parse_weights(text).items()}
-    except ValueError as error:
-        raise ApiError("bad-argument", f"weights: {error}") from None

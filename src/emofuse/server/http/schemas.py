@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from ...export import exporters
 from ..jobs.store import JobState
+from ..options import AnalysisOptions
 
 
 class ErrorDetail(BaseModel):
@@ -56,7 +57,7 @@ class Job(BaseModel):
     media: Media
     inputs: list[Input]
     transcript: str | None
-    options: dict[str, Any]
+    options: AnalysisOptions
     error: ErrorDetail | None
     formats: list[str]
     links: dict[str, str]
@@ -209,6 +210,10 @@ MEDIA: Responses = {
 
 _BINARY = {"type": "string", "format": "binary"}
 
+_OPTIONS: dict[str, Any] = AnalysisOptions.model_json_schema(
+    ref_template="#/components/schemas/{model}"
+)["properties"]
+
 ANALYSIS_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -216,26 +221,30 @@ ANALYSIS_REQUEST: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "title": "Upload",
                     "properties": {
-                        "file": {"type": "array", "items": _BINARY},
-                        "text": {"type": "string"},
-                        "transcript": _BINARY,
-                        "modalities": {"type": "string", "examples": ["face,speech"]},
-                        "transcribe": {"type": "string", "enum": ["auto", "none"]},
-                        "group": {"type": "string", "enum": ["no", "yes"]},
+                        "file": {
+                            "type": "array",
+                            "items": _BINARY,
+                            "description": "a video, sound or image, or an image with a sound",
+                        },
+                        "text": {"type": "string", "description": "what is said, as plain text"},
+                        "transcript": {**_BINARY, "description": "what is said: srt, vtt or txt"},
+                        **_OPTIONS,
                     },
+                    "additionalProperties": False,
                 }
             },
             "application/json": {
                 "schema": {
                     "type": "object",
+                    "title": "Words",
                     "required": ["text"],
                     "properties": {
-                        "text": {"type": "string"},
-                        "modalities": {"type": "string"},
-                        "transcribe": {"type": "string"},
-                        "group": {"type": "string"},
+                        "text": {"type": "string", "description": "what is said"},
+                        **_OPTIONS,
                     },
+                    "additionalProperties": False,
                 }
             },
         },

@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -16,17 +15,18 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...io.media_types import HEAD, TEXT_SUFFIXES, ContentType, by_content, by_suffix
 from ..jobs.tasks import Upload
+from ..options import AnalysisOptions
 from ..settings import MB
 from .errors import ApiError
 
-_FILES, _FIELDS = 6, 12
+_FILES, _FIELDS = 6, 40
 _NAME_LENGTH = 120
 _LARGE, _VALUES = 4 * MB, 10_000  # a JSON body of more bytes holds no more values
-_OPTIONS = ("file", "text", "transcript", "modalities", "transcribe", "group")
+_OPTIONS = tuple(AnalysisOptions.model_fields)
+_FORM = ("file", "text", "transcript", *_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,12 @@ class AnalysisRequest:
     Args:
         uploads: media and text, in a folder of the server.
         transcript: a transcript.
-        modalities: to analyze.
-        transcribe: whether speech is recognized when no transcript is given.
-        group: whether the mood of the group is told, too.
+        options: how.
     """
 
     uploads: tuple[Upload, ...]
     transcript: Upload | None
-    modalities: tuple[Modality, ...]
-    transcribe: bool
-    group: bool = False
+    options: AnalysisOptions
 
 
 class UploadFolder:
@@ -82,14 +78,13 @@ class UploadFolder:
 
 
 async def read_analysis_request(
-    request: Request, incoming: UploadFolder, modalities: Sequence[Modality], text_bytes: int
+    request: Request, incoming: UploadFolder, text_bytes: int
 ) -> AnalysisRequest:
     """Read a request; its files go into the folder of `incoming`.
 
     Args:
         request: multipart, or JSON with a text.
         incoming: receives the files.
-        modalities: default of the request's own.
         text_bytes: limit of a text.
 
     Raises:
@@ -98,7 +93,8 @@ async def read_analysis_request(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         fields = await _read_json(request, text_bytes)
-        return await asyncio.to_thread(_order, fields, [], None, incoming, modalities)
+        options = AnalysisOptions.read({k: v for k, v in fields.items() if k != "text"})
+        return await asyncio.to_thread(_order, fields["text"], [], None, incoming, options)
     if kind != "multipart/form-data":
         raise ApiError(
             "bad-request",
@@ -108,13 +104,16 @@ async def read_analysis_request(
     form = await _read_form(request, text_bytes)
     try:
         _check_fields(form)
+        options = AnalysisOptions.read(
+            {name: ",".join(map(str, form.getlist(name))) for name in _OPTIONS if name in form}
+        )
         uploads = [
             await _save(value, incoming.inputs, f"{number}")
             for number, value in enumerate(form.getlist("file"))
         ]
         given = form.get("transcript")
         transcript = None if given is None else await _save(given, incoming.inputs, "transcript")
-        fields = {k: v for k, v in form.items() if isinstance(v, str) and k != "file"}
+        text = str(form.get("text", ""))
     finally:
         await form.close()
     if transcript is not None and transcript.type.kind is not MediaKind.TEXT:
@@ -122,7 +121,7 @@ async def read_analysis_request(
             "unsupported-media",
             f"the transcript {transcript.name} is not text; expected srt, vtt or txt",
         )
-    return await asyncio.to_thread(_order, fields, uploads, transcript, incoming, modalities)
+    return await asyncio.to_thread(_order, text, uploads, transcript, incoming, options)
 
 
 async def read_json(request: Request, most_bytes: int | None = None) -> Any:
@@ -156,13 +155,6 @@ async def _read_json(request: Request, text_bytes: int) -> dict[str, Any]:
         raise ApiError(
             "bad-request", 'expected a JSON object with a "text"; send files as multipart/form-data'
         )
-    unknown = [str(key) for key in fields if key not in _OPTIONS or key in ("file", "transcript")]
-    if unknown or not all(isinstance(value, str) for value in fields.values()):
-        raise ApiError(
-            "bad-argument",
-            f"got {', '.join(unknown)[:80] or 'values that are not strings'}; a JSON request has "
-            "the strings text, modalities, transcribe and group",
-        )
     return fields
 
 
@@ -184,13 +176,13 @@ async def _read_form(request: Request, text_bytes: int) -> FormData:
 
 
 def _check_fields(form: FormData) -> None:
-    unknown = sorted({key for key in form if key not in _OPTIONS})
+    unknown = sorted({key for key in form if key not in _FORM})
     if unknown:
         raise ApiError(
             "bad-argument",
-            f"unknown field {unknown[0][:40]!r}; expected {', '.join(_OPTIONS)}",
+            f"unknown field {unknown[0][:40]!r}; expected {', '.join(_FORM)}",
         )
-    for name in ("text", "modalities", "transcribe", "group"):
+    for name in ("text", *_OPTIONS):
         if any(isinstance(value, UploadFile) for value in form.getlist(name)):
             raise ApiError("bad-argument", f"{name} is a file, expected a plain field")
     for value in form.getlist("file"):
@@ -234,45 +226,17 @@ def _write_text(text: str, folder: Path, stem: str, name: str = "text") -> Uploa
 
 
 def _order(
-    fields: dict[str, str],
+    text: str,
     uploads: list[Upload],
     transcript: Upload | None,
     incoming: UploadFolder,
-    modalities: Sequence[Modality],
+    options: AnalysisOptions,
 ) -> AnalysisRequest:
-    if fields.get("text", "").strip():
-        uploads = [*uploads, _write_text(fields["text"], incoming.inputs, "text")]
+    if text.strip():
+        uploads = [*uploads, _write_text(text, incoming.inputs, "text")]
     if not uploads:
         raise ApiError("bad-request", 'nothing to analyze: send a "file", or a "text"')
-    return AnalysisRequest(
-        tuple(uploads),
-        transcript,
-        _modalities(fields.get("modalities"), modalities),
-        _choice(fields, "transcribe", "auto", "none"),
-        not _choice(fields, "group", "no", "yes"),
-    )
-
-
-def _modalities(text: str | None, default: Sequence[Modality]) -> tuple[Modality, ...]:
-    if text is None or not text.strip():
-        return tuple(default)
-    names = [name.strip() for name in text.split(",")]
-    known = {m.value: m for m in default}
-    wrong = [name for name in names if name not in known]
-    if wrong:
-        raise ApiError(
-            "bad-argument",
-            f"unknown modality {wrong[0][:40]!r}, expected some of {', '.join(known)}",
-        )
-    return tuple(m for m in default if m.value in names)
-
-
-def _choice(fields: Mapping[str, str], name: str, default: str, other: str) -> bool:
-    """Whether an option is left at its default."""
-    text = fields.get(name, default)
-    if text not in (default, other):
-        raise ApiError("bad-argument", f"{name} is {text[:40]!r}, expected {default} or {other}")
-    return text == default
+    return AnalysisRequest(tuple(uploads), transcript, options)
 
 
 def content_type(head: bytes, name: str = "the file") -> ContentType:

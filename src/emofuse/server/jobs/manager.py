@@ -287,11 +287,7 @@ class JobManager:
             "media": _input(first) | dict(facts_mapping(job.facts)),
             "inputs": [_input(upload) for upload in job.uploads],
             "transcript": job.transcript.name if job.transcript else None,
-            "options": {
-                "modalities": [m.value for m in job.modalities],
-                "transcribe": "auto" if job.transcribe else "none",
-                "group": "yes" if job.group else "no",
-            },
+            "options": job.options.model_dump(mode="json"),
             "error": {"code": job.error[0], "message": job.error[1]} if job.error else None,
             "formats": list(FORMATS),
             "links": {
@@ -395,11 +391,9 @@ class JobManager:
     def _analysis(self, job: Job, draft: Path) -> Analysis:
         return Analysis(
             Probe(job.uploads, job.transcript, self.settings.limits.job_seconds),
-            job.modalities,
-            job.transcribe,
+            job.options,
             draft,
             tuple(routine_exporters()),
-            group=job.group,
         )
 
     async def _outcome(self, job: Job, item: WorkItem) -> Facts | ApiError | None:

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...core.estimates import Modality
 from ...core.media import MediaKind
 from ...errors import InputError
 from ...io.media_types import ContentType
 from ..http.errors import ApiError
+from ..options import AnalysisOptions
 from .tasks import Facts, Upload
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
@@ -57,8 +57,7 @@ class Job:
         client: who submitted it.
         uploads: what is to be analyzed.
         transcript: a transcript.
-        modalities: which are analyzed.
-        transcribe: whether speech is recognized.
+        options: how.
         facts: about the main upload.
         state: where it stands.
         created: when it was submitted; seconds since 1970, like all times here.
@@ -66,7 +65,6 @@ class Job:
         finished: when it ended.
         attempts: how often it was started.
         error: code and message if it failed.
-        group: whether the mood of the group is told, too.
         age: seconds for which a server has run since it ended, by a clock that nobody sets.
     """
 
@@ -74,8 +72,7 @@ class Job:
     client: str
     uploads: tuple[Upload, ...]
     transcript: Upload | None
-    modalities: tuple[Modality, ...]
-    transcribe: bool
+    options: AnalysisOptions
     facts: Facts
     state: JobState = JobState.QUEUED
     created: float = 0.0
@@ -83,7 +80,6 @@ class Job:
     finished: float | None = None
     attempts: int = 0
     error: tuple[str, str] | None = None
-    group: bool = False
     age: float = 0.0
 
     @property
@@ -349,8 +345,7 @@ class JobStore:
             client=str(row["client"]),
             uploads=(lost,),
             transcript=None,
-            modalities=(),
-            transcribe=False,
+            options=AnalysisOptions(),
             facts=Facts(_LOST.kind.value),
             state=JobState.FAILED,
             error=(_DAMAGED.code, _DAMAGED.message),
@@ -365,9 +360,7 @@ class JobStore:
             client=row["client"],
             uploads=uploads,
             transcript=_upload(home, request["transcript"]) if request["transcript"] else None,
-            modalities=tuple(Modality(m) for m in request["modalities"]),
-            transcribe=request["transcribe"],
-            group=request["group"],
+            options=AnalysisOptions.model_validate(request["options"]),
             facts=Facts(**request["facts"]),
             state=JobState(row["state"]),
             created=float(row["created"]),
@@ -424,9 +417,7 @@ def _request(job: Job) -> str:
         {
             "uploads": [_stored(u) for u in files],
             "transcript": _stored(job.transcript) if job.transcript else None,
-            "modalities": [m.value for m in job.modalities],
-            "transcribe": job.transcribe,
-            "group": job.group,
+            "options": job.options.model_dump(mode="json", exclude_none=True),
             "facts": asdict(job.facts),
         }
     )

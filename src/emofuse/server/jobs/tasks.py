@@ -6,13 +6,13 @@ Nothing here runs in the server's own process.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.estimates import Modality
 from ...core.media import Frame, MediaInfo, MediaKind, Packet, Track, Watermark
 from ...core.protocols import ProgressCallback, Source
 from ...core.time import NS, Span, clock
@@ -20,10 +20,13 @@ from ...errors import InputError
 from ...io.images import TooManyPixels, image_size
 from ...io.media_types import ContentType
 from ..http.errors import ApiError
+from ..options import AnalysisOptions
 from ..settings import Limits
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer, AnalyzerConfig
+
+_KEPT = 3  # analyzers of other settings than the server's; each may hold models of its own
 
 _SLACK_NS = NS
 """A recording may be this much longer than allowed: durations are declared roughly."""
@@ -77,19 +80,15 @@ class Analysis:
 
     Args:
         probe: the uploads; checked again, because files may have changed since.
-        modalities: which are analyzed.
-        transcribe: whether speech is recognized when no transcript is given.
+        options: how.
         out: the folder; created if needed.
         formats: which files are written.
-        group: whether the mood of the group is told, too.
     """
 
     probe: Probe
-    modalities: tuple[Modality, ...]
-    transcribe: bool
+    options: AnalysisOptions
     out: Path
     formats: tuple[str, ...]
-    group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +97,13 @@ class Observe:
 
     Args:
         probe: the uploads.
-        modalities: which are observed.
-        transcribe: whether speech is recognized when there are no words.
-        weights: how much each modality counts; None: as configured.
+        options: how.
         face_crop: the image is nothing but a face.
         out: the folder; created if needed.
     """
 
     probe: Probe
-    modalities: tuple[Modality, ...]
-    transcribe: bool
-    weights: Mapping[str, float] | None
+    options: AnalysisOptions
     face_crop: bool
     out: Path
 
@@ -129,7 +124,7 @@ class AnalyzerWorker:
 
         self._limits = limits
         self._main = Analyzer(config)
-        self._analyzers = {(config.modalities, True, config.group.enabled): self._main}
+        self._others: OrderedDict[str, Analyzer] = OrderedDict()
 
     def warm_up(self) -> None:
         """Load the models before a client waits for them."""
@@ -172,13 +167,12 @@ class AnalyzerWorker:
         with _with_client_names(said):
             text = " ".join(u.text for u in read_transcript(said.path)) if said else None
         sound = roles.main if kind is MediaKind.AUDIO else roles.audio
-        analyzer = self._analyzer(task.modalities, task.transcribe)
+        analyzer = self._analyzer(task.options)
         with _with_client_names(roles.main, roles.audio, roles.transcript):
             found = Observer(analyzer).observe(
                 image=roles.main.path if kind is MediaKind.IMAGE else None,
                 audio=sound.path if sound else None,
                 text=text,
-                weights=task.weights,
                 face_crop=task.face_crop,
             )
         task.out.mkdir(parents=True, exist_ok=True)
@@ -190,7 +184,7 @@ class AnalyzerWorker:
         from ...export import exporters, finish, result_name
 
         roles = _assign_roles(task.probe, self._limits)
-        analyzer = self._analyzer(task.modalities, task.transcribe, task.group)
+        analyzer = self._analyzer(task.options)
         longest_ns = round(task.probe.seconds * NS) + _SLACK_NS
 
         def watch(done_ns: int, total_ns: int | None) -> None:
@@ -207,20 +201,17 @@ class AnalyzerWorker:
         finish(opened, replace(timeline, media=media))
         return replace(roles.facts, duration=timeline.duration_ns / NS)
 
-    def _analyzer(
-        self, modalities: tuple[Modality, ...], transcribe: bool, group: bool = False
-    ) -> Analyzer:
-        group = group or self._main.config.group.enabled
-        key = (modalities, transcribe, group)
-        if key not in self._analyzers:
-            config = self._main.config
-            asked = replace(config.group, enabled=group)
-            config = replace(config, modalities=modalities, group=asked)
-            if not transcribe:
-                silent = replace(config.transcribe, engine="none")
-                config = replace(config, transcribe=silent)
-            self._analyzers[key] = self._main.sharing(config)
-        return self._analyzers[key]
+    def _analyzer(self, options: AnalysisOptions) -> Analyzer:
+        """Return an analyzer for options; of those that differ from the main one a few are kept."""
+        config = options.over(self._main.config)
+        if config == self._main.config:
+            return self._main
+        key = options.model_dump_json()
+        made = self._others.pop(key, None) or self._main.sharing(config)
+        self._others[key] = made
+        while len(self._others) > _KEPT:
+            self._others.popitem(last=False)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

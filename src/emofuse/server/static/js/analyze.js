@@ -1,9 +1,10 @@
 // The start page (drop files or paste words, earlier jobs) and the page of one job.
 import * as api from "./api.js";
 import { ServerKeeper } from "./keeper.js";
+import { Options } from "./options.js";
 import { refused } from "./overview.js";
-import { button, el, icon, relabel, toast, toggle } from "../viewer/dom.js";
-import { NAMES, bytes, clock, plural, since } from "../viewer/format.js";
+import { button, el, icon, relabel, toast } from "../viewer/dom.js";
+import { bytes, clock, plural, since } from "../viewer/format.js";
 import { Viewer } from "../viewer/viewer.js";
 
 const WAVE_BYTES = 64e6; // larger uploads are not fetched whole for a waveform
@@ -35,7 +36,7 @@ export function together(files, words) {
 export class Start {
   constructor(health) {
     this.files = [];
-    this.options = { face: true, speech: true, text: true, transcribe: true, group: false };
+    this.options = new Options();
     this.stops = [];
     this.root = el("div", { class: "start" });
     this.limits = health?.limits?.jobs;
@@ -62,16 +63,12 @@ export class Start {
     this.progress = el("progress", { max: 1, value: 0, hidden: true, "aria-label": "Upload" });
     this.submitRow = el("div", { class: "row-end", hidden: true }, this.joinedLabel, el("span", { class: "spring" }),
       button(null, "Clear", () => this.clear()), this.goButton);
-    const options = el("details", { class: "options" }, el("summary", { textContent: "Options" }), el("div", {},
-      ...["face", "speech", "text"].map((key) => toggle(NAMES[key], true, (on) => { this.options[key] = on; })),
-      toggle("transcribe speech if no text is given", true, (on) => { this.options.transcribe = on; }),
-      toggle("the mood of the group, too", false, (on) => { this.options.group = on; })));
     this.list = el("ul", { class: "jobs" });
     this.earlier = el("section", { hidden: true, "aria-label": "Earlier results" }, el("h2", { textContent: "Earlier results" }), this.list);
     this.root.append(
       el("div", { class: "hero" }, el("h1", { textContent: "Who expressed what, and when" }),
         el("p", { textContent: "Reads expressions from faces, voices and words, separately and together, on this machine." })),
-      el("section", { class: "card intake", "aria-label": "What to analyze" }, this.drop, this.words, this.picked, options, this.error, this.progress, this.submitRow),
+      el("section", { class: "card intake", "aria-label": "What to analyze" }, this.drop, this.words, this.picked, this.options.root, this.error, this.progress, this.submitRow),
       this.earlier);
     this.dropping();
     this.load();
@@ -139,8 +136,7 @@ export class Start {
   async go() {
     const words = this.words.value.trim(), { files } = this;
     if (!files.length && !words) return;
-    const chosen = ["face", "speech", "text"].filter((key) => this.options[key]);
-    if (!chosen.length) { this.fail("Choose at least one of face, voice and words."); return; }
+    if (this.options.problem) { this.fail(this.options.problem); return; }
     const groups = together(files, words) && this.joined.checked ? [[files, words]]
       : [...files.map((file) => [[file], ""]), ...(words ? [[[], words]] : [])];
     this.goButton.disabled = true;
@@ -151,9 +147,7 @@ export class Start {
       const form = new FormData();
       for (const file of some) form.append("file", file);
       if (text) form.append("text", text);
-      if (chosen.length < 3) form.append("modalities", chosen.join(","));
-      if (!this.options.transcribe) form.append("transcribe", "none");
-      if (this.options.group) form.append("group", "yes");
+      this.options.fill(form);
       try {
         made.push(await api.submit(form, (part) => { this.progress.value = (i + part) / groups.length; }, this.upload.signal));
       } catch (error) {

@@ -32,6 +32,7 @@ const json = async (path, options) => (await ask(path, options)).json();
 
 /** A server that is not well answers with 503, and says how it is all the same. */
 export const health = async () => (await ask("/v1/health", {}, 503)).json();
+export const options = () => json("/v1/options");
 export const models = () => json("/v1/models");
 export const jobs = async () => (await json("/v1/jobs?limit=100")).jobs;
 export const job = (id) => json(`/v1/jobs/${encodeURIComponent(id)}`);
