@@ -13,6 +13,9 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install
 pytest.importorskip("fastapi", reason="no server without the extra: pip install 'emofuse[web]'")
 pytest.importorskip("uvicorn", reason="no server without the extra: pip install 'emofuse[web]'")
 
+pytest.importorskip("jsonschema_rs", reason="jsonschema-rs is not installed")
+
+from tests.server.contract import Contract  # noqa: E402
 from tests.server.serving import LIMITS, PATIENCE, Running  # noqa: E402
 
 
@@ -41,8 +44,15 @@ def server(serve: Callable[..., Running]) -> Running:
     return serve().wait()
 
 
+@pytest.fixture(scope="session")
+def contract(server: Running) -> Contract:
+    """What the shared server says of its answers."""
+    return Contract(httpx.get(f"{server.url}/v1/openapi.json").json())
+
+
 @pytest.fixture
-def client(server: Running) -> Iterator[httpx.Client]:
-    """A client of the shared server."""
-    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+def client(server: Running, contract: Contract) -> Iterator[httpx.Client]:
+    """A client of the shared server; every answer is held against the OpenAPI."""
+    hooks = {"response": [contract.check]}
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, event_hooks=hooks) as client:
         yield client

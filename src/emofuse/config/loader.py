@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -186,9 +186,13 @@ def to_yaml(config: Any) -> str:
     return "\n".join(_yaml_lines(type(config), to_mapping(config), 0)) + "\n"
 
 
-@lru_cache(maxsize=64)
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     """Validate a one-tuple: pydantic takes a config for that, and hands it down to dataclasses."""
+    return _made_adapter(cast("Hashable", kind))
+
+
+@lru_cache(maxsize=64)
+def _made_adapter(kind: Hashable) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, TypeAdapter
 
     return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]

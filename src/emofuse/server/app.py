@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import cache, partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,10 +18,17 @@ from ..streaming import live_config
 from .auth.auth import Guard
 from .http import about, analysis, edits, jobs, observation
 from .http.errors import ApiError
+from .http.openapi import describe, operation_id
 from .http.page import add_page
 from .settings import Settings, read_settings
 from .state import ServerState
 from .stream import add_stream
+
+_DESCRIPTION = (
+    "Everything is analyzed on the machine that runs the server, and nothing is fetched from "
+    "elsewhere. `docs/api.md` says what the answers mean, and describes the WebSocket "
+    "`/v1/stream`. Every error is a JSON object with a stable `code` and a `message` for people."
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -45,7 +53,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="emofuse",
         version=__version__,
-        summary="Emotion recognition from face, voice and words. See docs/api.md.",
+        summary="Emotion recognition from face, voice and words.",
+        description=_DESCRIPTION,
+        generate_unique_id_function=operation_id,
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
@@ -55,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.server = state
     for routes in (analysis, observation, jobs, edits, about):
         app.include_router(routes.router)
+    app.openapi = cache(partial(describe, app, bool(state.authenticator.users)))  # type: ignore[method-assign]
     add_stream(app, state)
     add_page(app)
     app.add_exception_handler(HTTPException, _http_error)

@@ -66,7 +66,7 @@ async def logout() -> Response:
     return response
 
 
-@router.get("/v1/models", summary="Models and their limitations", responses=schemas.MODELS)
+@router.get("/v1/models", summary="Models and their limitations", response_model=schemas.Models)
 def models(state: State) -> JSONResponse:
     return JSONResponse(_models(state))
 

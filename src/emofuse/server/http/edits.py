@@ -9,9 +9,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from ...annotations.edits import Edit
 from ...annotations.log import Annotations, EditConflictError, explain
 from ...errors import InputError
 from ...export.summary import summarise, to_mapping
@@ -33,16 +32,8 @@ Found = Annotated[Path, Depends(_found)]
 """The result of the job as it was found: its JSON file."""
 
 
-class NewEdits(BaseModel):
-    """Edits to add to those that there are."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    edits: Annotated[list[Edit], Field(min_length=1, max_length=1000)]
-
-
 @router.get("/annotations", summary="Get the edits of a result", responses=schemas.ANNOTATIONS)
-async def read(path: Found) -> Response:
+async def get_annotations(path: Found) -> Response:
     try:
         return _answer(await asyncio.to_thread(edited.annotations_of, path))
     except InputError as e:
@@ -55,7 +46,7 @@ async def read(path: Found) -> Response:
     responses=schemas.ANNOTATIONS,
     openapi_extra=schemas.EDITS_REQUEST,
 )
-async def add(
+async def add_edits(
     request: Request,
     path: Found,
     if_match: Annotated[str | None, Header()] = None,
@@ -66,7 +57,7 @@ async def add(
             "got no If-Match; send the ETag of GET …/annotations, so that nobody's edits are lost",
         )
     try:
-        new = NewEdits.model_validate_json(await request.body())
+        new = schemas.NewEdits.model_validate_json(await request.body())
     except ValidationError as e:
         raise ApiError("bad-argument", explain(e)) from None
     etag = None if if_match == "*" else if_match.removeprefix("W/").strip('"')
@@ -84,7 +75,7 @@ async def add(
     summary="What a result says in short, edits by hand included",
     responses=schemas.SUMMARY,
 )
-async def summary(path: Found) -> Response:
+async def get_summary(path: Found) -> Response:
     try:
         timeline = await asyncio.to_thread(edited.timeline_of, path)
     except InputError as e:

@@ -30,6 +30,7 @@ STATUS = {
     "too-many-pixels": 413,
     "too-many-frames": 413,
     "unsupported-media": 415,
+    "bad-range": 416,
     "unusable": 422,
     "bad-argument": 422,
     "bad-combination": 422,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,13 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=schemas.ERRORS)
     status_code=202,
     summary="Start an analysis in the background",
     response_model=schemas.Job,
+    responses={
+        202: {
+            "description": "the job",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "its address"}},
+        },
+        **schemas.UPLOAD_ERRORS,
+    },
     dependencies=[OPEN],
     openapi_extra=schemas.ANALYSIS_REQUEST,
 )
@@ -80,7 +88,9 @@ async def list_jobs(
     return JSONResponse({"jobs": [manager.view(job, queue) for job in jobs]})
 
 
-@router.get("/{job_id}", summary="Get a job", response_model=schemas.Job)
+@router.get(
+    "/{job_id}", summary="Get a job", response_model=schemas.Job, responses=schemas.JOB_ERRORS
+)
 async def get_job(manager: Manager, owner: Owner, job_id: str) -> Response:
     return JSONResponse(manager.view(manager.store.get(job_id, owner)))
 
@@ -91,7 +101,7 @@ async def get_job(manager: Manager, owner: Owner, job_id: str) -> Response:
     responses=schemas.EVENTS,
     response_class=StreamingResponse,
 )
-async def events(
+async def job_events(
     state: State, manager: Manager, client: Client, owner: Owner, job_id: str
 ) -> Response:
     manager.store.get(job_id, owner)
@@ -106,8 +116,8 @@ async def events(
     return StreamingResponse(held(), media_type="text/event-stream")
 
 
-@router.get("/{job_id}/result", summary="Result of a job", responses=schemas.TIMELINE)
-async def result(
+@router.get("/{job_id}/result", summary="Result of a job", responses=schemas.RESULT)
+async def job_result(
     manager: Manager,
     owner: Owner,
     job_id: str,
@@ -129,30 +139,55 @@ async def result(
     summary="Uploaded file of a job; supports Range requests",
     responses=schemas.MEDIA,
     response_class=FileResponse,
+    operation_id="job_media",
 )
 @router.get("/{job_id}/media/{number}", include_in_schema=False)
-async def media(manager: Manager, owner: Owner, job_id: str, number: int = 0) -> Response:
+async def job_media(
+    request: Request, manager: Manager, owner: Owner, job_id: str, number: int = 0
+) -> Response:
     job = manager.store.get(job_id, owner)
     if not 0 <= number < len(job.uploads):
         raise ApiError("not-found", f"the job has {len(job.uploads)} files, numbered from 0")
     upload = job.uploads[number]
     if not upload.path.is_file():
         raise ApiError("not-found", "the upload is no longer in the state folder")
+    _check_range(request.headers.get("range"), upload.bytes)
     return FileResponse(upload.path, media_type=upload.type.mime)
 
 
+_RANGE = re.compile(r"bytes=(\s*(\d{1,18}-\d{0,18}|-\d{1,18})\s*(,|$)){1,8}")
+
+
+def _check_range(wanted: str | None, size: int) -> None:
+    """Refuse a range that there is not; the framework would do so in plain text."""
+    if wanted is None:
+        return
+    if not _RANGE.fullmatch(wanted):
+        raise ApiError("bad-request", f"Range is {wanted[:40]!r}, expected e.g. bytes=0-999")
+    for start, end in re.findall(r"(\d*)-(\d*)", wanted):
+        if start and (int(start) >= size or (end and int(end) < int(start))):
+            raise ApiError("bad-range", f"Range is {wanted[:40]!r}, and the file has {size} bytes")
+
+
 @router.post(
-    "/{job_id}/cancel", status_code=202, summary="Cancel a job", response_model=schemas.Job
+    "/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    response_model=schemas.Job,
+    responses=schemas.CANCEL_ERRORS,
 )
-async def cancel(manager: Manager, owner: Owner, job_id: str) -> Response:
+async def cancel_job(manager: Manager, owner: Owner, job_id: str) -> Response:
     manager.store.get(job_id, owner)
     return JSONResponse(manager.view(await manager.cancel(job_id)), 202)
 
 
 @router.delete(
-    "/{job_id}", status_code=204, summary="Cancel a job if needed and delete it with its files"
+    "/{job_id}",
+    status_code=204,
+    summary="Cancel a job if needed and delete it with its files",
+    responses=schemas.JOB_ERRORS,
 )
-async def delete(manager: Manager, owner: Owner, job_id: str) -> Response:
+async def delete_job(manager: Manager, owner: Owner, job_id: str) -> Response:
     manager.store.get(job_id, owner)
     await manager.delete(job_id)
     return Response(status_code=204)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from ...annotations.edits import Edit
+from ...annotations.log import Annotations
 from ...export import exporters
 from ..jobs.store import JobState
 from ..options import AnalysisOptions
+from . import results
+from .errors import STATUS
 
 
 class ErrorDetail(BaseModel):
@@ -22,6 +26,104 @@ class Error(BaseModel):
     """Body of every error."""
 
     error: ErrorDetail
+
+
+class Health(BaseModel):
+    """Health of the server; everything but the first four only to those who are logged in."""
+
+    status: Literal["starting", "ok", "unhealthy", "stopping"]
+    version: str
+    auth: Literal["none", "token"]
+    authorised: bool
+    user: str | None = None
+    uptime: float | None = None
+    problems: list[ErrorDetail] | None = None
+    queue: dict[str, int | None] | None = None
+    sessions: int | None = None
+    limits: dict[str, Any] | None = None
+    formats: list[str] | None = None
+
+
+class Corpus(BaseModel):
+    """A corpus that a model was taught or measured with."""
+
+    name: str
+    licence: str
+    used: str
+    citation: str
+
+
+class Metric(BaseModel):
+    """A figure of a model, and how it was measured."""
+
+    name: str
+    value: float
+    corpus: str
+    split: str
+    protocol: str
+    seeds: int
+    command: str
+
+
+class FigureRow(BaseModel):
+    """The headline figures on one set of samples."""
+
+    on: str
+    values: dict[str, float]
+    how: str
+
+
+class Figures(BaseModel):
+    """The headline figures as a table, test results first."""
+
+    measures: dict[str, str]
+    rows: list[FigureRow]
+
+
+class Strangers(BaseModel):
+    """Mean recall on people of no corpus that taught the model: the worst and the best corpus."""
+
+    low: float
+    high: float
+    on: list[str]
+
+
+class ModelFile(BaseModel):
+    """A file of a model."""
+
+    name: str
+    sha256: str
+    bytes: int
+    url: str | None
+
+
+class Model(BaseModel):
+    """A model's card."""
+
+    id: str
+    modality: str
+    summary: str
+    labels: list[str]
+    licence: str
+    terms: str | None
+    affect: bool
+    bytes: int
+    where: str
+    in_use: bool
+    data: list[Corpus]
+    metrics: list[Metric]
+    figures: Figures
+    strangers: Strangers | None
+    files: list[ModelFile]
+    notes: list[str]
+
+
+class Models(BaseModel):
+    """Models, what runs, and the limitations of all."""
+
+    models: list[Model]
+    pipeline: dict[str, str]
+    limits: list[str]
 
 
 class Input(BaseModel):
@@ -75,6 +177,14 @@ class Login(BaseModel):
     token: str = Field(max_length=1024)
 
 
+class NewEdits(BaseModel):
+    """Edits to add to those that there are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edits: Annotated[list[Edit], Field(min_length=1, max_length=1000)]
+
+
 class Region(BaseModel):
     """Bounding box of a face, in pixels."""
 
@@ -101,114 +211,106 @@ class Faces(BaseModel):
 
 Responses = dict[int | str, dict[str, Any]]
 
-ERRORS: Responses = {"4XX": {"model": Error}, "5XX": {"model": Error}}
+_ALWAYS = (
+    *("bad-request", "unauthorised", "foreign-origin", "foreign-host", "too-slow", "too-large"),
+    *("bad-argument", "busy", "too-many-attempts", "internal", "stopping", "store-busy"),
+    *("store-damaged", "storage-full"),
+)
+"""Codes that any route may answer with."""
 
-_OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
+
+def errors(*codes: str) -> Responses:
+    """Return the error answers of a route: of every status the codes that it may have."""
+    by_status: dict[int, list[str]] = {}
+    for code, status in STATUS.items():
+        if code in codes or code in _ALWAYS:
+            by_status.setdefault(status, []).append(f"`{code}`")
+    return {
+        status: {"model": Error, "description": ", ".join(found)}
+        for status, found in by_status.items()
+    }
+
+
+ERRORS = errors()
+JOB_ERRORS = errors("not-found", "no-such-job")
+CANCEL_ERRORS = errors("no-such-job", "not-cancellable")
+RESULT_ERRORS = errors("no-such-job", "not-finished", "job-failed", "job-cancelled", "unusable")
+EDIT_ERRORS = RESULT_ERRORS | errors(
+    *("no-such-job", "not-finished", "job-failed", "job-cancelled", "unusable"),
+    *("precondition-failed", "precondition-required"),
+)
+UPLOAD_ERRORS = errors(
+    *("too-long", "too-many-pixels", "too-many-frames", "unsupported-media", "unusable"),
+    *("bad-combination", "url-refused", "too-many-jobs", "crashed", "model-unavailable"),
+    *("took-too-long", "no-face"),
+)
 
 HEALTH: Responses = {
-    200: {"description": "status, version and how to log in; more once logged in", **_OBJECT},
-    503: {"description": "the same, of a server that is unhealthy or stops", **_OBJECT},
+    200: {"model": Health, "description": "it is well, or starts"},
+    503: {"model": Health, "description": "the same, of a server that is unhealthy or stops"},
 }
-
-MODELS: Responses = {200: {"description": "cards, pipeline and limitations", **_OBJECT}}
 
 METRICS: Responses = {
-    200: {"description": "the text format of Prometheus", "content": {"text/plain": {}}}
+    200: {"description": "the text format of Prometheus", "content": {"text/plain": {}}},
+    **errors("operators-only"),
 }
 
-FACES: Responses = {200: {"model": Faces}, **ERRORS}
+FACES: Responses = {200: {"model": Faces}, **UPLOAD_ERRORS}
 
-TIMELINE: Responses = {
-    200: {
-        "description": "the timeline; docs/timeline-format.md describes the JSON",
-        "content": {
-            **{kind.content_type.partition(";")[0]: {} for kind in exporters().values()},
-            "application/json": {"schema": {"type": "object"}},
-            "application/zip": {},
+_TIMELINE: dict[str, Any] = {
+    "model": results.Timeline,
+    "description": "the timeline in the format that was asked for",
+    "content": {
+        **{
+            kind.content_type.partition(";")[0]: {}
+            for kind in exporters().values()
+            if kind.content_type != "application/json"
         },
+        "application/zip": {},
     },
-    **ERRORS,
 }
+
+TIMELINE: Responses = {200: _TIMELINE, **UPLOAD_ERRORS}
+RESULT: Responses = {200: _TIMELINE, **RESULT_ERRORS}
 
 ANNOTATIONS: Responses = {
     200: {
-        "description": "all edits, with their ETag; docs/annotations.md describes them",
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "model": Annotations,
+        "description": "all edits, with their ETag",
+        "headers": {"ETag": {"schema": {"type": "string"}, "description": "for If-Match"}},
     },
-    **ERRORS,
+    **EDIT_ERRORS,
 }
 
-SUMMARY: Responses = {
-    200: {
-        "description": "the key summary of the timeline; docs/timeline-format.md",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    },
-    **ERRORS,
-}
+SUMMARY: Responses = {200: {"model": results.JobSummary}, **RESULT_ERRORS}
 
-
-EDITS_REQUEST: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["edits"],
-                    "properties": {"edits": {"type": "array", "items": {"type": "object"}}},
-                }
-            }
-        },
-    }
-}
-
-OBSERVATION: Responses = {
-    200: {
-        "description": "modality → label, confidence, probabilities; fused, with weights",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    },
-    **ERRORS,
-}
-
-FUSE_REQUEST: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["observation"],
-                    "properties": {
-                        "observation": {
-                            "type": "object",
-                            "description": "as POST /v1/observe answered",
-                        },
-                        "weights": {
-                            "type": "object",
-                            "additionalProperties": {"type": "number", "minimum": 0},
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
+OBSERVATION: Responses = {200: {"model": results.Observation}, **UPLOAD_ERRORS}
 
 EVENTS: Responses = {
     200: {
         "description": "events progress and end with the job",
-        "content": {"text/event-stream": {}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    **ERRORS,
+    **JOB_ERRORS,
 }
 
 MEDIA: Responses = {
     200: {"description": "the file, of the type that its content has", "content": {"*/*": {}}},
-    206: {"description": "the requested range"},
-    **ERRORS,
+    206: {"description": "the requested range", "content": {"*/*": {}}},
+    **errors("not-found", "no-such-job", "bad-range"),
 }
 
 _BINARY = {"type": "string", "format": "binary"}
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a request that is parsed by hand; its schema is among the components."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+EDITS_REQUEST = _body(NewEdits)
+FUSE_REQUEST = _body(results.FuseRequest)
 
 _OPTIONS: dict[str, Any] = AnalysisOptions.model_json_schema(
     ref_template="#/components/schemas/{model}"

@@ -55,8 +55,8 @@ export class Options {
     this.sliders = Object.fromEntries(PARTS.filter((key) => choices.modalities.includes(key)).map((key) => [key, this.slider(key)]));
     const models = PARTS.filter((key) => choices.models[key]?.length > 1)
       .map((key) => this.select(`${key}_model`, `Model: ${NAMES[key]}`, choices.models[key], {}, defaults[`${key}_model`]));
-    const slot = el("input", { type: "number", id: "option-slot", min: 0.1, max: 60, step: "any", value: defaults.slot, onchange: () => this.put("slot", Number(slot.value) === defaults.slot ? null : slot.value) });
-    const track = el("input", { type: "text", id: "option-track", placeholder: "the first with a voice", maxLength: 8, onchange: () => this.put("audio_track", track.value.trim()) });
+    const slot = el("input", { type: "number", id: "option-slot", min: 0.1, max: 60, step: "any", value: defaults.slot, oninput: () => this.put("slot", Number(slot.value) === defaults.slot ? null : slot.value) });
+    const track = el("input", { type: "text", id: "option-track", placeholder: "the first with a voice", maxLength: 8, oninput: () => this.put("audio_track", track.value.trim()) });
     this.weights = el("fieldset", { class: "weights" }, el("legend", { textContent: "How much each counts" }),
       ...Object.entries(this.sliders).map(([key, { input, value }]) => el("div", { class: "weight" }, el("label", { for: input.id, textContent: NAMES[key] }), input, value)),
       this.reset = button(null, "As usual", () => this.settle()));
