@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -18,11 +19,13 @@ _METHODS = ("get", "post", "put", "delete")
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are made."""
+    described = _openapi()
     made = {
         "index.md": _readme(),
         "reference/cli.md": "\n".join(_commands()),
         "reference/python.md": "\n".join(_names()),
-        "reference/rest.md": "\n".join(_routes()),
+        "reference/rest.md": "\n".join(_routes(described)),
+        "reference/openapi.json": json.dumps(described, indent=1, ensure_ascii=False),
         "reference/cards.md": "\n".join(_cards()),
     }
     for place, text in made.items():
@@ -83,19 +86,26 @@ def _names() -> Iterator[str]:
             yield f"::: {thing.__module__}.{thing.__qualname__}\n"
 
 
-def _routes() -> Iterator[str]:
+def _openapi() -> dict[str, Any]:
     from emofuse.server.app import create_app
     from emofuse.server.settings import Settings
 
     os.environ.setdefault("EMOFUSE_OFFLINE", "1")
     with tempfile.TemporaryDirectory() as state:
-        schema = create_app(Settings(state=Path(state))).openapi()
+        return create_app(Settings(state=Path(state))).openapi()
+
+
+def _routes(schema: dict[str, Any]) -> Iterator[str]:
     yield "# REST\n"
-    yield "Made from `GET /v1/openapi.json`; [the contract](../api.md) says what it means.\n"
+    yield "Made from `GET /v1/openapi.json` ([as a file](openapi.json)); [the contract](../api.md)"
+    yield "says what it means.\n"
     for path, methods in schema["paths"].items():
         for method in _METHODS:
             if method in methods:
                 yield from _route(method, path, methods[method])
+    yield "## Schemas\n"
+    for name, kind in sorted(schema["components"]["schemas"].items()):
+        yield from _schema(name, kind)
 
 
 def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
@@ -107,6 +117,31 @@ def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
         yield f"| `{p['name']}` | {p['in']} | {_plain(p.get('description', ''))} |"
     answers = ((code, answer.get("description", "")) for code, answer in route["responses"].items())
     yield "\nAnswers: " + "; ".join(f"{code} {_plain(text)}" for code, text in answers) + "\n"
+
+
+def _schema(name: str, kind: dict[str, Any]) -> Iterator[str]:
+    yield f"### {name}\n\n{_plain(kind.get('description', '').partition('Args:')[0])}\n"
+    if "enum" in kind:
+        yield ", ".join(f"`{value}`" for value in kind["enum"]) + "\n"
+    if "properties" in kind:
+        yield "| key | value | |\n|---|---|---|"
+    for key, value in kind.get("properties", {}).items():
+        yield f"| `{key}` | {_type(value)} | {_plain(value.get('description', ''))} |"
+    yield ""
+
+
+def _type(value: dict[str, Any]) -> str:
+    """Say what a value is, with a link where that is a schema of its own."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if some := value.get("anyOf") or value.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_type, some)))
+    if value.get("type") == "array":
+        return f"list of {_type(value.get('items', {}))}"
+    if isinstance(inner := value.get("additionalProperties"), dict):
+        return f"object of {_type(inner)}"
+    return str(value.get("type", value.get("const", "anything")))
 
 
 def _cards() -> Iterator[str]:

@@ -35,7 +35,10 @@ def test_the_reference_is_the_programs_own(site: Path) -> None:
     assert all(f"emofuse {name}<" in commands for name in command().commands)
     names = (site / "reference" / "python.html").read_text("utf-8")
     assert all(name in names for name in emofuse.__all__ if not name.startswith("__"))
-    assert "POST /v1/jobs" in (site / "reference" / "rest.html").read_text("utf-8")
+    rest = (site / "reference" / "rest.html").read_text("utf-8")
+    assert "POST /v1/jobs" in rest
+    assert 'id="timeline"' in rest
+    assert '"Timeline"' in (site / "reference" / "openapi.json").read_text("utf-8")
     assert "face-v4" in (site / "reference" / "cards.html").read_text("utf-8")
 
 
