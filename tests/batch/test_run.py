@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from emofuse.annotations import append
+from emofuse.annotations.edits import Name
+from emofuse.annotations.log import FILE
 from emofuse.batch.journal import Journal, State
 from emofuse.export.json import read_json
 
@@ -63,8 +66,16 @@ def test_a_batch_mirrors_folders_and_goes_on(batch: Batch, photos: Path, tmp_pat
         assert len({row["file"] for row in csv.DictReader(f)}) == 3
     assert 'href="S01/trial_1/timeline.html"' in (out / "index.html").read_text()
     before = {p: p.stat().st_mtime_ns for p in out.rglob("timeline.json")}
+    found = read_json(out / "S00/trial_0/timeline.json")
+    edit = Name(subject=str(found.fused[0].subject), name="Anna")
+    append(out / "S00/trial_0" / FILE, [edit], found)
 
     again = batch()
+    page = (out / "index.html").read_text()
+    assert "1 file was put right by hand" in page
+    assert page.count("Anna") > 0
+    with (out / "timeline.csv").open(newline="") as f:
+        assert {row["name"] for row in csv.DictReader(f)} == {"Anna", ""}
     report = json.loads(again.stdout)
     assert again.returncode == 2
     assert report["media"] == []

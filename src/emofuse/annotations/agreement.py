@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimates import LabelSource
 from ..core.timeline import Timeline
 
 FEW_SLOTS, FEW_CLUSTERS = 50, 5
@@ -72,7 +71,7 @@ def pairs_of(timeline: Timeline) -> Iterator[Pair]:
     """Yield the slots of an edited timeline that a hand labelled or confirmed."""
     file = timeline.media.path or timeline.media.name
     for e in timeline:
-        if e.source is LabelSource.HAND and e.machine is not None:
+        if e.set_by_hand and e.machine is not None:
             found = e.machine
             yield Pair((file, str(e.subject)), e.label, found.label, found.uncertain is None)
 

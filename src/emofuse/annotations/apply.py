@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ..core.media import Diagnostic
 from ..core.modality import modalities
 from ..core.time import NS, Span, clock, to_ns
 from ..core.timeline import Remark, RemarkKind, Timeline
-from ..errors import InputError
+from ..errors import EmofuseError, InputError
 from ..export.json import read_json
 from ..export.summary import person_name
 from .edits import (
@@ -29,6 +29,7 @@ from .edits import (
     read_subject,
 )
 from .log import FILE, Annotations, read_annotations
+from .merged import Merging
 
 TOGETHER_NS = NS
 """Two faces that are seen at once for longer than this are two people."""
@@ -73,13 +74,12 @@ def apply(timeline: Timeline, annotations: Annotations) -> Timeline:
     """
     annotations.check_fits(timeline)
     draft = _Draft.of(timeline)
-    skipped = []
     for edit in annotations.active:
         try:
             draft.do(edit)
         except InputError as e:
-            skipped.append(Diagnostic("edit-left-out", f"An edit by hand is left out: {e}."))
-    return draft.timeline(timeline, skipped)
+            draft.notes.append(Diagnostic("edit-left-out", f"An edit by hand is left out: {e}."))
+    return draft.timeline(timeline)
 
 
 def check(timeline: Timeline, annotations: Annotations, since: int = 0) -> None:
@@ -109,8 +109,10 @@ class _Draft:
 
     estimates: dict[Subject, dict[Modality, list[Estimate]]]
     any_fused: bool
+    merging: Merging
     names: dict[Subject, str] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
 
     @classmethod
     def of(cls, timeline: Timeline) -> _Draft:
@@ -120,9 +122,10 @@ class _Draft:
         for lane in (lane for lanes in rows.values() for lane in lanes.values()):
             lane.sort(key=_middle)
         any_fused = any(Modality.FUSED in lanes for lanes in rows.values())
-        return cls(rows, any_fused, dict(timeline.names), list(timeline.remarks))
+        names, remarks = dict(timeline.names), list(timeline.remarks)
+        return cls(rows, any_fused, Merging(timeline), names, remarks)
 
-    def timeline(self, found: Timeline, skipped: Iterable[Diagnostic]) -> Timeline:
+    def timeline(self, found: Timeline) -> Timeline:
         return replace(
             found,
             estimates=tuple(
@@ -130,7 +133,7 @@ class _Draft:
             ),
             names={s: name for s, name in self.names.items() if s in self.estimates},
             remarks=tuple(sorted(self.remarks, key=lambda r: r.span)),
-            notes=(*found.notes, *skipped),
+            notes=(*found.notes, *self.notes),
         )
 
     def do(self, edit: Edit) -> None:
@@ -165,10 +168,25 @@ class _Draft:
         self._refuse_together(one, into)
         lanes = self.estimates[into]
         for modality, lane in self.estimates.pop(one).items():
-            moved = [e.given_to(into) for e in lane]
-            lanes[modality] = _one_each([*lanes.get(modality, ()), *moved])
+            both = [*lanes.get(modality, ()), *(e.given_to(into) for e in lane)]
+            if modality is Modality.FUSED:
+                both = self._fused(into, lanes.get(modality, []), lane) or both
+            lanes[modality] = _one_each(both)
         if (name := self.names.pop(one, None)) is not None:
             self.names.setdefault(into, name)
+
+    def _fused(
+        self, subject: Subject, first: Sequence[Estimate], second: Sequence[Estimate]
+    ) -> list[Estimate]:
+        """Fuse anew what two people said who are one; nothing if that cannot be done here."""
+        try:
+            return self.merging.fused(subject, first, second)
+        except EmofuseError as e:
+            told = f"where both had a result that of the better evidence counts: {e}"
+            name = self._called(subject)
+            note = Diagnostic("merge-not-fused", f"{name} was merged but not fused anew, {told}.")
+            self.notes.append(note)
+            return []
 
     def _refuse_together(self, one: Subject, other: Subject) -> None:
         """Refuse to make one person of two faces in one picture."""
@@ -268,10 +286,10 @@ def _part(lane: list[Estimate], span: Span) -> slice:
 
 
 def _one_each(estimates: Iterable[Estimate]) -> list[Estimate]:
-    """Of several results of one person, moment and modality, keep the one of the best evidence."""
+    """Of several results of one person, moment and modality, keep a hand's or the best's."""
     best: dict[Span, Estimate] = {}
     for e in estimates:
         held = best.get(e.span)
-        if held is None or e.quality > held.quality:
+        if held is None or (e.set_by_hand, e.quality) > (held.set_by_hand, held.quality):
             best[e.span] = e
     return sorted(best.values(), key=_middle)

@@ -34,6 +34,7 @@ from ..io.atomic import discard
 from ..io.images import read_image
 from ..io.remote import fetched
 from ..io.worker import Cancelled, Limits, Worker, WorkerFailed
+from .edited import Edited
 from .inputs import Failure, Job, Plan
 from .journal import Entry, Fingerprint, Journal, State, fingerprint, quick_fingerprint
 from .results import Outcome, Results, row_of_failure
@@ -547,7 +548,9 @@ class _Shared:
 
     def __init__(self, batch: Batch) -> None:
         self._results, self._batch = batch.results, batch
-        self._rows = [Row(**entry.outcome) for entry in batch.finished if entry.outcome]
+        self._edited = Edited(batch.results.root)
+        rows = (Row(**entry.outcome) for entry in batch.finished if entry.outcome)
+        self._rows = [self._edited.row(row) for row in rows]
         self._failures: list[Failure] = []
         self._people: list[tuple[str, People]] = []
         self._tables = [batch.results.files(Job(Path(e.path), e.name)) for e in batch.finished]
@@ -556,7 +559,7 @@ class _Shared:
     def add(self, result: Outcome | Failure) -> None:
         """Take in what came of a file."""
         if isinstance(result, Outcome):
-            self._rows.append(self._batch.row(result))
+            self._rows.append(self._edited.row(self._batch.row(result)))
             self._tables.append(result.files)
             if result.people is not None:
                 self._people.append((result.job.source, result.people))
@@ -581,7 +584,8 @@ class _Shared:
         return sorted(self._rows, key=lambda row: row.file)
 
     def _written(self, name: str) -> list[Path]:
-        return [f[name] for f in self._tables if name in f and f[name].is_file()]
+        there = (f[name] for f in self._tables if name in f and f[name].is_file())
+        return [self._edited.table(path) for path in there]
 
     def write(self) -> tuple[Path, ...]:
         """Write the shared files, if there is anything to show, and return them."""
@@ -593,6 +597,7 @@ class _Shared:
             self._results.write_failures(self._failures),
         )
         overview = self._results.write_overview(self._in_order()) if self._rows else None
+        self._edited.close()
         made = (overview, *tables)  # the page links to the tables that are there
         self._results.deliver_shared()
         return tuple(path for path in made if path is not None)

@@ -287,10 +287,20 @@ class Estimate:
 
     @property
     def source(self) -> LabelSource:
-        """Whether the label was set by hand."""
+        """Whether it is a hand's, by a label or by saying whose it is."""
         found = self if self.machine is None else self.machine
         same = found.probabilities is self.probabilities
         return LabelSource.MACHINE if same else LabelSource.HAND
+
+    @property
+    def set_by_hand(self) -> bool:
+        """Whether somebody said or confirmed this very label.
+
+        What was fused anew because two people were merged by hand is a hand's, too
+        (`source`), but nobody judged its label.
+        """
+        sure = np.count_nonzero(self.probabilities.values) == 1
+        return self.source is LabelSource.HAND and bool(sure)
 
     def labelled(self, label: str) -> Estimate:
         """Return it with a label set by hand: surely that; what was found is in `machine`.

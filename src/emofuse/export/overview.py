@@ -45,6 +45,7 @@ class Row:
         picture: a small picture of it as a data URI; None if there is none.
         faceless: part of its picture's time without a face; None without a picture.
         files: its results by format, relative to the overview.
+        by_hand: whether it has edits by hand, which are counted.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Row:
     picture: str | None = None
     faceless: float | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    by_hand: bool = False
 
     @property
     def confidence(self) -> float | None:
@@ -159,7 +161,8 @@ def overview_page(rows: Iterable[Row], tables: Sequence[str] = ()) -> str:
     choices = "".join(f"<option>{escape(label)}</option>" for label in labels)
     body = (
         f'<header><p class="overline">emofuse · results</p><h1>{_title(rows)}</h1></header>{HONEST}'
-        f'<section class="card"><h2>Files</h2>{_tables(tables)}{_legend(colours_of(labels))}'
+        f'<section class="card"><h2>Files</h2>{_tables(tables)}{_edited(rows)}'
+        f"{_legend(colours_of(labels))}"
         '<p class="tools"><label>Find <input type="search" id="find"></label> '
         f'<label>Mostly <select id="label"><option value="">any label</option>{choices}</select>'
         '</label> <label>Show <select id="flag"><option value="">all</option>'
@@ -213,6 +216,7 @@ def _row(row: Row, groups: bool) -> str:
         if file != row.page
     )
     name += f'<p class="small">{" · ".join(links)}</p>' if row.files else ""
+    name += '<p class="small">put right by hand</p>' if row.by_hand else ""
     timed = row.kind not in ("", MediaKind.IMAGE.value)
     lead = next((label for p in row.people if not _brief(p, row) for label in p["shares"]), "")
     if groups:
@@ -238,6 +242,7 @@ def _row(row: Row, groups: bool) -> str:
 _FLAGS = {
     "failed": "failed",
     "notes": "with remarks",
+    "hand": "put right by hand",
     "uncertain": "mostly uncertain",
     "faceless": "mostly without a face",
     "brief": "too little to judge",
@@ -251,6 +256,8 @@ def _flags(row: Row) -> Iterator[str]:
         return
     if row.notes:
         yield "notes"
+    if row.by_hand:
+        yield "hand"
     if (row.uncertain or 0) > 0.5:
         yield "uncertain"
     if (row.faceless or 0) > 0.5:
@@ -272,6 +279,18 @@ def _flag_choices(rows: Sequence[Row]) -> str:
 def _tables(names: Sequence[str]) -> str:
     links = (f'<a href="{escape(quote(name))}">{escape(name)}</a>' for name in names)
     return f"<p>Of all files: {' · '.join(links)}</p>" if names else ""
+
+
+def _edited(rows: Sequence[Row]) -> str:
+    """Say whether edits by hand are counted."""
+    edited = sum(row.by_hand for row in rows)
+    if not edited:
+        return ""
+    were = "was" if edited == 1 else "were"
+    return (
+        f"<p>{count(edited, 'file')} {were} put right by hand: this page and the tables of all "
+        "files have the edits of when they were written.</p>"
+    )
 
 
 def _brief(person: Mapping[str, Any], row: Row) -> bool:

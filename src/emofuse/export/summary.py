@@ -15,7 +15,6 @@ from ..core.estimates import (
     SOMEBODY,
     Affect,
     Estimate,
-    LabelSource,
     Modality,
     RejectionReason,
     Subject,
@@ -482,19 +481,16 @@ def _person(
         best=next(iter(_largest_first(best))),
         affect=Affect.mean([e.affect for e in estimates], weights),
         name=timeline.names.get(subject) or _name_of(subject, estimates),
-        by_hand=sum(
-            w for e, w in zip(estimates, weights, strict=True) if e.source is LabelSource.HAND
-        )
-        / total,
+        by_hand=sum(w for e, w in zip(estimates, weights, strict=True) if e.set_by_hand) / total,
     )
 
 
 def _mean_confidence(estimates: Sequence[Estimate], weights: Sequence[int]) -> float:
     """Average the machine's confidence: a hand's labels have none, unless there are no others."""
-    by_hand = all(e.source is LabelSource.HAND for e in estimates)
+    by_hand = all(e.set_by_hand for e in estimates)
     total = weighted = 0.0
     for e, weight in zip(estimates, weights, strict=True):
-        if by_hand or e.source is LabelSource.MACHINE:
+        if by_hand or not e.set_by_hand:
             total, weighted = total + weight, weighted + weight * e.confidence
     return weighted / (total or 1.0)
 

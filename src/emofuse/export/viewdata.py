@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.details import GroupDetails
-from ..core.estimates import Estimate, LabelSource, Modality, Probabilities, Subject
+from ..core.estimates import Estimate, Modality, Probabilities, Subject
 from ..core.timeline import Timeline
 from .json import head
 from .thumbnails import Thumbnail, best_face
@@ -79,7 +79,7 @@ def _lane(
         "quality": [round(100 * e.quality) for e in rows],
         **_distributions([e.probabilities for e in rows], index),
         **_column("uncertain", rows, lambda e: e.uncertain and e.uncertain.reason.value),
-        **_column("hand", rows, lambda e: 1 if e.source is LabelSource.HAND else None),
+        **_column("hand", rows, lambda e: 1 if e.set_by_hand else None),
         **_column("text", rows, lambda e: e.details_mapping().get("text")),
         **_column("affect", rows, _affect),
         **_column("dispersion", rows, _dispersion),
