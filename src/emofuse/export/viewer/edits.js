@@ -1,4 +1,5 @@
-// What was put right by hand, applied to estimates: the same as annotations/apply.py does. A test compares.
+// What was put right by hand, applied to estimates: the same as annotations/apply.py does, but for fusing
+// anew the slots of people who are merged. A test compares.
 import { clock, personName, plural } from "./format.js";
 
 const TOGETHER = 1; // seconds for which two faces may be seen at once and still be one person
@@ -121,7 +122,8 @@ function oneEach(estimates) {
   const best = new Map();
   for (const e of estimates) {
     const key = `${e.start}/${e.end}`, held = best.get(key);
-    if (!held || e.quality > held.quality) best.set(key, e);
+    const better = !held || (Boolean(e.hand) === Boolean(held.hand) ? e.quality > held.quality : e.hand);
+    if (better) best.set(key, e);
   }
   return [...best.values()].sort((a, b) => middle(a) - middle(b));
 }
