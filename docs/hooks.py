@@ -1,12 +1,14 @@
-"""What the site takes from elsewhere: the README, and the reference from the program."""
+"""What the site takes from elsewhere: README, reference from the program, notebooks, gallery."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ _METHODS = ("get", "post", "put", "delete")
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are made."""
     described = _openapi()
-    made = {
+    made: dict[str, str | bytes] = {
         "index.md": _readme(),
         "reference/cli.md": "\n".join(_commands()),
         "reference/python.md": "\n".join(_names()),
@@ -28,6 +30,8 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/openapi.json": json.dumps(described, indent=1, ensure_ascii=False),
         "reference/cards.md": "\n".join(_cards()),
     }
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        made |= _notebook(notebook.stem, notebook.read_text("utf-8"))
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     return files
@@ -37,7 +41,51 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Turn links to files that are not part of the site into their names."""
     up = "../" * page.file.src_uri.count("/")
     markdown = markdown.replace(f"]({up}../README.md", f"]({up}index.md")
+    markdown = re.sub(r"(\]\([\w./-]*)\.ipynb\)", r"\1.md)", markdown)
     return re.sub(rf"\[([^\]]*)\]\({re.escape(up)}\.\./[^)]*\)", r"\1", markdown)
+
+
+_PLAIN = f"""
+import os
+for name in ("CLICOLOR_FORCE", "FORCE_COLOR"):  # set by the kernel
+    os.environ.pop(name, None)
+os.environ |= {{"COLUMNS": "80", "EMOFUSE_OFFLINE": "1", "TERM": "dumb"}}
+os.environ["PATH"] = {str(Path(sys.executable).parent)!r} + os.pathsep + os.environ["PATH"]
+"""
+"""What is run before a notebook: commands print plain lines, and are those of this environment."""
+
+
+@cache
+def _notebook(name: str, text: str) -> dict[str, str | bytes]:
+    """Run a notebook; return its page and its pictures. One that fails ends the build."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbconvert import MarkdownExporter
+
+    book = nbformat.reads(text, as_version=4)
+    book.cells.insert(0, nbformat.v4.new_code_cell(_PLAIN))
+    client = NotebookClient(
+        book,
+        timeout=300,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": ROOT / "docs" / "notebooks"}},
+    )
+    client.execute()
+    del book.cells[0]
+    page, found = MarkdownExporter().from_notebook_node(book)
+    for picture in found["outputs"]:
+        page = page.replace(f"]({picture})", f"]({name}/{picture})")
+    title, _, rest = page.partition("\n")
+    page = f"{title}\n\n<a href='{name}.ipynb' download>Download it.</a>\n{_tables(rest)}"
+    pictures = {f"notebooks/{name}/{file}": data for file, data in found["outputs"].items()}
+    return {f"notebooks/{name}.md": page, **pictures}
+
+
+def _tables(page: str) -> str:
+    """Leave the look of the frames' tables to the site."""
+    page = re.sub(r"<style scoped>.*?</style>", "", page, flags=re.DOTALL)
+    return page.replace('<table border="1" class="dataframe">', "<table>")
 
 
 def _readme() -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 Run = Any  # see conftest.py
 
@@ -16,12 +15,15 @@ def runs(tmp_path: Path) -> Path:
         folder = tmp_path / "runs" / name
         (folder / "model").mkdir(parents=True)
         epochs = [
-            {"epoch": n, "seconds": 2.0, "loss": 2 / n, "validation_uar": best * n / 5}
+            {"epoch": n, "seconds": 2.0, "loss": 2 / n, "log_loss": 3 / n, "uar": best * n / 5}
             for n in range(1, 6)
         ]
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, epochs)))
         settings = f"net: {{name: {net}}}\nloop: {{seed: 1}}\nrun: {folder}\n"
         (folder / "config.yaml").write_text(settings)
+        if name == "a":
+            found = {"labels": ["happy", "sad", "fear"], "counts": [[8, 2, 0], [3, 7, 0], [0] * 3]}
+            (folder / "confusion.json").write_text(json.dumps(found))
     (tmp_path / "runs" / "a" / "model" / "a.toml").write_text("")
     return tmp_path / "runs"
 
@@ -43,7 +45,12 @@ def test_they_are_laid_over_each_other(run: Run, runs: Path, tmp_path: Path) -> 
     assert ran.code == 0, ran.err
     assert "net.name=vgg16" in ran.out
     assert "loop.seed" not in ran.out  # in that they do not differ
-    assert Image.open(picture).width > 400
+    without = picture.read_bytes()
+    assert f"{runs / 'b'}: no confusion matrix;" in ran.out
+    (runs / "b" / "confusion.json").write_text((runs / "a" / "confusion.json").read_text())
+    both = run("runs", "compare", runs / "a", runs / "b", "--out", picture, "--overwrite")
+    assert "no confusion" not in both.out
+    assert picture.read_bytes() != without  # a second matrix beside the first
     again = run("runs", "compare", runs / "a", runs / "b", "--out", picture)
     assert "exists already" in again.failed_cleanly()
 
@@ -52,4 +59,7 @@ def test_what_is_no_run_is_told(run: Run, runs: Path, tmp_path: Path) -> None:
     assert "no training in" in run("runs", "list", tmp_path / "none").failed_cleanly()
     message = run("runs", "compare", runs / "a", tmp_path).failed_cleanly()
     assert "is no folder of a run" in message
+    (runs / "b" / "confusion.json").write_text('{"labels": ["happy"], "counts": []}')
+    message = run("runs", "compare", runs / "a", runs / "b").failed_cleanly()
+    assert "confusion.json" in message
     assert "two runs" in run("runs", "compare", runs / "a").failed_cleanly()

@@ -56,6 +56,19 @@ def test_the_detector_knows_neither_nets_nor_tuning(run: Run, tmp_path: Path) ->
     assert run("tune", "detector", "--config", config).code == 2
 
 
+def test_what_cannot_be_fetched_says_who_gives_it_out(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "x.yaml"
+    config.write_text(f"corpora: [{{name: crema-d}}]\ndata: {tmp_path}\n")
+    train = ("train", "speech", "--config", config, "--out", tmp_path / "run")
+    message = run(*train, "--download").failed_cleanly()
+    assert "crema-d is not downloaded: its makers give it out" in message
+    config.write_text(f"corpora: [{{name: ravdess}}]\ndata: {tmp_path}\n")
+    assert "EMOFUSE_OFFLINE is set" in run(*train, "--download").failed_cleanly()
+    for flag in ("--download", "--evaluate"):
+        message = run("train", "detector", "--config", config, flag).failed_cleanly()
+        assert f"{flag} has no use in `emofuse train detector`" in message
+
+
 def test_fusion_says_what_it_needs(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "x.yaml"
     config.write_text(f"predictions_cache: {tmp_path}\nrun: {tmp_path / 'run'}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -40,6 +41,24 @@ def test_the_reference_is_the_programs_own(site: Path) -> None:
     assert 'id="timeline"' in rest
     assert '"Timeline"' in (site / "reference" / "openapi.json").read_text("utf-8")
     assert "face-v4" in (site / "reference" / "cards.html").read_text("utf-8")
+
+
+def test_notebooks_were_run_and_their_plots_are_shown(site: Path) -> None:
+    expected = {
+        "explore-a-timeline": ("person-1", "contradiction", 2),
+        "train-and-compare": ("train_accuracy", "net.widths=[4, 4, 8, 8]", 2),
+        "fuse-and-calibrate": ("320 clips of 10 actors", "logpool, fitted", 1),
+    }
+    sources = {path.stem: path for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")}
+    assert set(sources) == set(expected)
+    for name, (*words, plots) in expected.items():
+        held = json.loads(sources[name].read_text("utf-8"))
+        assert not any(cell.get("outputs") for cell in held["cells"]), "kept without outputs"
+        text = (site / "notebooks" / f"{name}.html").read_text("utf-8")
+        assert all(word in text for word in words), name
+        pictures = re.findall(r'<img[^>]+src="([^"]+\.png)"', text)
+        assert len(pictures) >= plots
+        assert all((site / "notebooks" / picture).stat().st_size > 2000 for picture in pictures)
 
 
 def test_nothing_is_fetched_from_elsewhere_and_every_link_leads_somewhere(site: Path) -> None:

@@ -54,13 +54,20 @@ _WARM = 0.3  # seconds before a speed means anything
 
 
 def stdout() -> Console:
-    """Return a console for results. Nothing is taken for markup or coloured by itself."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    """Return a console for results. Nothing is taken for markup or colored by itself."""
+    return Console(force_jupyter=False, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def stderr() -> Console:
     """Return a console for progress and errors."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        stderr=True,
+        force_jupyter=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
 
 
 class ProgressBars:

@@ -209,6 +209,43 @@ def model(
     _print(report, as_json, quiet, out)
 
 
+def once(
+    card: Path, manifest: Manifest, out: Path, *, label_map: Path | None, threads: int, **faces: Any
+) -> None:
+    """Evaluate a trained model on what its training held out, if that was not done yet.
+
+    Args:
+        card: of the model.
+        manifest: the corpus, with the splits that the training used.
+        out: folder for report and results; one that holds a report is left as it is.
+        label_map: see `Plan`.
+        threads: of the model.
+        faces: `Plan`'s ``faces`` and ``detector``, of a face model.
+    """
+    from ..evaluation.model.evaluate import evaluate
+    from ..evaluation.model.plan import Plan
+    from ..evaluation.predict import loading
+    from ..evaluation.report import model_report
+
+    if (out / FILES[0]).exists():
+        typer.echo(
+            f"{out / FILES[0]} is there already and stays: what is held out is asked once",
+            err=True,
+        )
+        return
+    plan = Plan(command=_command(), label_map=label_map, **faces)
+    located = loading.locate(str(card))
+    plan = replace(plan, reproduce=_reproduce(located, manifest.corpus, None, plan))
+    with _progress(quiet=False) as progress:
+        models = [m.load(threads) for m in located]
+        found = evaluate(models, manifest, plan, progress, [card])
+    report = model_report.document(found)
+    folder = _claimed(out, False, *FILES, PREDICTIONS)
+    _write(report, folder)
+    _write_predictions(found, folder)
+    _print(report, False, False, out)
+
+
 @app.command()
 def fusion(
     data: Data = None,

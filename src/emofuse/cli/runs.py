@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError, MissingExtra
 from .options import Overwrite
 
+if TYPE_CHECKING:
+    from ..training.core.run_files import Confusion
+
 app = typer.Typer(help="List trainings, or lay several over each other.", no_args_is_help=True)
 
 _METRICS, _CONFIG, _CARDS = "metrics.jsonl", "config.yaml", "model"
-_BOOKKEEPING = ("epoch", "seconds")
+_COLUMNS = 3
 _PLACES = ("run", "out", "data")
 """Settings that say where things lie, not how the net was trained."""
 
@@ -27,27 +30,31 @@ class TrainingRun:
 
     Args:
         folder: of the run.
-        history: the figures of each epoch.
+        history: the metrics of each epoch.
         settings: dotted key → value.
         finished: whether its model was exported.
+        confusion: what its model takes for what, on validation; None if it was not kept.
     """
 
     folder: Path
     history: Sequence[Mapping[str, float]]
     settings: Mapping[str, Any]
     finished: bool
+    confusion: Confusion | None = None
 
     @property
-    def figures(self) -> tuple[str, ...]:
+    def metrics(self) -> tuple[str, ...]:
         """Names of what was measured, in order."""
-        return tuple(dict.fromkeys(n for f in self.history for n in f if n not in _BOOKKEEPING))
+        from ..training.core.curves import metrics_of
+
+        return metrics_of(self.history)
 
 
 @app.command("list")
 def list_runs(
     folder: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs"),
 ) -> None:
-    """List the trainings in a folder: how far each is, and its last figures."""
+    """List the trainings in a folder: how far each is, and its last metrics."""
     found = [_read(path.parent) for path in sorted(folder.glob(f"**/{_METRICS}"))]
     if not found:
         raise InputError(f"no training in {folder}: expected folders that hold {_METRICS}")
@@ -58,11 +65,17 @@ def list_runs(
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Picture of all curves over each other.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="Picture: curves over each other, confusion matrices side by side."
+        ),
     ] = Path("runs.png"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw the curves of several trainings over each other, and say in what they differ."""
+    """Draw several trainings over each other, and say in what they differ.
+
+    Curves by epoch, training and validation; below them a confusion matrix each.
+    """
     from ..io.files import refuse_existing
 
     runs = [_read(folder) for folder in folders]
@@ -71,6 +84,11 @@ def compare(
     refuse_existing(out, overwrite)
     names = titles(runs)
     _draw(runs, names, out)
+    for run in runs:
+        if run.confusion is None:
+            typer.echo(
+                f"{run.folder}: no confusion matrix; a recognizer keeps one when its training ends"
+            )
     for run, name in zip(runs, names, strict=True):
         typer.echo(f"{run.folder}: {name}")
     _show(runs)
@@ -97,16 +115,14 @@ def titles(runs: Sequence[TrainingRun]) -> list[str]:
 
 def _read(folder: Path) -> TrainingRun:
     from ..config.loader import read_file
+    from ..training.core.run_files import read_confusion, read_history
 
-    try:
-        text = (folder / _METRICS).read_text(encoding="utf-8")
-        history = [json.loads(line) for line in text.splitlines()]
-    except (OSError, ValueError) as e:
-        raise InputError(f"{folder} is no folder of a run: cannot read its {_METRICS}: {e}") from e
+    history = read_history(folder)
     config = folder / _CONFIG
     settings = dict(_flat(read_file(config))) if config.is_file() else {}
     kept = {key: value for key, value in settings.items() if key not in _PLACES}
-    return TrainingRun(folder, history, kept, any((folder / _CARDS).glob("*.toml")))
+    finished = any((folder / _CARDS).glob("*.toml"))
+    return TrainingRun(folder, history, kept, finished, read_confusion(folder))
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
@@ -118,22 +134,22 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
 
 
 def _show(runs: Sequence[TrainingRun]) -> None:
-    """Print a line for each figure of each run: legible at 80 columns, whatever was measured."""
+    """Print a line for each metric of each run: legible at 80 columns, whatever was measured."""
     from rich.table import Table
 
     from . import display as show
 
     table = Table(box=None)
-    for name in ("run", "epochs", "figure"):
+    for name in ("run", "epochs", "metric"):
         table.add_column(name, overflow="fold")
     for name in ("least", "most", "last"):
         table.add_column(name, justify="right")
     for run in runs:
         epochs = f"{len(run.history)}{'' if run.finished else ' (unfinished)'}"
-        for number, figure in enumerate(run.figures):
-            values = [f[figure] for f in run.history if figure in f]
+        for number, metric in enumerate(run.metrics):
+            values = [f[metric] for f in run.history if metric in f]
             shown = (f"{v:.4g}" for v in (min(values), max(values), values[-1]))
-            table.add_row(*(("", "") if number else (str(run.folder), epochs)), figure, *shown)
+            table.add_row(*(("", "") if number else (str(run.folder), epochs)), metric, *shown)
     show.stdout().print(table)
 
 
@@ -143,19 +159,45 @@ def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
     except ImportError as e:
         raise MissingExtra("train", "drawing a picture (matplotlib)") from e
 
-    figures = tuple(dict.fromkeys(name for run in runs for name in run.figures))
-    columns = min(3, len(figures))
-    rows = -(-len(figures) // columns)
-    page = Figure(figsize=(4 * columns, 2.8 * rows + 0.25 * len(runs)), layout="constrained")
-    for number, name in enumerate(figures, start=1):
-        panel = page.add_subplot(rows, columns, number)
-        panel.set_title(name.replace("_", " "), fontsize=10)
-        for run, title in zip(runs, names, strict=True):
-            points = [(f["epoch"], f[name]) for f in run.history if name in f]
-            if points:
-                panel.plot(*zip(*points, strict=True), label=title)
-        panel.grid(alpha=0.25)
-        panel.set_xlabel("epoch", fontsize=8)
-    handles, labels = page.axes[0].get_legend_handles_labels()
-    page.legend(handles, labels, loc="outside lower center", fontsize=8)
+    from ..training.core import curves
+
+    shown = curves.panels(tuple(dict.fromkeys(name for run in runs for name in run.metrics)))
+    columns = min(_COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    matrices = [(run.confusion, n) for run, n in zip(runs, names, strict=True) if run.confusion]
+    sizes = [curves.matrix_size(confusion) for confusion, _ in matrices]
+    height = 2.8 * rows + 0.25 * len(runs)
+    below = max((high for _, high in sizes), default=0.0)
+    width = max(4.0 * columns, sum(wide for wide, _ in sizes))
+    page = Figure(figsize=(width, height + below), layout="constrained")
+    heights = [height, below] if matrices else [height]
+    parts: Any = page.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    _draw_curves(parts[0], runs, names, shown, columns)
+    if matrices:
+        row = parts[1].subplots(1, len(matrices), squeeze=False)[0]
+        for panel, (confusion, title) in zip(row, matrices, strict=True):
+            name = f"{fill(title, 36)}\nvalidation, % of each row"
+            curves.draw_matrix(panel, confusion, name)
     page.savefig(out, dpi=110)
+
+
+def _draw_curves(
+    part: Any,
+    runs: Sequence[TrainingRun],
+    names: Sequence[str],
+    shown: Mapping[str, Sequence[str]],
+    columns: int,
+) -> None:
+    """Draw a panel for each metric, a color for each run; what is of training is dotted."""
+    from ..training.core import curves
+
+    for number, (name, metrics) in enumerate(shown.items(), start=1):
+        panel = part.add_subplot(-(-len(shown) // columns), columns, number)
+        for color, (run, title) in enumerate(zip(runs, names, strict=True)):
+            look = {"color": f"C{color % 10}"}
+            for metric in metrics[:-1]:
+                curves.plot(panel, run.history, metric, linestyle=":", **look)
+            curves.plot(panel, run.history, metrics[-1], label=title, **look)
+        curves.finish(panel, f"{name} (dotted: training)" if len(metrics) > 1 else name)
+    handles, labels = part.axes[0].get_legend_handles_labels()
+    part.legend(handles, labels, loc="outside lower center", fontsize=8)

@@ -6,18 +6,24 @@ configuration has been found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from ..config.loader import Flag, read, read_file, settings
 from ..errors import InputError, MissingExtra
 
+if TYPE_CHECKING:
+    from ..training.core.corpora import CorpusChoice
+
 Config = TypeVar("Config")
+
+_REPORT = "report"
+"""Folder in a run's folder for the reports on what was held out."""
 
 
 class Modality(str, Enum):
@@ -94,6 +100,20 @@ def train(
             metavar="DIR", help="Fusion: folder of the recognizers' cached predictions (Parquet)."
         ),
     ] = None,
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download",
+            help="Fetch the corpora first, as far as their makers offer them to everyone.",
+        ),
+    ] = False,
+    evaluate: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="When it is trained, evaluate it once on what was held out: RUN/report.",
+        ),
+    ] = False,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -113,12 +133,23 @@ def train(
     for name, value in (("--net", net), ("--into", into)):
         if value is not None and which in (Modality.DETECTOR, Modality.GROUP):
             raise InputError(f"{name} has no use in `emofuse train {which.value}`: omit it")
-    run = _runs(which, config, flags)
+    report: Callable[[Path], None] | None = None
+    if which.value in list(Tuned):
+        trainer = _trainers(which, config, download)(flags)
+        report = _held_out_report(trainer) if evaluate else None
+        run = _run_of(trainer)
+    else:
+        for name, given_ in (("--download", download), ("--evaluate", evaluate)):
+            if given_:
+                raise InputError(f"{name} has no use in `emofuse train {which.value}`: omit it")
+        run = _runs(which, config, flags)
     try:
         card = run()
     except KeyboardInterrupt:
         typer.echo("emofuse: every finished epoch is kept; the same command resumes", err=True)
         raise
+    if report is not None:
+        report(card)
     if into is not None:
         from ..training.core.export import embed
 
@@ -247,11 +278,9 @@ def _runs(which: Modality, config: Path, flags: Mapping[str, Flag]) -> Callable[
                 return lambda: group.train_hybrid(joined)
             mood = _read(group.GroupTraining, which, config, _of_all_stages(flags, group.STAGES))
             return lambda: group.train(mood)
-        from ..training.core.train import train as run
     except ImportError as e:
         raise _missing(e) from e
-    trainer = _trainers(which, config)(flags)
-    return lambda: run(trainer)
+    return _run_of(_trainers(which, config)(flags))
 
 
 def _read(kind: type[Config], which: Modality, config: Path, flags: Mapping[str, Flag]) -> Config:
@@ -300,11 +329,16 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _trainers(which: Modality, config: Path) -> Any:
+def _trainers(which: Modality, config: Path, download: bool = False) -> Any:
     """Return what makes a recognizer's trainer from flags.
 
+    Args:
+        which: modality.
+        config: file of the settings.
+        download: fetch the corpora before they are read.
+
     Raises:
-        InputError: if the file is missing.
+        InputError: if the file is missing, or a corpus cannot be fetched.
         MissingExtra: if torch is missing.
     """
     from importlib import import_module
@@ -316,9 +350,70 @@ def _trainers(which: Modality, config: Path) -> Any:
         raise _missing(e) from e
 
     def make(flags: Mapping[str, Flag]) -> Any:
-        return task.TRAINER(_read(task.CONFIG, which, config, flags))
+        settings_ = _read(task.CONFIG, which, config, flags)
+        if download:
+            _fetch(settings_.corpora or task.TRAINER.default_corpora(settings_), settings_.data)
+        return task.TRAINER(settings_)
 
     return make
+
+
+def _fetch(choices: Sequence[CorpusChoice], data: Path) -> None:
+    """Fetch the corpora that are public; of the others say who gives them out."""
+    from ..corpora import fetch, recipes
+    from ..io.download import download_bar
+
+    for choice in choices:
+        if choice.manifest is not None:
+            continue
+        recipe, root = recipes.recipe(choice.name), choice.root or data
+        if recipe.downloads:
+            fetch.fetch(recipe, root, download_bar)
+        elif recipe.home:
+            typer.echo(
+                f"emofuse: {recipe.name} is not downloaded: its makers give it out themselves "
+                f"({recipe.licence}), see {recipe.home}; it is looked for in {root}",
+                err=True,
+            )
+
+
+def _held_out_report(trainer: Any) -> Callable[[Path], None]:
+    """Return what evaluates a finished model on the samples that its training held out.
+
+    Raises:
+        InputError: if nothing is held out.
+    """
+    from ..corpora.manifest import Split
+    from . import evaluate
+
+    config = trainer.config
+    held = [c for c in trainer.corpora if len(c.manifest.of(Split.TEST))]
+    if not held:
+        raise InputError(
+            "--evaluate: nothing is held out: no corpus has a test split; name folds of one, "
+            "e.g. corpora: [{name: …, test_folds: [0]}], or omit --evaluate"
+        )
+    faces = {k: getattr(config, k) for k in ("faces", "detector") if hasattr(config, k)}
+
+    def report(card: Path) -> None:
+        for corpus in held:
+            folder = config.run / _REPORT / corpus.name
+            evaluate.once(
+                card,
+                corpus.manifest,
+                folder,
+                threads=config.loop.threads,
+                label_map=corpus.choice.map,
+                **faces,
+            )
+
+    return report
+
+
+def _run_of(trainer: Any) -> Callable[[], Path]:
+    from ..training.core.train import train as run
+
+    return lambda: run(trainer)
 
 
 def _missing(error: ImportError) -> Exception:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -21,6 +27,7 @@ from tests.training import made
 
 from emofuse.cli.main import main
 from emofuse.config.loader import construct
+from emofuse.corpora import recipes
 from emofuse.errors import InputError, ModelError
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.registry import load
@@ -44,9 +51,9 @@ def write(path: Path, config: dict[str, Any]) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, a configuration, and a finished run of it."""
     home = tmp_path_factory.mktemp("home")
-    table = made.faces(home / "faces")
+    table = made.faces(home / "faces", {"train": 32, "validation": 16, "test": 16})
     config = write(home / "tiny.yaml", made.face_config(home / "run", table))
-    assert main(["train", "face", "--config", str(config)]) == 0
+    assert main(["train", "face", "--config", str(config), "--evaluate"]) == 0
     return home
 
 
@@ -59,6 +66,7 @@ def test_the_folder_says_what_was_done(home: Path) -> None:
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [e["epoch"] for e in epochs] == [1, 2, 3]
     assert epochs[-1]["accuracy"] == 1.0
+    assert 0.5 < epochs[-1]["train_accuracy"] <= 1.0
     for picture in ("curves.png", "confusion.png"):
         with Image.open(run / picture) as image:
             assert min(image.size) > 150
@@ -66,6 +74,80 @@ def test_the_folder_says_what_was_done(home: Path) -> None:
     _, told = read_tensors(run / "best.safetensors")
     assert told["net"]["name"] == "compact"
     assert told["learned"] == ["happy", "sad"]
+
+
+def test_what_was_held_out_is_evaluated(home: Path) -> None:
+    report = home / "run" / "report" / "csv"
+    results = json.loads((report / "results.json").read_text())
+    assert sum(map(sum, results["parts"][0]["confusion"])) == 16  # test alone, not validation
+    assert (report / "report.html").is_file()
+
+
+def test_without_a_test_split_nothing_is_evaluated_and_nothing_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = made.face_config(tmp_path / "run", made.faces(tmp_path / "faces"))
+    args = ["train", "face", "--config", str(write(tmp_path / "x.yaml", config)), "--evaluate"]
+    assert main(args) == 2
+    assert "nothing is held out: no corpus has a test split" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[http.server.ThreadingHTTPServer]:
+    """GoEmotions, as far as a few comments on a server here have it."""
+    held = tmp_path / "mirror"
+    recipe = recipes.recipe("goemotions")
+    downloads = []
+    for wanted in recipe.downloads:
+        path = held / urlsplit(wanted.url).path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            f"{('so glad', 'so sad')[i % 2]} {i}\t{(17, 25)[i % 2]}\t{path.stem}{i}"
+            for i in range(24)
+        ]
+        path.write_text("\n".join(rows) + "\n")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        downloads.append(replace(wanted, checksum=f"sha256:{digest}"))
+    pinned = replace(recipe, downloads=tuple(downloads))
+    monkeypatch.setattr(recipes, "recipe", lambda name: pinned)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(held))
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    monkeypatch.setenv("EMOFUSE_MIRROR", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.delenv("EMOFUSE_OFFLINE", raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_public_corpus_is_fetched_checked_and_read(
+    mirror: http.server.ThreadingHTTPServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"corpora": [{"name": "goemotions"}], "net": {"name": "tfidf"}, "select": "beauty"}
+    train = ["train", "text", "--config", str(write(tmp_path / "x.yaml", config)), "--download"]
+    train += ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    assert main(train) == 2
+    told = capsys.readouterr().err  # what is wrong with the settings is found out after reading
+    assert "goemotions: 24 samples, validation" in told
+    assert "select: got 'beauty', expected one of" in told
+    assert {p.name for p in (tmp_path / "data").iterdir()} == {"train.tsv", "dev.tsv", "test.tsv"}
+    (tmp_path / "data" / "dev.tsv").unlink()
+    for path in (tmp_path / "mirror").rglob("dev.tsv"):
+        path.write_text("something else")
+    assert main(train) == 2
+    assert "dev.tsv from http://127.0.0.1" in capsys.readouterr().err
 
 
 def test_the_logs_are_for_tensorboard(home: Path) -> None:
@@ -100,10 +182,16 @@ def test_the_store_loads_the_model(
     assert "tiny" in capsys.readouterr().out
 
 
-def test_the_same_command_again_changes_nothing(home: Path) -> None:
+def test_the_same_command_again_changes_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (home / "run" / "state.safetensors").read_bytes()
     card = (home / "run" / "model" / "tiny.toml").read_text()
-    assert main(["train", "face", "--config", str(home / "run" / "config.yaml")]) == 0
+    report = (home / "run" / "report" / "csv" / "report.html").read_bytes()
+    again = ["train", "face", "--config", str(home / "run" / "config.yaml"), "--evaluate"]
+    assert main(again) == 0
+    assert "is there already and stays" in capsys.readouterr().err
+    assert (home / "run" / "report" / "csv" / "report.html").read_bytes() == report
     assert (home / "run" / "state.safetensors").read_bytes() == before
     assert (home / "run" / "model" / "tiny.toml").read_text() == card
 

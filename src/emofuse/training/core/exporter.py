@@ -24,6 +24,7 @@ from .export import write_onnx
 from .loop import BEST
 from .measure import predict_in_batches
 from .quantize import CHOICES, Products, Quantization, quantize, quantize_static
+from .run_files import Confusion
 from .trainer import Rows, Trainer
 
 Floats = NDArray[np.float32]
@@ -68,7 +69,9 @@ class Exporter:
         self._fields["metrics"] = self._metrics(logits, recogniser.card)
         card = self._write_card()
         write_golden(recogniser, trainer.examples(), config.model)
-        draw_confusion(config.run, self._confusion(logits), trainer.output_labels.labels)
+        confusion = Confusion(self._confusion(logits), trainer.output_labels.labels)
+        confusion.save(config.run)
+        draw_confusion(config.run, confusion, f"{config.id}: {trainer.plan.kind.name}, validation")
         return card
 
     def _write_graph(self) -> None:

@@ -22,7 +22,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -35,6 +34,8 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from .checkpoint import disk_errors, load_weights, read_tensors, save_tensors, save_text
+from .console import stderr
+from .run_files import METRICS
 from .schedules import Schedule, cosine, epochs_since_best, one_cycle, plateau, schedule, steps_down
 
 __all__ = [
@@ -53,7 +54,7 @@ __all__ = [
     "soft_cross_entropy",
 ]
 
-STATE, BEST, METRICS = "state.safetensors", "best.safetensors", "metrics.jsonl"
+STATE, BEST = "state.safetensors", "best.safetensors"
 
 
 class Optimizer(str, Enum):
@@ -255,7 +256,7 @@ def fit(task: Task, config: LoopConfig, run: Path, watch: EpochCallback | None =
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
+    console = stderr()
     # Where the log is a file on the disk that is full, not even a line can be printed.
     with (
         disk_errors(f"every finished epoch in {run}"),
@@ -290,6 +291,18 @@ def soft_cross_entropy(
     if weights is not None:
         target = target * weights
     return -(target * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def agreement(logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Share of samples whose largest known logit is at the target's largest probability.
+
+    Shapes as in `soft_cross_entropy`; targets of zeros alone do not count.
+    """
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -torch.inf)
+    told = target.sum(dim=-1) > 0
+    same = (logits.argmax(dim=-1) == target.argmax(dim=-1)) & told
+    return same.sum() / told.sum().clamp(min=1)
 
 
 class _Trainer:
@@ -367,15 +380,17 @@ class _Trainer:
         return 1.0
 
     def _learn(self, batch: Any, epoch: int) -> dict[str, Tensor]:
-        """Make one step; return the loss, and its parts if it has several."""
+        """Make one step; return the loss, its parts if it has several, and the accuracy."""
         config = self.config
         lr = config.lr * self._share(self.step, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=config.bf16):
             output = self.net(*batch.inputs)
+        seen: dict[str, Tensor] = {}
         if self.task.loss is None:
             parts = {}
+            seen["train_accuracy"] = agreement(output.detach(), batch.target, batch.mask)
             loss = soft_cross_entropy(output, batch.target, batch.mask, self.weights)
         else:
             parts = dict(self.task.loss(output, batch))
@@ -389,7 +404,7 @@ class _Trainer:
         self.optimizer.step()
         self.step += 1
         self._average()
-        return {name: value.detach() for name, value in {"loss": loss, **parts}.items()}
+        return {name: value.detach() for name, value in {"loss": loss, **parts, **seen}.items()}
 
     def _check_number(self, value: Tensor, epoch: int, lr: float) -> None:
         if torch.isfinite(value):

@@ -6,7 +6,8 @@
 ``metrics.jsonl``     the figures of each epoch
 ``tensorboard/``      the same for TensorBoard
 ``curves.png``        the same as a picture
-``confusion.png``     what the best weights take for what, on validation
+``confusion.json``    what the best weights take for what, on validation
+``confusion.png``     the same as a picture
 ``state.safetensors`` what the run goes on from
 ``best.safetensors``  the averaged weights of the best epoch
 ``model/``            the finished model: card, graph, golden pair

@@ -31,7 +31,7 @@ def train(trainer: Trainer[Any], watch: EpochCallback | None = None) -> Path:
     """
     config = trainer.config
     fit_only(trainer, watch)
-    draw_curves(config.run)
+    draw_curves(config.run, f"{config.id}: {trainer.plan.kind.name}, seed {config.loop.seed}")
     card = Exporter(trainer).export()
     return Path(config.model / f"{card.id}.toml")
 

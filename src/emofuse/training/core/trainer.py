@@ -79,7 +79,7 @@ class Trainer(ABC, Generic[Medium]):
         self.corpora: list[Corpus] = []
         if learned is None:
             self.corpora = load_corpora(
-                config.corpora or self.default_corpora(), config.data, config.labels
+                config.corpora or self.default_corpora(config), config.data, config.labels
             )
         self.learned: Taxonomy = learned or learned_labels(self.corpora, config.labels)
         self.output_labels: Taxonomy = self.learned
@@ -94,8 +94,9 @@ class Trainer(ABC, Generic[Medium]):
 
     # What a modality adds.
 
+    @staticmethod
     @abstractmethod
-    def default_corpora(self) -> tuple[CorpusChoice, ...]:
+    def default_corpora(config: Any) -> tuple[CorpusChoice, ...]:
         """Return the corpora that are learned from where the configuration names none."""
 
     @abstractmethod

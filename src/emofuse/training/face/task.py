@@ -102,7 +102,8 @@ class FaceTrainer(Trainer[Face | Bag]):
     select = "accuracy"
     validate_bf16 = True
 
-    def default_corpora(self) -> tuple[CorpusChoice, ...]:
+    @staticmethod
+    def default_corpora(config: Any) -> tuple[CorpusChoice, ...]:
         """Return FER2013 with FER+'s votes."""
         return (CorpusChoice("fer2013", secondary_labels="ferplus"),)
 

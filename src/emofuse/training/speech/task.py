@@ -103,12 +103,13 @@ class SpeechTrainer(Trainer[Clip]):
     preparation_class = Preparation
     select = "uar"
 
-    def default_corpora(self) -> tuple[CorpusChoice, ...]:
+    @staticmethod
+    def default_corpora(config: Any) -> tuple[CorpusChoice, ...]:
         """Return CREMA-D with the crowd's vote on the voice, and RAVDESS with its teacher."""
         teacher = None
-        if self.config.teacher is not None:
+        if config.teacher is not None:
             # 01-… is the recording with picture, 03-… its sound alone.
-            teacher = TeacherChoice(self.config.teacher, "voiceW2V_", ("01-", "03-"))
+            teacher = TeacherChoice(config.teacher, "voiceW2V_", ("01-", "03-"))
         return (
             CorpusChoice("crema-d", secondary_labels="voice", medium="audio"),
             CorpusChoice("ravdess", teacher=teacher, medium="audio"),

@@ -157,7 +157,8 @@ class TextTrainer(Trainer[str]):
                         "sentence-transformers/all-MiniLM-L6-v2 or the like"
                     )
 
-    def default_corpora(self) -> tuple[CorpusChoice, ...]:
+    @staticmethod
+    def default_corpora(config: Any) -> tuple[CorpusChoice, ...]:
         """Return GoEmotions with its fine labels."""
         return (CorpusChoice("goemotions", labelling="original"),)
 
