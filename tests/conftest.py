@@ -17,6 +17,14 @@ settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Name a folder for what all workers of a test run share, e.g. a net that was trained once."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ["EMOFUSE_TEST_RUN"] = str(shared)
+
+
 @pytest.fixture(scope="session")
 def media() -> Path:
     """The folder of small clips that the repository holds."""

@@ -59,6 +59,12 @@ for estimate in live():
 """
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it knows of the package: the second test costs little."""
+    return tmp_path_factory.mktemp("types")
+
+
 def check(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `mypy --strict` on a program, away from this project's own settings of mypy."""
     file = folder / "program.py"
@@ -81,16 +87,16 @@ def test_the_program_uses_every_public_name() -> None:
 
 
 @pytest.mark.slow
-def test_public_names_are_typed(tmp_path: Path) -> None:
+def test_public_names_are_typed(folder: Path) -> None:
     pytest.importorskip("mypy")
-    found = check(PROGRAM + "reveal_type(live)\n", tmp_path)
+    found = check(PROGRAM + "reveal_type(live)\n", folder)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Iterator[emofuse.core.estimates.Estimate]" in found.stdout  # not Any
 
 
 @pytest.mark.slow
-def test_wrong_use_of_a_public_name_is_an_error(tmp_path: Path) -> None:
+def test_wrong_use_of_a_public_name_is_an_error(folder: Path) -> None:
     pytest.importorskip("mypy")
-    found = check('import emofuse\nemofuse.analyze(1).fused.append("x")\n', tmp_path)
+    found = check('import emofuse\nemofuse.analyze(1).fused.append("x")\n', folder)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "call-overload" in found.stdout

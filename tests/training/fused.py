@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from tests.evaluation.synthetic import made
 
 from emofuse.core.estimates import Modality
@@ -72,17 +74,24 @@ def write_predictions(folder: Path, cards: dict[Modality, Card], n: int = 240) -
         found.save(folder / f"{found.name}.parquet")
 
 
+def _once(make: Callable[[], Path], done: Path) -> Path:
+    """Let the first worker of a test run make something; `done` tells the others where it lies."""
+    with FileLock(f"{done}.lock"):
+        if not done.exists():
+            done.write_text(str(make()), encoding="utf-8")
+    return Path(done.read_text(encoding="utf-8"))
+
+
 @cache
-def _kept() -> tempfile.TemporaryDirectory[str]:
-    """A folder that lives as long as the process: nets are trained once."""
-    home = tempfile.TemporaryDirectory()
-    write_predictions(Path(home.name) / "predictions", write_cards(Path(home.name) / "models"))
-    return home
-
-
 def home() -> Path:
     """The folder with ``models/`` and ``predictions/``."""
-    return Path(_kept().name)
+    folder = Path(os.environ["EMOFUSE_TEST_RUN"]) / "fused"
+
+    def make() -> Path:
+        write_predictions(folder / "predictions", write_cards(folder / "models"))
+        return folder
+
+    return _once(make, folder.with_name("fused.done"))
 
 
 def config(strategy: Strategy, run: Path, **more: object) -> FusionTraining:
@@ -101,9 +110,14 @@ def config(strategy: Strategy, run: Path, **more: object) -> FusionTraining:
 
 @cache
 def trained(strategy: Strategy) -> Path:
-    """Train a strategy; return its card's path."""
+    """Train a strategy, once in a test run; return its card's path."""
+
     run = home() / f"run-{strategy.value}"
-    return train(config(strategy, run), Store(folders=[home() / "models"]))
+
+    def make() -> Path:
+        return train(config(strategy, run), Store(folders=[home() / "models"]))
+
+    return _once(make, home() / f"{strategy.value}.done")
 
 
 def store(*strategies: Strategy) -> Store:
