@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.viewer.conftest import INK, until
 
 if TYPE_CHECKING:
@@ -72,3 +73,18 @@ def test_options_weigh_an_upload(visit: Callable[..., Page], media: Path) -> Non
         "slot": 2.0,
         "weights": {"face": 0.2, "speech": 0.6, "text": 0.0},
     }
+
+
+def test_the_api_is_shown_offline(visit: Callable[..., Page]) -> None:
+    pytest.importorskip("fastapi_offline", reason="pip install 'emofuse[web]'")
+    asked: list[str] = []
+    page = visit()
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="API").click()
+    page.get_by_text("/v1/options", exact=True).click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.get_by_text("Response body").wait_for()
+    here = page.evaluate("location.origin")
+    assert asked
+    assert all(url.startswith((f"{here}/", "data:")) for url in asked)

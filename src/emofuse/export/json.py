@@ -275,26 +275,43 @@ def read_json(path: Path | str) -> Timeline:
     """
     path = Path(path)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as e:
         raise InputError(f"cannot read {path}: {e.strerror or e}") from e
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise InputError(f"{path} is not a timeline of emofuse: not valid JSON ({e})") from e
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, name: str) -> Timeline:
+    """Read a timeline of the text that `write_json` wrote; see `read_json`.
+
+    Args:
+        text: the JSON.
+        name: what it is called in messages.
+
+    Raises:
+        InputError: if it is not a timeline, or has a version that this emofuse does not know.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{name} is not a timeline of emofuse: not valid JSON ({e})") from e
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         got = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise InputError(
-            f"{path} is not a timeline of emofuse: expected the schema {SCHEMA!r}, got {got!r}"
+            f"{name} is not a timeline of emofuse: expected the schema {SCHEMA!r}, got {got!r}"
         )
     if raw.get("version") != VERSION:
         raise InputError(
-            f"{path} has version {raw.get('version')!r} of {SCHEMA}; this emofuse reads "
+            f"{name} has version {raw.get('version')!r} of {SCHEMA}; this emofuse reads "
             f"version {VERSION}: use the emofuse that wrote it, or analyze the media again"
         )
     try:
         return _read_timeline(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise InputError(
-            f"{path} is damaged: {type(e).__name__}: {e}; analyze the media again"
+            f"{name} is damaged: {type(e).__name__}: {e}; analyze the media again"
         ) from e
 
 

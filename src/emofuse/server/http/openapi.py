@@ -49,7 +49,9 @@ def describe(app: FastAPI, closed: bool) -> dict[str, Any]:
         [(model, "validation") for model in _PARSED_BY_HAND],
         ref_template="#/components/schemas/{model}",
     )
-    schema["components"]["schemas"] = by_hand["$defs"] | schema["components"]["schemas"]
+    schema["components"]["schemas"] = (
+        schemas.FORMS | by_hand["$defs"] | schema["components"]["schemas"]
+    )
     schema["components"]["securitySchemes"] = _SCHEMES
     schema["security"] = [{name: []} for name in _SCHEMES] + ([] if closed else [{}])
     for path in OPEN & set(schema["paths"]):

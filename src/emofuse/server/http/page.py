@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,25 @@ def add_page(app: FastAPI) -> None:
             raise ApiError("not-found", "this server has no page; the API is under /v1")
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        if _swagger() is None:
+            raise ApiError(
+                "not-found",
+                "the page of the API needs the package fastapi-offline: pip install 'emofuse[web]'",
+            )
+        return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
+
+    if (swagger := _swagger()) is not None:
+        app.mount("/static/swagger", _Static(directory=swagger, check_dir=False), name="swagger")
     app.mount("/static/viewer", _Static(directory=VIEWER, check_dir=False), name="viewer")
     app.mount("/static", _Static(directory=STATIC, check_dir=False), name="static")
+
+
+def _swagger() -> Path | None:
+    """Return the folder of Swagger UI, as the package fastapi-offline carries it."""
+    found = find_spec("fastapi_offline")  # not imported: only its files are wanted
+    return None if found is None or not found.origin else Path(found.origin).parent / "static"
 
 
 class _Static(StaticFiles):

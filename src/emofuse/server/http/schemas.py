@@ -312,43 +312,55 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 EDITS_REQUEST = _body(NewEdits)
 FUSE_REQUEST = _body(results.FuseRequest)
 
-_OPTIONS: dict[str, Any] = AnalysisOptions.model_json_schema(
-    ref_template="#/components/schemas/{model}"
-)["properties"]
+
+def _asked(option: dict[str, Any]) -> dict[str, Any]:
+    """Describe an option of a request: it is there or not, and is never null."""
+    kinds = [kind for kind in option.get("anyOf", ()) if kind != {"type": "null"}]
+    kept = {k: v for k, v in option.items() if k not in ("anyOf", "default")}
+    return kept | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+
+
+_OPTIONS = {
+    name: _asked(option)
+    for name, option in AnalysisOptions.model_json_schema(
+        ref_template="#/components/schemas/{model}"
+    )["properties"].items()
+}
+
+FORMS: dict[str, Any] = {
+    "Upload": {
+        "type": "object",
+        "title": "Upload",
+        "description": "Media or text, and how they are to be analyzed.",
+        "properties": {
+            "file": {
+                "type": "array",
+                "items": _BINARY,
+                "description": "a video, sound or image, or an image with a sound",
+            },
+            "text": {"type": "string", "description": "what is said, as plain text"},
+            "transcript": {**_BINARY, "description": "what is said: srt, vtt or txt"},
+            **_OPTIONS,
+        },
+        "additionalProperties": False,
+    },
+    "Words": {
+        "type": "object",
+        "title": "Words",
+        "description": "Text alone, and how it is to be analyzed.",
+        "required": ["text"],
+        "properties": {"text": {"type": "string", "description": "what is said"}, **_OPTIONS},
+        "additionalProperties": False,
+    },
+}
+"""Schemas of requests that are parsed by hand."""
 
 ANALYSIS_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "title": "Upload",
-                    "properties": {
-                        "file": {
-                            "type": "array",
-                            "items": _BINARY,
-                            "description": "a video, sound or image, or an image with a sound",
-                        },
-                        "text": {"type": "string", "description": "what is said, as plain text"},
-                        "transcript": {**_BINARY, "description": "what is said: srt, vtt or txt"},
-                        **_OPTIONS,
-                    },
-                    "additionalProperties": False,
-                }
-            },
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "title": "Words",
-                    "required": ["text"],
-                    "properties": {
-                        "text": {"type": "string", "description": "what is said"},
-                        **_OPTIONS,
-                    },
-                    "additionalProperties": False,
-                }
-            },
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/Upload"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/Words"}},
         },
     }
 }
