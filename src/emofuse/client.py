@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import quote
 
 import requests
 
@@ -273,7 +274,7 @@ def _id(job: Job | str) -> str:
 
 
 def _address(job: Job | str) -> str:
-    return f"/v1/jobs/{requests.utils.quote(_id(job), safe='')}"
+    return f"/v1/jobs/{quote(_id(job), safe='')}"
 
 
 def _field(value: Any) -> str:
