@@ -18,6 +18,7 @@ COPY requirements/server.txt requirements/build.txt requirements/
 RUN python -m venv /build && /build/bin/pip install --require-hashes -r requirements/build.txt \
     && python -m venv /venv && /venv/bin/pip install --require-hashes -r requirements/server.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY configs ./configs
 COPY src ./src
 RUN /build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
     && /venv/bin/pip install --no-deps --no-index /wheels/*.whl

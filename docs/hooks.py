@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/openapi.json": json.dumps(described, indent=1, ensure_ascii=False),
         "reference/cards.md": "\n".join(_cards()),
     }
+    made |= _gallery()
     for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         made |= _notebook(notebook.stem, notebook.read_text("utf-8"))
     for place, text in made.items():
@@ -43,6 +46,38 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     markdown = markdown.replace(f"]({up}../README.md", f"]({up}index.md")
     markdown = re.sub(r"(\]\([\w./-]*)\.ipynb\)", r"\1.md)", markdown)
     return re.sub(rf"\[([^\]]*)\]\({re.escape(up)}\.\./[^)]*\)", r"\1", markdown)
+
+
+_CLIPS = {
+    "examples/demo.mp4": "Two people one after the other; what they say is in subtitles. Face and "
+    "voice contradict each other more than once.",
+    "tests/media/two_people.mp4": "Two people side by side, one of whom speaks: three seconds.",
+}
+
+
+@cache
+def _gallery() -> dict[str, str | bytes]:
+    """Analyze the clips of the repository; return the pages that come of it, and one about them."""
+    made: dict[str, str | bytes] = {}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        for clip, summary in _CLIPS.items():
+            name = Path(clip).stem
+            for file in (ROOT / clip).parent.glob(f"{name}.*"):  # its transcript, too
+                shutil.copy(file, here)
+            rows.append(f"- [**{name}**](gallery/results/{name}/timeline.html). {summary}")
+        command = ["analyze", *(Path(clip).name for clip in _CLIPS), "--out", "results"]
+        quiet = [sys.executable, "-m", "emofuse", *command, "--format", "html", "--quiet"]
+        subprocess.run(quiet, cwd=here, env={**os.environ, "EMOFUSE_OFFLINE": "1"}, check=True)
+        for file in here.rglob("*.*"):
+            if file.is_file() and file.suffix not in (".sqlite", ".srt"):
+                made[f"gallery/{file.relative_to(here).as_posix()}"] = file.read_bytes()
+    text = "Made while this site was built, from clips of the repository. Press *play*: everything"
+    text += " on a page follows the clip. Both are in [one overview](gallery/results/index.html)."
+    lines = ["# Gallery", "", "Pages as this command writes them:", "", "```text"]
+    lines += [f"emofuse {' '.join(command)} --format html", "```", "", text, "", *rows, ""]
+    return {"gallery.md": "\n".join(lines), **made}
 
 
 _PLAIN = f"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.docs.blocks import Block, fences
+from tests.docs.desk import MEDIA, desk_of, lay_out
 
 import emofuse
-from emofuse.cli.main import main
 from emofuse.sources.audio import read_audio
-
-MEDIA = Path(__file__).parents[1] / "media"
 
 BLOCKS = list(fences("python"))
 NOT_RUN = {
@@ -39,17 +36,7 @@ def obstacle(block: Block) -> str | None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the files lie that the documentation speaks of."""
-    home = tmp_path_factory.mktemp("reader")
-    clips = ("interview", "meeting", "party", "clip", "talking")
-    sources = dict.fromkeys((f"{name}.mp4" for name in clips), "talking.mp4")
-    sources |= dict.fromkeys(("face.jpg", "img.jpg", "a.jpg", "b.jpg"), "portrait.jpg")
-    sources |= {"voice.wav": "speech.ogg"}
-    for name, source in sources.items():
-        shutil.copy(MEDIA / source, home / name)
-    assert main(["analyze", str(home / "clip.mp4"), "--out", str(home / "out"), "-q"]) == 0
-    shutil.copytree(home / "out", home / "results")
-    shutil.copytree(home / "out", home / "results" / "interview")
-    return home
+    return lay_out(tmp_path_factory.mktemp("reader"))
 
 
 def known() -> dict[str, Any]:
@@ -73,10 +60,8 @@ def test_it_compiles_and_its_imports_exist(block: Block) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [b for b in BLOCKS if obstacle(b) is None], ids=str)
 def test_it_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = folder.with_name(f"{folder.name}-{block.page.replace('/', '-')}")
-    if not page.exists():  # a page's blocks go on from each other
-        shutil.copytree(folder, page)
-    monkeypatch.chdir(page)
+    # A page's blocks go on from each other.
+    monkeypatch.chdir(desk_of(block.page, folder, folder.parent))
     monkeypatch.setenv("EMOFUSE_OFFLINE", "1")
     exec(compile(block.code, str(block), "exec"), known())
 

@@ -61,6 +61,15 @@ def test_notebooks_were_run_and_their_plots_are_shown(site: Path) -> None:
         assert all((site / "notebooks" / picture).stat().st_size > 2000 for picture in pictures)
 
 
+def test_the_gallery_holds_pages_and_what_they_play(site: Path) -> None:
+    for name in ("demo", "two_people"):
+        page = site / "gallery" / "results" / name / "timeline.html"
+        played = re.findall(r'"source":"([^"]+)"', page.read_text("utf-8"))
+        assert [(page.parent / path).resolve().name for path in played] == [f"{name}.mp4"]
+        assert all((page.parent / path).is_file() for path in played)
+        assert f"gallery/results/{name}/timeline.html" in (site / "gallery.html").read_text("utf-8")
+
+
 def test_nothing_is_fetched_from_elsewhere_and_every_link_leads_somewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = page.read_text("utf-8")

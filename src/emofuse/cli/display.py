@@ -322,7 +322,8 @@ def observation(found: Observation) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name, right in (("", False), ("Label", False), ("Confidence", True), ("Weight", True)):
         table.add_column(name, justify="right" if right else "left")
-    table.add_column("Valence, arousal")
+    if any(e.affect for e in found):
+        table.add_column("Valence, arousal")
     weights = found.fused.fusion.modality_weights if found.fused and found.fused.fusion else {}
     for e in found:
         table.add_row(
@@ -330,7 +331,7 @@ def observation(found: Observation) -> RenderableType:
             "uncertain" if e.uncertain else e.label,
             f"{e.confidence:.0%}",
             f"{weights[e.modality]:.0%}" if e.modality in weights else "",
-            f"{e.affect.valence:+.2f}, {e.affect.arousal:+.2f}" if e.affect else "",
+            *([f"{e.affect.valence:+.2f}, {e.affect.arousal:+.2f}"] if e.affect else []),
         )
     told = [note.message for note in found.notes]
     told += [found.fused.doubt] if found.fused and found.fused.doubt else []
