@@ -446,6 +446,15 @@ def test_models_are_listed(run: Run) -> None:
         assert cards[model_id]["files"][0]["sha256"] in shown.replace("\n", "").replace(" ", "")
 
 
+def test_models_are_listed_legibly_in_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    known = json.loads(run("models", "--json").out)
+    shown = run("models").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown  # nothing is cut off
+    assert all(card["id"] in shown for card in known)
+
+
 def test_getting_an_embedded_model_prints_where_it_is(run: Run) -> None:
     ran = run("models", "pull", emofuse.AnalyzerConfig().models[Modality.FACE])
     assert ran.code == 0, ran.err

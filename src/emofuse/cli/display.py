@@ -50,6 +50,9 @@ _TIMED = (MediaKind.VIDEO, MediaKind.AUDIO)
 
 _MOST = 8  # people shown in the terminal; all are in the results
 
+_ROOMY = 110
+"""Characters from which on a line holds everything about a model."""
+
 _WARM = 0.3  # seconds before a speed means anything
 
 
@@ -338,8 +341,16 @@ def observation(found: Observation) -> RenderableType:
     return Group(table, *(Text(line) for line in (*told, CAVEAT)))
 
 
-def cards(some: Sequence[Card], store: Store) -> Table:
-    """Make a table of models."""
+def cards(some: Sequence[Card], store: Store, width: int) -> Table:
+    """Make a table of models; where it is narrow, one of two columns.
+
+    Args:
+        some: the models.
+        store: knows where they are.
+        width: of the screen, in characters.
+    """
+    if width < _ROOMY:
+        return _narrow(some, store)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("Model", "For", "Labels"):
         table.add_column(name, no_wrap=name != "Labels")
@@ -356,6 +367,18 @@ def cards(some: Sequence[Card], store: Store) -> Table:
             store.whereabouts(card).value,
             Text(key_metric(card)),
         )
+    return table
+
+
+def _narrow(some: Sequence[Card], store: Store) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Model", no_wrap=True)
+    table.add_column("Reads, labels, size, where; licence; measured", ratio=1)
+    for card in some:
+        here = store.whereabouts(card).value
+        labels = count(len(card.taxonomy), "label")
+        lines = [f"{card.modality.value}, {labels}, {_bytes(card)}, {here}", card.licence]
+        table.add_row(card.id, Text("\n".join(filter(None, (*lines, key_metric(card))))))
     return table
 
 

@@ -56,7 +56,8 @@ def list_models(
     if as_json:
         show.stdout().print_json(data=[card_mapping(card, store) for card in cards])
     else:
-        show.stdout().print(show.cards(cards, store))
+        screen = show.stdout()
+        screen.print(show.cards(cards, store, screen.width))
 
 
 @app.command("show")
