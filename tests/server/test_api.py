@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -312,6 +313,30 @@ def test_a_job_from_start_to_end(client: httpx.Client, done: dict[str, Any], med
     assert timeline["media"]["name"] == "clip.mp4"
     assert {e["modality"] for e in timeline["estimates"]} == {"face", "speech", "text", "fused"}
     refused(client.post(done["links"]["cancel"]), 409, "not-cancellable")
+
+
+def test_a_film_with_its_result(client: httpx.Client, done: dict[str, Any], tmp_path: Path) -> None:
+    assert "mp4" in done["formats"]
+    answer = client.get(done["links"]["result"], params={"format": "mp4"})
+    assert answer.headers["content-type"] == "video/mp4"
+    assert 'filename="clip.emofuse.annotated.mp4"' in answer.headers["content-disposition"]
+    (tmp_path / "film.mp4").write_bytes(answer.content)
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert {stream.type for stream in film.streams} == {"video", "audio"}
+        assert film.duration == pytest.approx(5e6, rel=0.05)
+
+
+def test_formats_on_request(client: httpx.Client, done: dict[str, Any], media: Path) -> None:
+    for source in ("machine", "edited"):
+        asked = {"format": "rttm", "source": source}
+        assert client.get(done["links"]["result"], params=asked).text.startswith("SPEAKER")
+    photo = client.post(
+        "/v1/jobs", files={"file": ("a.jpg", (media / "portrait.jpg").read_bytes())}
+    ).json()
+    assert "mp4" not in photo["formats"]
+    wait_for(client, photo["id"])
+    refused(client.get(photo["links"]["result"] + "?format=mp4"), 422, "unusable")
+    refused(send(client, media / "talking.mp4", to="/v1/analyze?format=mp4"), 422, "bad-argument")
 
 
 def test_media_for_players(client: httpx.Client, done: dict[str, Any], media: Path) -> None:

@@ -238,6 +238,38 @@ def test_faces_do_not_wait_for_a_slow_voice_or_words(
     assert fused
 
 
+def test_words_rest_when_they_are_told_to(
+    analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
+) -> None:
+    info, packets = clip
+    opened = threading.Event()
+    opened.set()
+    mine = Analyzer(analyzer.config)
+    for m in (Modality.FACE, Modality.SPEECH):
+        mine._recognisers[m] = analyzer._recogniser(m)
+    scribe = mine._shared["transcriber"] = Scribe(opened)
+    mine._shared["transcriber_name"] = scribe.name
+    half = [p for p in packets if _start(p) < 1.5 * NS]
+    heard = max(p.span.end_ns for p in half if isinstance(p, AudioChunk))
+    with LiveSession(mine, info, PATIENT) as session:
+        session.rest(Modality.TEXT, True)
+        for packet in half:
+            session.push(packet)
+        events = until(session, reached(Modality.TEXT, heard - NS))
+        assert not scribe.busy.is_set()
+        session.rest(Modality.TEXT, False)
+        session.rest(Modality.TEXT, False)  # said once
+        for packet in packets[len(half) :]:
+            session.push(packet)
+        session.finish()
+        events += list(session)
+    assert scribe.busy.is_set()
+    told = [e.code for e in events if isinstance(e, Diagnostic)]
+    assert [code for code in told if code.startswith("text-")] == ["text-rests", "text-again"]
+    fused = [e for e in measured(events, MeasurementKind.TIMELINE) if e.modality is Modality.FUSED]
+    assert fused
+
+
 def test_the_newest_picture_wins_and_drops_are_counted(
     analyzer: Analyzer, clip: tuple[MediaInfo, list[Packet]]
 ) -> None:

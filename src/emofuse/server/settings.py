@@ -115,6 +115,10 @@ class Settings:
         face_model: id of the model that reads faces; None: that of `config`.
         speech_model: likewise of the one that hears voices.
         text_model: likewise of the one that reads words.
+        callback_secret: signs what is sent to the address that a job names for its end; empty:
+            nobody is called.
+        callback_hosts: hosts that may be called, wherever they are; empty: any on the public
+            internet.
         limits: of what is accepted.
 
     Raises:
@@ -140,6 +144,8 @@ class Settings:
     face_model: str | None = None
     speech_model: str | None = None
     text_model: str | None = None
+    callback_secret: str = field(default="", repr=False)
+    callback_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -155,6 +161,13 @@ class Settings:
             )
         if len(set(self.token)) < min(len(self.token), _VARIETY):
             raise InputError("the token can be guessed: it has few different characters")
+        if self.callback_hosts and not self.callback_secret:
+            raise InputError("EMOFUSE_CALLBACK_HOSTS needs EMOFUSE_CALLBACK_SECRET, which signs")
+        if self.callback_secret and len(self.callback_secret) < TOKEN_LENGTH:
+            raise InputError(
+                f"the secret of callbacks has {len(self.callback_secret)} characters, expected at "
+                f"least {TOKEN_LENGTH}"
+            )
         networks = self.proxy_networks  # raises if one is none
         if self.public and (self.token or self.users):
             raise InputError(

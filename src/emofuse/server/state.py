@@ -20,6 +20,7 @@ from .auth.limits import Slots
 from .auth.users import read_users
 from .http.errors import ApiError
 from .http.uploads import AnalysisRequest, UploadFolder, read_analysis_request
+from .jobs.callbacks import CallbackPolicy, Callbacks
 from .jobs.manager import JobManager
 from .jobs.pool import Pool, WorkItem
 from .jobs.store import JobStore
@@ -63,6 +64,7 @@ class ServerState:
     listeners: Slots = field(init=False)
     sessions: Slots = field(init=False)
     authenticator: Authenticator = field(init=False)
+    callbacks: CallbackPolicy = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.settings.limits
@@ -73,6 +75,8 @@ class ServerState:
         )
         users = read_users(self.settings.users) if self.settings.users else ()
         self.authenticator = Authenticator(self.settings, users)
+        settings = self.settings
+        self.callbacks = CallbackPolicy(settings.callback_secret, settings.callback_hosts)
 
     @property
     def transcriber(self) -> str:
@@ -96,7 +100,8 @@ class ServerState:
             self.pool = self._make_pool("analyze", self.settings.workers, loop)
             self.pool.start()
             jobs = self._make_pool("jobs", self.settings.job_workers, loop)
-            self.manager = JobManager(store, jobs, self.settings, self.metrics)
+            callbacks = Callbacks(self.callbacks)
+            self.manager = JobManager(store, jobs, self.settings, self.metrics, callbacks)
             self.manager.open()
             self.ready = True
             try:

@@ -25,7 +25,7 @@ from ..core.media import (
     Utterance,
     Watermark,
 )
-from ..core.modality import modalities
+from ..core.modality import modalities, name_of
 from ..core.time import NS, Span, ns_to_samples, to_ns
 from ..engine.pipeline import Chain
 from ..fusion.rejection import Rejection
@@ -110,6 +110,19 @@ class LiveSession:
         with self._pushing:
             self._stamps[track].heard_ns = time.monotonic_ns()
             self._push(track, packet)
+
+    def rest(self, modality: Modality, resting: bool) -> None:
+        """Leave a modality out for a while, so that the others get the processor; or end that.
+
+        What it would have said of the time in between is missing; a `Diagnostic` tells both.
+        """
+        for worker in self._workers:
+            if worker.branch.modality is modality and worker.resting is not resting:
+                worker.resting = resting
+                name = name_of(modality)
+                told = f"no {name} for now: this machine is too busy for everything"
+                code, text = ("rests", told) if resting else ("again", f"{name}: analyzed again")
+                self._say(Diagnostic(f"{modality.value}-{code}", text, self._now_ns()))
 
     def finish(self) -> None:
         """End the stream: what waits is still analyzed, then the iterator ends."""

@@ -121,7 +121,9 @@ class Worker(threading.Thread):
         self.took: deque[int] = deque(maxlen=KEPT)
         self._followers = [Worker(b, config, collect) for b in branch.followers]
         self._collect = collect
-        self._failed = self._stopped = False
+        self._failed = self._stopped = self._rested = False
+        self.resting = False
+        """Whether it only keeps time for now; set from any thread."""
 
     def __iter__(self) -> Iterator[Worker]:
         yield self
@@ -139,7 +141,10 @@ class Worker(threading.Thread):
             began = time.perf_counter_ns()
             if self._failed:
                 self._keep_time(item)
+            elif self.resting:
+                self._rest(item)
             else:
+                self._rested = False
                 self._work(self.branch.stage.feed, item)
             if not isinstance(item, Watermark):
                 self.took.append(time.perf_counter_ns() - began)
@@ -161,6 +166,13 @@ class Worker(threading.Thread):
             self._collect(Failure(self.branch.name, error))
             if item:
                 self._keep_time(item[0])
+
+    def _rest(self, item: Any) -> None:
+        """Forget what the stage holds, since its time is now declared to be over."""
+        if not self._rested:
+            self.branch.stage.reset()
+            self._rested = True
+        self._keep_time(item)
 
     def _keep_time(self, item: Frame | AudioChunk | Utterance | Watermark) -> None:
         self._send(Watermark(self.branch.modality or self.branch.track, end_of(item)))

@@ -17,7 +17,7 @@ from ...core.media import MediaKind
 from ...errors import InputError
 from ...export import file_name, routine_exporters
 from ...io.media_types import HEAD
-from ..jobs.manager import ZIP, pack
+from ..jobs.manager import RENDERED, ZIP, pack
 from ..jobs.pool import WorkItem
 from ..jobs.tasks import Analysis, Probe, Upload
 from ..options import AnalysisOptions
@@ -27,7 +27,7 @@ from . import schemas
 from .deepface import AddressRefusedError, FaceRequest, read_request, to_results
 from .dependencies import OPEN, Account, Client, FormatName, State, download
 from .errors import ApiError
-from .uploads import AnalysisRequest, UploadFolder, content_type, read_json
+from .uploads import AnalysisRequest, UploadFolder, content_type, read_json, refuse_callback
 
 router = APIRouter(dependencies=[OPEN])
 
@@ -42,9 +42,12 @@ router = APIRouter(dependencies=[OPEN])
 async def analyze(
     request: Request, state: State, client: Client, user: Account, format_: FormatName
 ) -> Response:
+    if format_ in RENDERED:
+        raise ApiError("bad-argument", f"format is {format_}: send the upload to POST /v1/jobs")
     with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
+            refuse_callback(parsed)
             formats = tuple(routine_exporters()) if format_ == ZIP else (format_,)
             folder = await _analyze(state, request, parsed, incoming, formats)
             if format_ == ZIP:

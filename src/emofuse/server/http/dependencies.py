@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from ...export import exporters, result_name
 from ..auth.auth import client_of, user_of
 from ..auth.users import User
-from ..jobs.manager import FORMATS, ZIP, JobManager
+from ..jobs.manager import FORMATS, RENDERED, ZIP, JobManager
 from ..state import ServerState
 from .errors import ApiError
 
@@ -69,13 +69,14 @@ OPEN = Depends(_taken)
 async def _format(
     name: Annotated[str, Query(alias="format", description="json, csv, html, zip …")] = "json",
 ) -> str:
-    if name not in FORMATS:
-        raise ApiError("bad-argument", f"format is {name[:40]!r}, expected {', '.join(FORMATS)}")
+    known = (*FORMATS, *RENDERED)
+    if name not in known:
+        raise ApiError("bad-argument", f"format is {name[:40]!r}, expected {', '.join(known)}")
     return name
 
 
 FormatName = Annotated[str, Depends(_format)]
-"""Format of the result: one of `FORMATS`."""
+"""Format of the result: one of `FORMATS`, or of `RENDERED`."""
 
 
 _ENDINGS = {

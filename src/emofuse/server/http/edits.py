@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"], responses=schemas.
 
 async def _found(manager: Manager, owner: Owner, job_id: str) -> Path:
     manager.store.get(job_id, owner)
-    _, path = await manager.result(job_id, "json")
+    _, path, _ = manager.result(job_id, "json")
     return path
 
 

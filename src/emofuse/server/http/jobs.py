@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
+from ..jobs.manager import ZIP, pack
 from ..jobs.pool import WorkItem
 from ..jobs.store import Job, JobState
 from ..jobs.tasks import Probe
@@ -47,6 +48,8 @@ async def create_job(
     with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
+            if parsed.callback is not None:
+                state.callbacks.check(parsed.callback)
             probe = Probe(
                 parsed.uploads,
                 parsed.transcript,
@@ -59,6 +62,7 @@ async def create_job(
                 uploads=parsed.uploads,
                 transcript=parsed.transcript,
                 options=parsed.options,
+                callback=parsed.callback,
                 facts=facts,
                 created=time.time(),
             )
@@ -118,7 +122,11 @@ async def job_events(
 
 @router.get("/{job_id}/result", summary="Result of a job", responses=schemas.RESULT)
 async def job_result(
+    request: Request,
+    state: State,
     manager: Manager,
+    client: Client,
+    user: Account,
     owner: Owner,
     job_id: str,
     format_: FormatName,
@@ -128,7 +136,13 @@ async def job_result(
     ] = "edited",
 ) -> Response:
     manager.store.get(job_id, owner)
-    job, path = await manager.result(job_id, format_, edited=source == "edited")
+    is_edited = source == "edited"
+    job, path, export = await asyncio.to_thread(manager.result, job_id, format_, edited=is_edited)
+    if export is not None:
+        with state.requests.hold(client, user.requests):
+            await state.do(request, WorkItem(export, state.settings.limits.analyze_timeout))
+    if format_ == ZIP and not path.exists():
+        await asyncio.to_thread(pack, path.parent, path)
     if not path.is_file():
         raise ApiError("no-such-job", "the result is no longer in the state folder")
     return FileResponse(path, headers=download(job.uploads[0].name, format_))

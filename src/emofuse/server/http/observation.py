@@ -19,7 +19,7 @@ from ..state import ServerState
 from . import schemas
 from .dependencies import OPEN, Account, Client, State
 from .errors import ApiError, from_emofuse
-from .uploads import UploadFolder
+from .uploads import UploadFolder, refuse_callback
 
 router = APIRouter(dependencies=[OPEN])
 
@@ -41,6 +41,7 @@ async def observe(
     with state.requests.hold(client, user.requests):
         async with UploadFolder(state.incoming) as incoming:
             parsed = await state.read_request(request, incoming)
+            refuse_callback(parsed)
             limits = state.settings.limits
             probe = Probe(parsed.uploads, parsed.transcript, limits.analyze_seconds)
             out = incoming.home / "results"

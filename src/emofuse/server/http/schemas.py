@@ -160,6 +160,7 @@ class Job(BaseModel):
     inputs: list[Input]
     transcript: str | None
     options: AnalysisOptions
+    callback: Annotated[str | None, Field(description="who is told that it has ended")]
     error: ErrorDetail | None
     formats: list[str]
     links: dict[str, str]
@@ -234,11 +235,12 @@ def errors(*codes: str) -> Responses:
 ERRORS = errors()
 JOB_ERRORS = errors("not-found", "no-such-job")
 CANCEL_ERRORS = errors("no-such-job", "not-cancellable")
-RESULT_ERRORS = errors("no-such-job", "not-finished", "job-failed", "job-cancelled", "unusable")
-EDIT_ERRORS = RESULT_ERRORS | errors(
-    *("no-such-job", "not-finished", "job-failed", "job-cancelled", "unusable"),
-    *("precondition-failed", "precondition-required"),
+_RESULT = (
+    *("not-found", "no-such-job", "not-finished", "job-failed", "job-cancelled", "unusable"),
+    *("took-too-long", "crashed", "model-unavailable"),
 )
+RESULT_ERRORS = errors(*_RESULT)
+EDIT_ERRORS = errors(*_RESULT, "precondition-failed", "precondition-required")
 UPLOAD_ERRORS = errors(
     *("too-long", "too-many-pixels", "too-many-frames", "unsupported-media", "unusable"),
     *("bad-combination", "url-refused", "too-many-jobs", "crashed", "model-unavailable"),
@@ -327,6 +329,12 @@ _OPTIONS = {
     )["properties"].items()
 }
 
+_CALLBACK = {
+    "type": "string",
+    "format": "uri",
+    "description": "of a job alone: address that is told of its end, if the server allows it",
+}
+
 FORMS: dict[str, Any] = {
     "Upload": {
         "type": "object",
@@ -340,6 +348,7 @@ FORMS: dict[str, Any] = {
             },
             "text": {"type": "string", "description": "what is said, as plain text"},
             "transcript": {**_BINARY, "description": "what is said: srt, vtt or txt"},
+            "callback": _CALLBACK,
             **_OPTIONS,
         },
         "additionalProperties": False,
@@ -349,7 +358,11 @@ FORMS: dict[str, Any] = {
         "title": "Words",
         "description": "Text alone, and how it is to be analyzed.",
         "required": ["text"],
-        "properties": {"text": {"type": "string", "description": "what is said"}, **_OPTIONS},
+        "properties": {
+            "text": {"type": "string", "description": "what is said"},
+            "callback": _CALLBACK,
+            **_OPTIONS,
+        },
         "additionalProperties": False,
     },
 }

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
@@ -26,7 +26,7 @@ _FILES, _FIELDS = 6, 40
 _NAME_LENGTH = 120
 _LARGE, _VALUES = 4 * MB, 10_000  # a JSON body of more bytes holds no more values
 _OPTIONS = tuple(AnalysisOptions.model_fields)
-_FORM = ("file", "text", "transcript", *_OPTIONS)
+_FORM = ("file", "text", "transcript", "callback", *_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,13 @@ class AnalysisRequest:
         uploads: media and text, in a folder of the server.
         transcript: a transcript.
         options: how.
+        callback: address that is told when it has ended; of jobs alone.
     """
 
     uploads: tuple[Upload, ...]
     transcript: Upload | None
     options: AnalysisOptions
+    callback: str | None = None
 
 
 class UploadFolder:
@@ -93,8 +95,10 @@ async def read_analysis_request(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         fields = await _read_json(request, text_bytes)
-        options = AnalysisOptions.read({k: v for k, v in fields.items() if k != "text"})
-        return await asyncio.to_thread(_order, fields["text"], [], None, incoming, options)
+        rest = {k: v for k, v in fields.items() if k not in ("text", "callback")}
+        options, callback = AnalysisOptions.read(rest), fields.get("callback") or None
+        parsed = await asyncio.to_thread(_order, fields["text"], [], None, incoming, options)
+        return replace(parsed, callback=None if callback is None else str(callback))
     if kind != "multipart/form-data":
         raise ApiError(
             "bad-request",
@@ -113,7 +117,7 @@ async def read_analysis_request(
         ]
         given = form.get("transcript")
         transcript = None if given is None else await _save(given, incoming.inputs, "transcript")
-        text = str(form.get("text", ""))
+        text, callback = str(form.get("text", "")), str(form.get("callback", "")) or None
     finally:
         await form.close()
     if transcript is not None and transcript.type.kind is not MediaKind.TEXT:
@@ -121,7 +125,8 @@ async def read_analysis_request(
             "unsupported-media",
             f"the transcript {transcript.name} is not text; expected srt, vtt or txt",
         )
-    return await asyncio.to_thread(_order, text, uploads, transcript, incoming, options)
+    parsed = await asyncio.to_thread(_order, text, uploads, transcript, incoming, options)
+    return replace(parsed, callback=callback)
 
 
 async def read_json(request: Request, most_bytes: int | None = None) -> Any:
@@ -182,7 +187,7 @@ def _check_fields(form: FormData) -> None:
             "bad-argument",
             f"unknown field {unknown[0][:40]!r}; expected {', '.join(_FORM)}",
         )
-    for name in ("text", *_OPTIONS):
+    for name in ("text", "callback", *_OPTIONS):
         if any(isinstance(value, UploadFile) for value in form.getlist(name)):
             raise ApiError("bad-argument", f"{name} is a file, expected a plain field")
     for value in form.getlist("file"):
@@ -237,6 +242,16 @@ def _order(
     if not uploads:
         raise ApiError("bad-request", 'nothing to analyze: send a "file", or a "text"')
     return AnalysisRequest(tuple(uploads), transcript, options)
+
+
+def refuse_callback(request: AnalysisRequest) -> None:
+    """Refuse to call back about what is answered at once.
+
+    Raises:
+        ApiError: ``bad-argument`` if an address is given.
+    """
+    if request.callback is not None:
+        raise ApiError("bad-argument", "callback: only a job ends later: use POST /v1/jobs")
 
 
 def content_type(head: bytes, name: str = "the file") -> ContentType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,28 +52,39 @@ def timeline_of(result: Path) -> Timeline:
     return apply(found, read_annotations(beside)) if beside.exists() else found
 
 
-def export(result: Path, format_: str) -> Path:
-    """Return the file of a result with its edits in a format; it is written if it is not there.
+def folder_of(result: Path) -> Path:
+    """Return the folder in which a result with its edits is written; edits have one each time."""
+    return result.parent / FOLDER / annotations_of(result).etag
+
+
+def export(result: Path, folder: Path, format_: str, media: Path | None = None) -> None:
+    """Write a result in a format, with its edits if the folder is that of an edited one.
+
+    Args:
+        result: the result as it was found (its JSON file).
+        folder: where the file goes.
+        format_: the format's name.
+        media: the medium, for formats that need it.
 
     Raises:
         InputError: if it cannot be written.
     """
-    kept = annotations_of(result)
-    folder = result.parent / FOLDER / kept.etag
     path = folder / file_name(format_)
-    if path.exists():
-        return path
-    for old in (result.parent / FOLDER).glob("*"):
-        if old.name != kept.etag:
-            shutil.rmtree(old, ignore_errors=True)
+    is_new = folder.parent.name == FOLDER
+    if is_new:
+        for old in folder.parent.glob("*"):
+            if old.name != folder.name:
+                shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    if format_ == "html":
-        edits = [edit.model_dump(mode="json") for edit in kept.edits]
+    if is_new and format_ == "html":
+        edits = [edit.model_dump(mode="json") for edit in annotations_of(result).edits]
         page = result.with_suffix(".html")
         annotate_report(_found(result), path, edits, page=page, overwrite=True)
-    else:
-        write(timeline_of(result), format_, path, overwrite=True)
-    return path
+        return
+    timeline = timeline_of(result) if is_new else _found(result)
+    if media is not None:
+        timeline = replace(timeline, media=replace(timeline.media, path=str(media)))
+    write(timeline, format_, path, overwrite=True)
 
 
 def is_edited(result: Path) -> bool:

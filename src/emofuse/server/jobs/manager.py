@@ -15,20 +15,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...core.media import MediaKind
 from ...core.time import NS
-from ...errors import InputError
-from ...export import export, file_name, routine_exporters, usable_exporters
-from ...export.json import read_json
+from ...export import exporters, file_name, routine_exporters, usable_exporters
 from ...io.atomic import atomic_path
 from ..auth.users import User
-from ..http.errors import ApiError, from_emofuse, from_os
+from ..http.errors import ApiError, from_os
 from ..metrics import Metrics
 from ..settings import MB, Settings
-from .edited import export as export_edited
-from .edited import is_edited
+from .callbacks import CallbackPolicy, Callbacks
+from .edited import folder_of, is_edited
 from .pool import Pool, WorkItem
 from .store import Job, JobState, JobStore
-from .tasks import Analysis, Facts, Probe, Upload, facts_mapping
+from .tasks import Analysis, Export, Facts, Probe, Upload, facts_mapping
 from .worker import Cancelled, internal_error
 
 ZIP = "zip"
@@ -36,6 +35,11 @@ ZIP = "zip"
 
 FORMATS = (*usable_exporters(), ZIP)
 """Formats of results."""
+
+RENDERED = tuple(name for name, kind in exporters().items() if getattr(kind, "needs_media", False))
+"""Formats that are drawn into the upload; of jobs alone."""
+
+_FILMS = (MediaKind.VIDEO, MediaKind.AUDIO)
 
 _HEARTBEAT = 15.0  # seconds after which a quiet event stream sends a comment
 _PACE = 0.25  # shortest time between two events of one stream, in seconds
@@ -65,12 +69,14 @@ class JobManager:
         pool: analyzes them; used by nobody else.
         settings: limits.
         metrics: counts what happens.
+        callbacks: tells those who want to know that a job has ended.
     """
 
     store: JobStore
     pool: Pool
     settings: Settings
     metrics: Metrics
+    callbacks: Callbacks = field(default_factory=lambda: Callbacks(CallbackPolicy("")))
     _runs: dict[str, _Run] = field(default_factory=dict)
     _watchers: dict[str, set[asyncio.Event]] = field(default_factory=dict)
     _served: dict[str, float] = field(default_factory=dict)  # client → when last served
@@ -80,7 +86,6 @@ class JobManager:
     _aged: float = field(default_factory=time.monotonic)  # when jobs were last made older
     _servers: list[asyncio.Task[None]] = field(default_factory=list)
     _cleaner: asyncio.Task[None] | None = None
-    _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopping: bool = False
 
     def open(self) -> None:
@@ -97,6 +102,7 @@ class JobManager:
         """Start no more jobs; give running ones time to finish, then requeue them."""
         self.begin_shutdown()
         await asyncio.to_thread(self.pool.close, self.settings.grace)
+        await self.callbacks.close()
         if self._cleaner is not None:
             self._cleaner.cancel()
         for server in self._servers:
@@ -168,7 +174,9 @@ class JobManager:
         if job_id in self._runs:
             self._runs[job_id].item.stop.set()
         self._notify(job_id)
-        return self.store.get(job_id)
+        ended = self.store.get(job_id)
+        self._call_back(ended)
+        return ended
 
     async def delete(self, job_id: str) -> None:
         """Cancel a job if needed and delete it with its files.
@@ -184,12 +192,14 @@ class JobManager:
         else:
             await asyncio.to_thread(shutil.rmtree, self.store.home(job_id), True)
 
-    async def result(self, job_id: str, format_: str, *, edited: bool = False) -> tuple[Job, Path]:
-        """Return a job and the file of its result.
+    def result(
+        self, job_id: str, format_: str, *, edited: bool = False
+    ) -> tuple[Job, Path, Export | None]:
+        """Return a job, the file of its result, and what has to be done for it to be there.
 
         Args:
             job_id: the job.
-            format_: one of `FORMATS`.
+            format_: one of `FORMATS`, or of `RENDERED`.
             edited: with what was put right by hand, if there is anything.
 
         Raises:
@@ -202,26 +212,14 @@ class JobManager:
             raise ApiError("job-cancelled", "the job was cancelled")
         if job.state is not JobState.COMPLETED:
             raise ApiError("not-finished", "the job is not finished yet", retry_after=2)
-        folder = self.store.home(job_id) / "results"
-        if edited and is_edited(folder / file_name("json")):
-            return job, await asyncio.to_thread(_edited, folder, format_)
-        path = folder / (f"timeline.{ZIP}" if format_ == ZIP else file_name(format_))
-        if format_ == ZIP and not path.exists():
-            await asyncio.to_thread(pack, folder, path)
-        elif format_ not in routine_exporters() and not path.exists():
-            await self._export(folder, format_)
-        return job, path
-
-    async def _export(self, folder: Path, format_: str) -> None:
-        """Write a format that no job writes unasked."""
-
-        def write() -> None:
-            told, path = folder / file_name("json"), folder / file_name(format_)
-            if told.is_file() and not path.exists():
-                export(read_json(told), format_, path, overwrite=True)
-
-        async with self._exporting:
-            await asyncio.to_thread(write)
+        found = self.store.home(job_id) / "results" / file_name("json")
+        if not found.is_file():
+            raise ApiError("no-such-job", "the result is no longer in the state folder")
+        folder = folder_of(found) if edited and is_edited(found) else found.parent
+        names = tuple(routine_exporters()) if format_ == ZIP else (format_,)
+        missing = tuple(name for name in names if not (folder / file_name(name)).exists())
+        export = Export(found, folder, missing, _film(job, format_)) if missing else None
+        return job, folder / (f"timeline.{ZIP}" if format_ == ZIP else file_name(format_)), export
 
     async def events(self, job_id: str) -> AsyncIterator[str]:
         """Yield a job's progress as server-sent events until it has ended.
@@ -288,8 +286,9 @@ class JobManager:
             "inputs": [_input(upload) for upload in job.uploads],
             "transcript": job.transcript.name if job.transcript else None,
             "options": job.options.model_dump(mode="json"),
+            "callback": job.callback,
             "error": {"code": job.error[0], "message": job.error[1]} if job.error else None,
-            "formats": list(FORMATS),
+            "formats": [*FORMATS, *(RENDERED if _can_be_drawn(job) else ())],
             "links": {
                 "self": base,
                 **{name: f"{base}/{name}" for name in ("events", "result", "media", "cancel")},
@@ -351,6 +350,13 @@ class JobManager:
             lambda: self.store.move(job_id, JobState.IN_PROGRESS, state, error, facts)
         ):
             self.metrics.jobs_finished.labels(state.value).inc()
+            with contextlib.suppress(ApiError):  # the store fails, or the job was just deleted
+                self._call_back(await asyncio.to_thread(self.store.get, job_id))
+
+    def _call_back(self, job: Job) -> None:
+        """Tell whoever wants to know that a job has ended."""
+        if job.callback is not None:
+            self.callbacks.tell(job.callback, self.view(job))
 
     def _next(self) -> str | None:
         """Pick a job: the oldest of the client who was served longest ago."""
@@ -479,19 +485,24 @@ class JobManager:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _edited(folder: Path, format_: str) -> Path:
-    """Return the file of a result with its edits; the zip has them as well."""
-    told = folder / file_name("json")
-    try:
-        if format_ != ZIP:
-            return export_edited(told, format_)
-        written = [export_edited(told, name) for name in routine_exporters()]
-    except InputError as error:
-        raise from_emofuse(error) from None
-    path = written[0].parent / f"timeline.{ZIP}"
-    if not path.exists():
-        pack(path.parent, path)
-    return path
+def _film(job: Job, format_: str) -> Path | None:
+    """Return the film or sound of a job, for a format that is drawn into it.
+
+    Raises:
+        ApiError: if it has none, or it is gone.
+    """
+    if format_ not in RENDERED:
+        return None
+    if not _can_be_drawn(job):
+        raise ApiError("unusable", f"{job.uploads[0].name} is no film and no sound to draw into")
+    film = next(u.path for u in job.uploads if u.type.kind in _FILMS)
+    if not film.is_file():
+        raise ApiError("not-found", "the upload is no longer in the state folder")
+    return film
+
+
+def _can_be_drawn(job: Job) -> bool:
+    return job.facts.kind in {kind.value for kind in _FILMS}
 
 
 def pack(folder: Path, path: Path) -> None:

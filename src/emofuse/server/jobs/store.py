@@ -22,7 +22,7 @@ from ..http.errors import ApiError
 from ..options import AnalysisOptions
 from .tasks import Facts, Upload
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
@@ -65,6 +65,7 @@ class Job:
         finished: when it ended.
         attempts: how often it was started.
         error: code and message if it failed.
+        callback: address that is told when it has ended.
         age: seconds for which a server has run since it ended, by a clock that nobody sets.
     """
 
@@ -80,6 +81,7 @@ class Job:
     finished: float | None = None
     attempts: int = 0
     error: tuple[str, str] | None = None
+    callback: str | None = None
     age: float = 0.0
 
     @property
@@ -361,6 +363,7 @@ class JobStore:
             uploads=uploads,
             transcript=_upload(home, request["transcript"]) if request["transcript"] else None,
             options=AnalysisOptions.model_validate(request["options"]),
+            callback=request["callback"],
             facts=Facts(**request["facts"]),
             state=JobState(row["state"]),
             created=float(row["created"]),
@@ -417,6 +420,7 @@ def _request(job: Job) -> str:
         {
             "uploads": [_stored(u) for u in files],
             "transcript": _stored(job.transcript) if job.transcript else None,
+            "callback": job.callback,
             "options": job.options.model_dump(mode="json", exclude_none=True),
             "facts": asdict(job.facts),
         }

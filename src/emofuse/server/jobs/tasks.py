@@ -108,7 +108,24 @@ class Observe:
     out: Path
 
 
-Task = Probe | Analysis | Observe
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write the result of a job in formats; see `jobs.edited.export`.
+
+    Args:
+        result: the result as it was found.
+        folder: where the files go.
+        formats: which.
+        media: the medium, for formats that need it.
+    """
+
+    result: Path
+    folder: Path
+    formats: tuple[str, ...]
+    media: Path | None
+
+
+Task = Probe | Analysis | Observe | Export
 
 
 class AnalyzerWorker:
@@ -149,6 +166,8 @@ class AnalyzerWorker:
             return _assign_roles(task, self._limits).facts
         if isinstance(task, Observe):
             return self._observe(task)
+        if isinstance(task, Export):
+            return _export(task)
         return self._analyze(task, progress)
 
     def _observe(self, task: Observe) -> Facts:
@@ -212,6 +231,14 @@ class AnalyzerWorker:
         while len(self._others) > _KEPT:
             self._others.popitem(last=False)
         return made
+
+
+def _export(task: Export) -> Facts:
+    from .edited import export
+
+    for format_ in task.formats:
+        export(task.result, task.folder, format_, task.media)
+    return Facts("result")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from ...core.labels import CANONICAL
 from ...core.media import MediaInfo
+from ...core.modality import Modality
 from ...core.time import NS
 from ..auth.auth import client_of
 from ..http.errors import ApiError
@@ -25,6 +26,7 @@ from .intake import Intake
 from .messages import Outbox
 from .protocol import CloseReason, SessionParams, read_close, read_packet
 from .publisher import EventPublisher, StreamCounts
+from .relief import WordRelief
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer
@@ -81,6 +83,7 @@ class Session:
         self._live: LiveSession | None = None
         self._opening: asyncio.Task[LiveSession | None] | None = None
         self._over = threading.Event()
+        self._relief = WordRelief()
 
     async def run(self) -> None:
         """Serve the client until either side ends the session."""
@@ -226,10 +229,17 @@ class Session:
         started: float | None = None
         while True:
             await asyncio.sleep(_STATS_SECONDS)
+            self._relieve()
             if (stats := self._stats()) is not None:
                 started = started or time.monotonic() - _STATS_SECONDS
                 elapsed = round(time.monotonic() - started, 3)
                 self._outbox.put({"type": "stats", "time": elapsed, **stats})
+
+    def _relieve(self) -> None:
+        """Let words rest where pictures would starve."""
+        if self._live is not None:
+            resting = self._relief.look(self._counts.frames, self._counts.analyzed)
+            self._live.rest(Modality.TEXT, resting)
 
     async def _send(self) -> None:
         """Send queued messages until sending fails or the session is closed."""

@@ -10,7 +10,7 @@ import { Viewer } from "../viewer/viewer.js";
 const WAVE_BYTES = 64e6; // larger uploads are not fetched whole for a waveform
 const FORMATS = {
   json: "everything, for programs", csv: "for spreadsheets", html: "a page to keep", elan: "tiers for ELAN", textgrid: "tiers for Praat",
-  vtt: "subtitles", srt: "subtitles", rttm: "who speaks when", parquet: "for DuckDB and pandas", zip: "what is written at once, together",
+  vtt: "subtitles", srt: "subtitles", rttm: "who speaks when", parquet: "for DuckDB and pandas", zip: "what is written at once, together", mp4: "the film with boxes, names and bars; takes a while",
   slots: "every person and slot", "slots-wide": "the same for SPSS", summary: "a row per person", xlsx: "for Excel", report: "to print", png: "a figure", svg: "a figure to edit", pdf: "a figure for papers",
 };
 const KINDS = [
