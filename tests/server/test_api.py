@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from tests.server.serving import LIMITS, Running, news, refused, wait_for
+from tests.sources.derive import film, tone
 
 from emofuse.export import result_name, routine_exporters
 from emofuse.export.json import read_json
@@ -215,6 +216,16 @@ def test_video_of_too_many_pixels_or_pictures(client: httpx.Client, tmp_path: Pa
 
     refused(send(client, movie(1280, 720, 2, 25)), 413, "too-many-pixels")
     refused(send(client, movie(32, 32, 2100, 500)), 413, "too-many-frames")
+
+
+def test_pictures_of_an_unknown_codec_are_left_out(client: httpx.Client, tmp_path: Path) -> None:
+    path = film(
+        tmp_path / "a.avi", [0, 0.1, 0.2], sound=tone(1, 16000), video="mjpeg", audio="pcm_s16le"
+    )
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"\0XQZ"))
+    answer = send(client, path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["media"]["video"] is None
 
 
 def test_uploads_that_are_too_large(client: httpx.Client, server: Running) -> None:

@@ -331,7 +331,8 @@ def _inspect_recording(upload: Upload, seconds: float, limits: Limits) -> Facts:
     with _with_client_names(upload):
         with closing(open_container(upload.path)) as container:  # what is declared, undecoded
             for stream in container.streams.video:
-                context = stream.codec_context
+                if (context := stream.codec_context) is None:
+                    continue  # nothing here decodes it
                 _check_pixels(upload.name, context.width, context.height, limits.video_megapixels)
                 rate = float(stream.average_rate or 0)
                 declared = (container.duration or 0) / 1e6 * rate
