@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageOps
+from tests.corpora import made
 from tests.docs.blocks import ROOT, words
 
 from emofuse import Timeline
@@ -38,8 +40,9 @@ _NOT_RUN = {
     r"\b(serve|live)\b": "goes on until it is ended; tests/cli and tests/server run it",
     r"\[|…|\b(ID|VIDEO|NAME)\b": "a form to fill in",
     r"--download|models pull|balanced|audeering|emotieff": "needs the network",
-    r"--data|--root (data|DIR)|corpus show ravdess\.csv|ravdess-mine": "needs a corpus",
-    r"\bruns? |fusion-attention|models embed|models import|--face-model face": "needs a training",
+    r"--data (?!data/)|--root DIR|corpus show ravdess\.csv|cross-corpus": "needs a corpus",
+    r"^emofuse (train|tune) ": "takes minutes or hours; tests/training train small nets",
+    r"\bruns? |\bruns/|fusion-attention|models (embed|import)|-model face": "needs a training",
     r"groups\.csv": "needs two results of one person; tests/comparison makes them",
     r"^pip ": "tests/packaging installs the wheel; requirements/platforms.sh resolves every extra",
     r"^(docker|make) ": "CI runs it, as far as it can",
@@ -82,6 +85,17 @@ def lay_out(home: Path) -> Path:
     other = str(home / "other.annotations.json")
     assert main(["annotate", str(home / "other-results"), "--apply", other]) == 0
     return home
+
+
+def lay_out_corpora(home: Path) -> None:
+    """Put RAVDESS and FER2013 into a folder as they are distributed, but small and of noise."""
+    for actor in range(1, 25):
+        for emotion in range(1, 9):
+            name = f"03-01-{emotion:02}-01-01-01-{actor:02}.wav"
+            made.sound(home / "data" / "ravdess" / f"Actor_{actor:02}" / name, 0.6)
+    for split, label in itertools.product(("train", "test"), ("angry", "happy", "sad", "neutral")):
+        for number in range(12):
+            made.picture(home / "data" / "fer2013" / split / label / f"im{number}.png")
 
 
 def desk_of(page: str, home: Path, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.blocks import ROOT, Block, commands, words
-from tests.docs.desk import desk_of, lay_out, obstacle
+from tests.docs.desk import desk_of, lay_out, lay_out_corpora, obstacle
 from tests.docs.test_python import BLOCKS
 from tests.docs.test_python import obstacle as python_obstacle
 
@@ -48,6 +48,7 @@ def run_all(blocks: list[Block], folder: Path) -> Iterator[Outcome]:
     home = folder / "desk"
     home.mkdir()
     lay_out(home)
+    lay_out_corpora(home)
     for block in blocks:
         if (why := obstacle(block.code)) is not None:
             yield Outcome(block, None, why)
