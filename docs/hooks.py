@@ -101,7 +101,9 @@ def _notebook(name: str, text: str) -> dict[str, str | bytes]:
     book.cells.insert(0, nbformat.v4.new_code_cell(_PLAIN))
     client = NotebookClient(
         book,
-        timeout=300,
+        timeout=1200,  # seconds; a busy machine is no reason to fail
+        startup_timeout=600,
+        iopub_timeout=600,
         coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": ROOT / "docs" / "notebooks"}},
