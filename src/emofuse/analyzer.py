@@ -458,7 +458,8 @@ class Analyzer:
             yield from stages
         else:
             voices = partial(voice_encoder, config.voice_model, self._store, threads)
-            yield VoicePrints(self._keep("voice identity", voices))
+            batch = {} if self.config.max_wait_seconds else {"batch": 1}
+            yield VoicePrints(self._keep("voice identity", voices), **batch)
             yield from stages
 
     def _ears(self, listeners: Sequence[Branch]) -> Branch:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.export.synthetic import face, timeline
+from tests.export.synthetic import crowd, face, timeline
 
 from emofuse.annotations import Annotations, append, apply, load_result, read_annotations
 from emofuse.annotations.edits import (
@@ -238,16 +238,7 @@ def test_annotations_of_another_file_or_result_are_refused(tmp_path: Path) -> No
 
 
 def test_ten_thousand_people_and_edits() -> None:
-    crowd = timeline(30, people=10, lines=())
-    found = replace(
-        crowd,
-        estimates=tuple(
-            replace(e, subject=face(1 + 1000 * (e.subject.number - 1) + k))
-            for e in crowd.of(Modality.FUSED)
-            for k in range(1000)
-            if e.span.start % 10 == 5
-        ),
-    )
+    found = crowd(10_000)
     assert len(found.subjects) == 10_000
     names = [Name(subject=str(s), name=f"Person {s.number}") for s in found.subjects]
     assert len(edited(*names, found=found).names) == 10_000

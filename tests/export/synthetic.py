@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -176,3 +177,15 @@ def pictures(seconds: float, count: int = 12) -> list[Thumbnail]:
     jpeg = encode_jpeg(image, 160, 90)
     starts = [round(i * seconds * NS / count) for i in range(count)]
     return [Thumbnail(jpeg, Span(t, t + NS // 8)) for t in starts]
+
+
+def crowd(people: int) -> Timeline:
+    """Return a timeline of many faces, a few slots each: ten people, and their doubles."""
+    few, doubles = timeline(30, people=10, lines=()), people // 10
+    estimates = (
+        replace(e, subject=face(1 + doubles * (e.subject.number - 1) + k))
+        for e in few.of(Modality.FUSED)
+        for k in range(doubles)
+        if e.span.start % 10 == 5
+    )
+    return replace(few, estimates=tuple(estimates))

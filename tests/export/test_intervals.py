@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.export.synthetic import timeline
+from tests.export.synthetic import crowd, timeline
 
 from emofuse.core.estimates import Modality
 from emofuse.core.timeline import Timeline
@@ -28,6 +28,11 @@ def written(tmp_path: Path) -> Callable[[str, Timeline], Path]:
         return exporter.path
 
     return write
+
+
+def test_thousands_of_people_have_their_tiers() -> None:
+    made = crowd(3_000)
+    assert len(list(tiers_of(made))) == len(made.subjects) == 3_000
 
 
 def test_tiers_cover_every_person_and_do_not_overlap() -> None:

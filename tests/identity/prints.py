@@ -46,3 +46,7 @@ def voice_prints(turns: list[tuple[float, float, int]], noise: float = 0.02) -> 
             out.append(Print(SPEAKER, Span(at, until), row.astype(np.float32), 0.9))
             at = until
     return out
+
+
+def voice(number: int) -> Subject:
+    return Subject(SubjectKind.VOICE, number)

@@ -21,7 +21,7 @@ from emofuse.speech.resample import Resample
 from emofuse.speech.vad import VoiceActivityDetector
 
 STORE = Store(folders=[])
-ENCODERS = {"face-identity-v1": face_encoder, "voice-identity-v1": voice_encoder}
+ENCODERS = {"face-identity-v1": face_encoder, "voice-identity-v2": voice_encoder}
 
 
 @pytest.fixture(scope="module", params=list(ENCODERS))
@@ -49,7 +49,7 @@ def test_a_face_is_nearer_to_itself_mirrored_than_to_another(encoder: Any) -> No
 
 
 def voice_prints(packets: list) -> list[Print]:
-    prints = VoicePrints(voice_encoder("voice-identity-v1", STORE))
+    prints = VoicePrints(voice_encoder("voice-identity-v2", STORE))
     chain = Chain(Select(Track.AUDIO), Resample(), VoiceActivityDetector(), prints)
     items = [x for packet in packets for x in chain.feed(packet)] + list(chain.flush())
     return [x for x in items if isinstance(x, Print)]

@@ -14,7 +14,7 @@ from ..core.modality import modalities
 from ..core.time import NS, Span, clock, to_ns
 from ..core.timeline import Remark, RemarkKind, Timeline
 from ..errors import EmofuseError, InputError
-from ..export.json import read_json
+from ..export.json import read_json, read_subject
 from ..export.summary import person_name
 from .edits import (
     Confirm,
@@ -26,7 +26,6 @@ from .edits import (
     Note,
     SetLabel,
     Split,
-    read_subject,
 )
 from .log import FILE, Annotations, read_annotations
 from .merged import Merging

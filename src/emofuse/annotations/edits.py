@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ..core.estimates import Subject, SubjectKind
+from ..core.estimates import SubjectKind
 from ..core.time import Span, to_ns
 
 LONGEST_NAME, LONGEST_TEXT = 200, 4000
@@ -38,12 +38,6 @@ SubjectId = Annotated[str, AfterValidator(_subject)]
 Line = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_plain)]
 Seconds = Annotated[float, Field(ge=0, lt=3e6, allow_inf_nan=False)]
-
-
-def read_subject(text: str) -> Subject:
-    """Read a subject's id; `SubjectId` has checked it."""
-    kind, _, number = text.rpartition("-")
-    return Subject(SubjectKind(kind), int(number))
 
 
 def _now() -> str:

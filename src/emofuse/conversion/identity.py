@@ -1,11 +1,12 @@
 """The nets that tell people apart, as ONNX graphs: dlib's for faces, Resemblyzer's for voices.
 
     python -m emofuse.conversion.identity face dlib_face_recognition_resnet_model_v1.dat OUT.onnx
-    python -m emofuse.conversion.identity voice resemblyzer/pretrained.pt OUT.onnx [PROJECTION.npz]
+    python -m emofuse.conversion.identity voice resemblyzer/pretrained.pt OUT.onnx [HEADS.npz]
 
 The first file comes with the package ``face_recognition_models`` (public domain), the second
-with ``resemblyzer`` (Apache-2.0). A projection (`benchmarks.identity projection` makes one)
-takes out of a voice what changes with what its speaker feels. Weights are stored as int8 with a
+with ``resemblyzer`` (Apache-2.0). Of the heads (`benchmarks.identity heads` fits them) a projection
+takes out of a voice what changes with what its speaker feels, and a logistic regression tells two
+voices at once from one. Weights are stored as int8 with a
 scale for each output and are float32 again once the graph is loaded: nothing is computed in
 int8.
 """
@@ -57,12 +58,16 @@ class _Graph:
         )
 
     def save(self, path: Path, inputs: Any, width: int, what: str) -> None:
-        output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])
+        outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])]
+        if any("overlap" in node.output for node in self.nodes):
+            outputs.append(
+                helper.make_tensor_value_info("overlap", TensorProto.FLOAT, ["batch", 1])
+            )
         graph = helper.make_graph(
             self.nodes,
             what,
             [helper.make_tensor_value_info(*inputs)],
-            [output],
+            outputs,
             self.initializers,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -115,14 +120,15 @@ def _padded(g: _Graph, x: str, channels: int, side: int) -> str:
     return g.node("Pad", x, g.constant([0, 0, 0, 0, 0, channels, side, side], np.int64))
 
 
-def convert_voice(source: Path, path: Path, projection: Path | None = None) -> None:
+def convert_voice(source: Path, path: Path, heads: Path | None = None) -> None:
     """Write Resemblyzer's net: mel power, float32 (batch, frames, 40) → embedding of length 1.
 
     Args:
         source: its weights.
         path: where the graph goes.
-        projection: an archive with ``mean`` (256,) and ``matrix`` (256, width), by which
-            embeddings are projected.
+        heads: an archive with ``mean`` (256,) and ``matrix`` (256, width), by which embeddings
+            are projected, and ``weights`` (256,) and ``bias`` (1,) of a further output
+            ``overlap``: how likely two people speak at once, in [0, 1].
 
     Raises:
         InputError: if `source` is not Resemblyzer's file.
@@ -148,10 +154,14 @@ def convert_voice(source: Path, path: Path, projection: Path | None = None) -> N
     matrix, bias = state["linear.weight"].numpy(), g.constant(state["linear.bias"].numpy())
     raw = g.node("Relu", g.node("Gemm", last, g.weights(matrix), bias, transB=1))
     width = matrix.shape[0]
-    if projection is not None:
-        with np.load(projection) as stored:
+    if heads is not None:
+        with np.load(heads) as stored:
             mean, matrix = stored["mean"], stored["matrix"]
-        centered = g.node("Sub", _unit(g, raw), g.constant(mean))
+            weights, bias = stored["weights"][:, None], stored["bias"]
+        unit = _unit(g, raw)
+        likely = g.node("Gemm", unit, g.constant(weights), g.constant(bias))
+        g.node("Sigmoid", likely, name="overlap")
+        centered = g.node("Sub", unit, g.constant(mean))
         raw, width = g.node("MatMul", centered, g.constant(matrix)), matrix.shape[1]
     _unit(g, raw, "embedding")
     shape = ["batch", "frames", _MELS]

@@ -41,6 +41,7 @@ class Print:
         embedding: float32, shape (width,); near each other for one person.
         quality: how good the evidence was, in [0, 1].
         beside: tracks that are surely somebody else.
+        overlap: of voices, how likely two people speak at once, in [0, 1].
     """
 
     subject: Subject
@@ -48,19 +49,35 @@ class Print:
     embedding: NDArray[np.float32]
     quality: float
     beside: frozenset[Subject] = frozenset()
+    overlap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Says who a face track is. A later one about the same track revises it.
+    """Says who a face track or a voice is. A later one about the same revises it.
 
     Args:
-        subject: the track.
-        person: who it is.
+        subject: the track, or the voice (``voice-2``).
+        person: who it is; of voices that turn out to be one, the voice that is kept.
     """
 
     subject: Subject
     person: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Says whose voice was heard live.
+
+    Args:
+        subject: the voice; `Identified` says if it is somebody's who is seen.
+        span: when.
+        overlap: how likely two people spoke at once, in [0, 1].
+    """
+
+    subject: Subject
+    span: Span
+    overlap: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,13 +115,33 @@ class Unsure:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """A stretch in which two people may speak at once: what is said of the voice is of both.
+
+    Args:
+        span: when.
+        confidence: how likely, in [0, 1].
+    """
+
+    span: Span
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class People:
     """Who is in a medium, as far as it can be told.
 
     Args:
         known: everybody, in order of appearance.
         unsure: tracks that may be anybody's.
+        overlaps: where two may speak at once, in order of time.
     """
 
     known: tuple[Person, ...] = ()
     unsure: tuple[Unsure, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+
+    def overlap_at(self, span: Span) -> float | None:
+        """Return how likely an overlap is that a span shares; None if it shares none."""
+        shared = (o.confidence for o in self.overlaps if o.span.overlap_ns(span))
+        return max(shared, default=None)

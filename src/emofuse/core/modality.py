@@ -33,13 +33,15 @@ class SubjectKind(str, Enum):
     """What a subject is.
 
     A face followed through the picture, a voice, everybody in the frame, or a person: all
-    the faces, and the voice, that are one human being's.
+    the faces, and the voice, that are one human being's. A `VOICE` is told apart from others while
+    it is heard, in live sessions only; results know it as a speaker's or a person's.
     """
 
     FACE = "face"
     SPEAKER = "speaker"
     GROUP = "group"
     PERSON = "person"
+    VOICE = "voice"
 
     @property
     def has_face(self) -> bool:

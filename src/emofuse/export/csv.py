@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..core.estimates import Estimate, Modality, Subject
+from ..core.identity import People
 from ..core.labels import CANONICAL
 from ..core.media import Frame
 from ..core.modality import modalities
@@ -40,7 +41,7 @@ def csv_columns(labels: Sequence[str]) -> tuple[str, ...]:
         *labels,
         *("confidence", "valence", "arousal", "quality", "model"),
         *(f"weight_{m.value}" for m in modalities()),
-        *("disagreement", "uncertain", "source", "name", "text", *_GROUP),
+        *("disagreement", "uncertain", "source", "name", "text", "overlap", *_GROUP),
     )
 
 
@@ -59,7 +60,7 @@ def write_csv(
     with CsvTable(path, labels=tuple(seen) or CANONICAL.labels, overwrite=overwrite) as table:
         for timeline in timelines:
             table.file = timeline.media.path or timeline.media.name
-            table.names = timeline.names
+            table.names, table.people = timeline.names, timeline.people
             for estimate in timeline:
                 table.write(estimate)
 
@@ -73,7 +74,7 @@ class CsvTable:
     Args:
         path: where the table goes.
         file: what the column ``file`` says; may be changed between two writes, as may
-            `names`, of people, given by hand.
+            `names`, of people, given by hand, and `people`, with the overlaps of voices.
         labels: the emotion columns. They are fixed by the header, so a stream
             cannot add one later.
         overwrite: replace an existing table.
@@ -92,6 +93,7 @@ class CsvTable:
     ) -> None:
         self.file = file
         self.names: Mapping[Subject, str] = {}
+        self.people: People | None = None
         self._labels = tuple(labels)
         self._result = ResultFile(Path(path), overwrite=overwrite, newline="")
         self._writer = csv.writer(self._result.file)  # RFC 4180: commas, CRLF, quotes where needed
@@ -150,8 +152,15 @@ class CsvTable:
             e.source.value,
             cell(self.names.get(e.subject, "")),
             cell(" ".join(text.split())),
+            _number(overlap_of(e, self.people)),
             *(str(details.get(name, "")) for name in _GROUP),
         ]
+
+
+def overlap_of(e: Estimate, people: People | None) -> float | None:
+    """Return how likely a second voice is in what an estimate heard; None if none was noticed."""
+    parts = e.fusion.probabilities if e.fusion else (e.modality,)
+    return people.overlap_at(e.span) if people and Modality.SPEECH in parts else None
 
 
 def _number(value: float | None) -> str:

@@ -26,7 +26,7 @@ from ..core.estimates import (
     Subject,
     SubjectKind,
 )
-from ..core.identity import People, Person, Unsure
+from ..core.identity import Overlap, People, Person, Unsure
 from ..core.labels import Taxonomy
 from ..core.media import AudioInfo, Diagnostic, MediaInfo, MediaKind, VideoInfo
 from ..core.time import NS, Span, to_ns
@@ -105,6 +105,10 @@ def _people(people: People) -> dict[str, Any]:
         "known": [_person(person) for person in people.known],
         "unsure": [
             {"subject": str(u.subject), "maybe": [str(m) for m in u.maybe]} for u in people.unsure
+        ],
+        "overlaps": [
+            {"start": o.span.start, "end": o.span.end, "confidence": o.confidence}
+            for o in people.overlaps
         ],
     }
 
@@ -356,6 +360,10 @@ def _read_people(raw: Mapping[str, Any]) -> People:
         tuple(
             Unsure(read_subject(u["subject"]), tuple(map(read_subject, u["maybe"])))
             for u in raw["unsure"]
+        ),
+        tuple(
+            Overlap(Span.of_seconds(o["start"], o["end"]), o["confidence"])
+            for o in raw.get("overlaps", ())
         ),
     )
 

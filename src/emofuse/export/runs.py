@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..core.details import TextDetails
-from ..core.estimates import Modality, Subject
+from ..core.estimates import Estimate, Modality, Subject
 from ..core.modality import modalities, name_of
 from ..core.time import NS, Span
 from ..core.timeline import Remark, RemarkKind, Timeline
@@ -25,7 +25,8 @@ class Tier:
         subject: whom it is about; None: everybody.
         person: what people call them.
         name: of the tier, unique in a timeline, e.g. ``"Face 1 voice"``.
-        kind: a modality's id, ``"fused"``, ``"said"`` for what was said, or a `RemarkKind`.
+        kind: a modality's id, ``"fused"``, ``"said"`` for what was said, ``"overlap"``, or a
+            `RemarkKind`.
         intervals: what holds when, in order; they do not overlap.
     """
 
@@ -39,14 +40,17 @@ class Tier:
 def tiers_of(timeline: Timeline) -> Iterator[Tier]:
     """Yield the tiers of each person: the result, what each modality said, and the words.
 
-    Uncertain stretches of the result are called ``uncertain``. What was put down by hand
-    follows, a tier each for marks, notes and what was left out.
+    Uncertain stretches of the result are called ``uncertain``. Where two people may speak at once,
+    and what was put down by hand follows, a tier each for marks, notes and what was left out.
     """
     names = names_of(timeline)
+    lanes: dict[tuple[Subject, Modality], list[Estimate]] = {}
+    for e in timeline:
+        lanes.setdefault((e.subject, e.modality), []).append(e)
     for subject in timeline.subjects:
         person = names[subject]
         for modality in (Modality.FUSED, *modalities()):
-            estimates = timeline.of(modality, subject)
+            estimates = lanes.get((subject, modality))
             if estimates:
                 sure = [e for e in estimates if not e.uncertain]
                 unsure = [e for e in estimates if e.uncertain]
@@ -61,12 +65,16 @@ def tiers_of(timeline: Timeline) -> Iterator[Tier]:
                 )
         said = [
             (e.span, details.text)
-            for e in timeline.of(Modality.TEXT, subject)
+            for e in lanes.get((subject, Modality.TEXT), ())
             if (details := e.find_details(TextDetails)) and details.text
         ]
         if said:
             yield Tier(subject, person, f"{person} said", "said", _without_overlaps(said))
 
+    overlaps = timeline.people.overlaps if timeline.people is not None else ()
+    if overlaps:
+        spans = tuple((o.span, "possible overlap") for o in overlaps)
+        yield Tier(None, "", "Possible overlaps", "overlap", spans)
     yield from _remark_tiers(timeline, names)
 
 

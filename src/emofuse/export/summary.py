@@ -38,6 +38,7 @@ _PLACE = {
     SubjectKind.PERSON: 1,
     SubjectKind.FACE: 2,
     SubjectKind.SPEAKER: 3,
+    SubjectKind.VOICE: 4,
 }
 
 _FIRST = 8

@@ -28,7 +28,7 @@ WINDOW = WindowSpec(to_ns(1.6), to_ns(0.8), to_ns(0.4))
 
 _MEL = MelConfig(window=400, hop=160, mels=40, low=0.0, high=8000.0)
 _LEVEL = 10 ** (-30 / 20)  # RMS to which sound is brought
-_BATCH = 4  # windows embedded at once
+_BATCH = 8  # windows embedded at once
 
 
 class FaceEncoder:
@@ -57,13 +57,13 @@ class VoiceEncoder:
     """Embeds voices: one speaker's lie near each other, by the cosine of their angle.
 
     Args:
-        card: of the model.
+        model_id: of the model.
         path: its weights.
         threads: intra-op threads.
     """
 
-    def __init__(self, card: Card, path: Path, threads: int = 1) -> None:
-        self.model_id = card.id
+    def __init__(self, model_id: str, path: Path, threads: int = 1) -> None:
+        self.model_id = model_id
         self._session = Session(path, threads)
 
     def prepare(self, sample: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,13 +73,21 @@ class VoiceEncoder:
         return np.ascontiguousarray(mel_power(loud, RATE, _MEL).T)
 
     def logits(self, rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Embed prepared sound; what is equally long is run at once: (n, 256)."""
-        out: dict[int, NDArray[np.float32]] = {}
+        """Embed prepared sound: (n, 30)."""
+        return np.stack([embedding for embedding, _ in self.answers(rows)])
+
+    def answers(self, rows: list[NDArray[np.float32]]) -> list[tuple[NDArray[np.float32], float]]:
+        """Embed prepared sound, and say how likely two people speak at once.
+
+        What is equally long is run at once.
+        """
+        out: dict[int, tuple[NDArray[np.float32], float]] = {}
         for frames in dict.fromkeys(len(row) for row in rows):
             some = [i for i, row in enumerate(rows) if len(row) == frames]
-            embedded = self._session.logits(np.stack([rows[i] for i in some]))
-            out.update(zip(some, embedded, strict=True))
-        return np.stack([out[i] for i in range(len(rows))])
+            embedded, *more = self._session.answer(np.stack([rows[i] for i in some]))
+            overlaps = more[0][:, 0].tolist() if more else [0.0] * len(some)
+            out.update(zip(some, zip(embedded, overlaps, strict=True), strict=True))
+        return [out[i] for i in range(len(rows))]
 
 
 def face_encoder(model_id: str, store: Store, threads: int = 1) -> FaceEncoder:
@@ -99,7 +107,7 @@ def voice_encoder(model_id: str, store: Store, threads: int = 1) -> VoiceEncoder
         ModelError: if it is missing or damaged.
     """
     card = store.card(model_id)
-    return VoiceEncoder(card, store.files(card)["weights"], threads)
+    return VoiceEncoder(card.id, store.files(card)["weights"], threads)
 
 
 class FacePrints:
@@ -125,10 +133,15 @@ class FacePrints:
 
 
 class VoicePrints:
-    """Embeds voiced sound as it passes."""
+    """Embeds voiced sound as it passes.
 
-    def __init__(self, encoder: VoiceEncoder) -> None:
-        self._encoder = encoder
+    Args:
+        encoder: the net.
+        batch: windows embedded at once; live none waits for others.
+    """
+
+    def __init__(self, encoder: VoiceEncoder, batch: int = _BATCH) -> None:
+        self._encoder, self._batch = encoder, batch
         self._windower = Windower(WINDOW, SPEAKER, grade)
         self.reset()
 
@@ -151,12 +164,14 @@ class VoicePrints:
         for sample in samples:
             if isinstance(sample, Sample):
                 self._waiting.append(sample)
-                if len(self._waiting) >= _BATCH:
+                if len(self._waiting) >= self._batch:
                     yield from self._embed()
 
     def _embed(self) -> Iterator[Print]:
         samples, self._waiting = self._waiting, []
         if samples:
-            rows = self._encoder.logits([self._encoder.prepare(s.data) for s in samples])
-            for sample, row in zip(samples, rows, strict=True):
-                yield Print(sample.subject, sample.span, row.copy(), sample.quality)
+            answers = self._encoder.answers([self._encoder.prepare(s.data) for s in samples])
+            for sample, (row, overlap) in zip(samples, answers, strict=True):
+                yield Print(
+                    sample.subject, sample.span, row.copy(), sample.quality, overlap=overlap
+                )

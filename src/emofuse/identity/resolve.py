@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import SOMEBODY, SPEAKER, Estimate, Modality, Subject, SubjectKind
-from ..core.identity import Identified, People, Person, Print, Unsure
+from ..core.identity import Heard, Identified, People, Person, Print, Unsure
 from ..core.time import NS, Span
 from .config import IdentityConfig
 from .faces import FaceTracks, Group
+from .live import LiveVoices
 from .voices import Turn, Voices
 
 _SECONDS, _SHARE = 1.0, 0.6
 """How long a voice must have been given to somebody's face to be theirs, and what part of
 all the time for which it was given to anybody's."""
+
+_MOST_GIVEN = 20_000
+"""Slots in which a face was given the voice that are remembered live: almost three hours."""
 
 _UNMEASURED = 0.5  # attribution of a voice that a lone face has because nobody looked
 
@@ -99,6 +103,8 @@ class Identifier:
         self._faces, self._voices = FaceTracks(config), Voices(config)
         self._given: list[tuple[Subject, Span, float]] = []
         self._told: dict[Subject, Subject] = {}
+        self._told_voices: dict[Subject, Subject] = {}
+        self._live, self._due = LiveVoices(config), 0
 
     def feed(self, item: Print | Estimate) -> None:
         """Take a print, or an estimate of the timeline."""
@@ -127,7 +133,7 @@ class Identifier:
             if group.maybe
         )
         return Resolution(
-            People(tuple(people), unsure),
+            People(tuple(people), unsure, self._voices.overlaps()),
             faces,
             tuple((turn.span, speakers.get(turn.speaker, SOMEBODY)) for turn in turns),
         )
@@ -195,6 +201,29 @@ class Identifier:
                 if self._told.get(track) != person:
                     self._told[track] = person
                     yield Identified(track, person)
+
+    def heard(self, item: Print) -> Iterator[Heard | Identified]:
+        """Say whose voice a print is, live, and which voices turned out to be one."""
+        yield from self._live.add(item)
+
+    def voices(self, now: bool = False) -> Iterator[Identified]:
+        """Say which voices are those of people who are seen, live, where that was not told yet.
+
+        Args:
+            now: whatever it costs; else only when there is a 20th more to go by.
+        """
+        if not now and len(self._given) < self._due:
+            return
+        if len(self._given) > _MOST_GIVEN:
+            del self._given[: _MOST_GIVEN // 2]
+        self._due = len(self._given) + 2 + len(self._given) // 20
+        numbers = self._live.numbers()
+        owners = self._owners(self._live.turns, len(numbers), self._told)
+        for voice, person in owners.items():
+            subject = Subject(SubjectKind.VOICE, numbers[voice])
+            if self._told_voices.get(subject) != person:
+                self._told_voices[subject] = person
+                yield Identified(subject, person)
 
     def _next_person(self) -> Subject:
         highest = max((p.number for p in self._told.values()), default=0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clustering import cut, ward_merges
-from ..core.identity import Print
+from ..core.identity import Overlap, Print
 from ..core.time import Span, to_ns
 from .config import IdentityConfig
 
@@ -55,6 +55,10 @@ class Voices:
         """Take a print of a voice."""
         self._prints.append(item)
 
+    def forget(self, count: int) -> None:
+        """Let go of the prints that came first."""
+        del self._prints[:count]
+
     def turns(self) -> tuple[list[Turn], list[NDArray[np.float32]]]:
         """Return who speaks when, and each speaker's mean print, in order of appearance."""
         prints = sorted(self._prints, key=lambda p: p.span)
@@ -67,6 +71,20 @@ class Voices:
         number = {k: n for n, k in enumerate(order)}
         turns = [Turn(p.span, number[int(k)]) for p, k in zip(prints, said, strict=True)]
         return turns, [means[k] for k in order]
+
+    def overlaps(self) -> tuple[Overlap, ...]:
+        """Return where two people may speak at once, in order of time."""
+        found: list[Overlap] = []
+        for p in sorted(self._prints, key=lambda p: p.span):
+            if p.overlap < self._config.overlap:
+                continue
+            if found and found[-1].span.end_ns == p.span.start_ns:
+                last = found.pop()
+                span = Span(last.span.start_ns, p.span.end_ns)
+                found.append(Overlap(span, max(last.confidence, round(p.overlap, 4))))
+            else:
+                found.append(Overlap(p.span, round(p.overlap, 4)))
+        return tuple(found)
 
     def _speakers(self, prints: Sequence[Print], rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Find the speakers: the mean of each one's prints, float32 (speakers, width)."""

@@ -11,7 +11,7 @@ them in a thread of its own: a slow voice or words model never holds up the face
 
 from __future__ import annotations
 
-from ..core.identity import Identified
+from ..core.identity import Heard, Identified
 from .config import LiveConfig, live_config, live_info
 from .events import Counters, Delay, Event, Measurement, MeasurementKind
 from .feed import live
@@ -21,6 +21,7 @@ __all__ = [
     "Counters",
     "Delay",
     "Event",
+    "Heard",
     "Identified",
     "LiveConfig",
     "LiveSession",

@@ -74,7 +74,6 @@ def live_config(config: AnalyzerConfig | None = None) -> AnalyzerConfig:
         lookahead_seconds=0.0,
         face=face,
         transcribe=replace(own.transcribe, longest_seconds=6.0),
-        identity=replace(own.identity, voices=False),
     )
     return _changed(live, own, config or own)
 

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from ..core.estimates import Estimate
-from ..core.identity import Identified
+from ..core.identity import Heard, Identified
 from ..core.media import Diagnostic, Watermark
 
 
@@ -40,13 +40,14 @@ class Measurement:
     latency_ns: int
 
 
-Event = Measurement | Watermark | Diagnostic | Identified
+Event = Measurement | Watermark | Diagnostic | Identified | Heard
 """What a session says.
 
 `Watermark(Modality.FACE, …)` follows the `FRAME` measurements of every frame, also of
 one without a face or one that came too late; voice and words likewise.
 `Watermark(Modality.FUSED, …)`: the timeline is complete so far. `Identified` says whose
-face a track is, as soon as that can be told, and again if it turns out otherwise.
+face a track or whose a voice is, as soon as that can be told, and again if it turns out otherwise;
+`Heard` which voice was heard when.
 """
 
 

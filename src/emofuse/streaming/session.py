@@ -7,7 +7,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -229,6 +229,7 @@ class LiveSession:
                     self._take(item)
                 self._look_at_the_clock()
             self._tell(self._joint.flush)
+            self._attribute(None)
         finally:
             self._ended.set()
             self._events.put(None)
@@ -249,13 +250,28 @@ class LiveSession:
         self._tell(self._joint.feed, item)
 
     def _identify(self, item: Print) -> None:
-        """Say whose face it is."""
-        if self._identifier is None or item.subject.kind is not SubjectKind.FACE:
+        """Say whose face or voice it is."""
+        identifier = self._identifier
+        if identifier is None:
             return
+        if item.subject.kind is SubjectKind.SPEAKER:
+            self._news(lambda: identifier.heard(item))
+        else:
+            identifier.feed(item)
+            self._news(identifier.news)
+
+    def _attribute(self, e: Estimate | None) -> None:
+        """Learn whose face is given the voice, and say whose voices are; None: this is the end."""
+        identifier = self._identifier
+        if identifier is not None:
+            if e is not None:
+                identifier.feed(e)
+            self._news(lambda: identifier.voices(now=e is None))
+
+    def _news(self, news: Callable[[], Iterable[Event]]) -> None:
         try:
-            self._identifier.feed(item)
-            for news in self._identifier.news():
-                self._say(news)
+            for event in news():
+                self._say(event)
         except Exception as error:
             self._identifier = None
             self._fail("identity", error)
@@ -272,6 +288,7 @@ class LiveSession:
         for out in self._fused(step, *item):
             if isinstance(out, Estimate):
                 self._now.learn(out)
+                self._attribute(out)
                 self._measured(MeasurementKind.TIMELINE, out, self._tracks.get(out.modality))
             else:
                 self._say(out)

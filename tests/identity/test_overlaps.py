@@ -1,0 +1,76 @@
+"""Where two people may speak at once is told, kept and written."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tests.export.synthetic import timeline
+from tests.identity.prints import voice_prints
+
+from emofuse.core.estimates import Modality
+from emofuse.core.identity import Overlap, People, Print
+from emofuse.core.media import AudioChunk
+from emofuse.core.time import Span
+from emofuse.export import export
+from emofuse.export.json import read_json
+from emofuse.identity.config import IdentityConfig
+from emofuse.identity.encoders import VoicePrints, voice_encoder
+from emofuse.identity.voices import Voices
+from emofuse.models.store import Store
+from emofuse.sources.audio import read_audio
+
+PEOPLE = People(overlaps=(Overlap(Span.of_seconds(2, 4.2), 0.83),))
+
+
+def prints_of(sound: np.ndarray) -> list[Print]:
+    stage = VoicePrints(voice_encoder(IdentityConfig().voice_model, Store(folders=[])))
+    items = [*stage.feed(AudioChunk(sound.astype(np.float32), 16_000, 0)), *stage.flush()]
+    return [item for item in items if isinstance(item, Print)]
+
+
+def test_two_voices_at_once_are_likelier_an_overlap_than_each_alone(media: Path) -> None:
+    one, other = (read_audio(media / f"{name}.mp4") for name in ("talking", "comes_and_goes"))
+    one, other = one[6_000:29_000], other[20_000:43_000]
+    alone = [p.overlap for sound in (one, other) for p in prints_of(sound)]
+    both = [p.overlap for p in prints_of(one + other)]
+    assert np.mean(both) > 2 * np.mean(alone)
+
+
+def test_neighbours_are_one_overlap() -> None:
+    voices = Voices(IdentityConfig(overlap=0.5))
+    for k, item in enumerate(voice_prints([(0, 4, 0)])):
+        voices.add(replace(item, overlap=(0.1, 0.6, 0.9, 0.2, 0.7)[k]))
+    assert [(o.span.start, o.span.end, o.confidence) for o in voices.overlaps()] == [
+        (0.8, 2.4, 0.9),
+        (3.2, 4.0, 0.7),
+    ]
+
+
+def test_files_have_overlaps(tmp_path: Path) -> None:
+    found = replace(timeline(8), people=PEOPLE)
+    for name, file in (("json", "a.json"), ("elan", "a.eaf")):
+        export(found, name, tmp_path / file)
+    read = read_json(tmp_path / "a.json")
+    assert read.people is not None
+    assert read.people.overlaps == PEOPLE.overlaps
+    assert "Possible overlaps" in (tmp_path / "a.eaf").read_text()
+    assert "possible overlap<" in (tmp_path / "a.eaf").read_text()
+
+
+def test_rows_that_heard_a_voice_tell_of_a_second_one(tmp_path: Path) -> None:
+    found = replace(timeline(8), people=PEOPLE)
+    export(found, "csv", tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    marked = [row for row in rows if row["overlap"]]
+    assert marked
+    assert {row["overlap"] for row in marked} == {"0.830000"}
+    for row in rows:
+        shared = float(row["start"]) < 4.2 and float(row["end"]) > 2
+        if row["modality"] == Modality.SPEECH.value:
+            assert bool(row["overlap"]) == shared
+        elif row["modality"] in ("face", "text"):
+            assert not row["overlap"]
