@@ -135,6 +135,7 @@ def watch_stages(stopwatch: Stopwatch) -> None:
     from emofuse.face.detect import CompactDetector
     from emofuse.face.mouth import MouthMotion
     from emofuse.face.recognise import FaceRecogniser
+    from emofuse.identity.encoders import FaceEncoder, VoiceEncoder
     from emofuse.sources.file import FileSource
     from emofuse.sources.tracks import AudioReader, VideoReader
     from emofuse.speech.recognise import SpeechRecogniser
@@ -160,6 +161,9 @@ def watch_stages(stopwatch: Stopwatch) -> None:
         ("speech: features", SpeechRecogniser, "prepare"),
         ("speech: net", SpeechRecogniser, "infer"),
         ("transcribe", Transcribe, "feed"),
+        ("who is who: faces", FaceEncoder, "logits"),
+        ("who is who: voices, features", VoiceEncoder, "prepare"),
+        ("who is who: voices, net", VoiceEncoder, "logits"),
         ("words: tokens", TextRecogniser, "prepare"),
         ("words: net", TextRecogniser, "infer"),
         ("align", Aligner, "feed"),

@@ -247,7 +247,8 @@ def test_landmarks_are_those_of_all_finds_of_a_face() -> None:
     voted = _voted(best, [best, beside, other])
     np.testing.assert_allclose(voted.landmarks, points + 0.5)
     assert voted.box == best.box
-    assert _voted(best, [best, other]) is best
+    np.testing.assert_array_equal(_voted(best, [best, other]).landmarks, points)
+    assert _voted(best, [best]) is best
 
 
 def test_mtcnn_finds_the_portraits_face_or_names_its_extra(media) -> None:

@@ -26,6 +26,8 @@ def least_cost_pairs(costs: ArrayLike) -> list[tuple[int, int]]:
     if table.shape[0] > table.shape[1]:
         return sorted((row, column) for column, row in least_cost_pairs(table.T))
     rows, columns = table.shape
+    if rows == 1:  # most often: one face
+        return [(0, int(np.argmin(table[0])))] if columns else []
     row_price, column_price = np.zeros(rows), np.zeros(columns)
     taken_by = np.full(columns, -1)
     for start in range(rows):

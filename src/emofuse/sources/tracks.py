@@ -279,10 +279,6 @@ def _scale_of(peak: float) -> float:
     return float(2.0 ** (1 - bits))
 
 
-def _power(samples: NDArray[np.float32]) -> float:
-    return float(np.square(samples).mean(dtype=np.float64))
-
-
 class AudioReader:
     """Decodes audio to mono float32 at the stream's own rate.
 
@@ -305,6 +301,7 @@ class AudioReader:
         self._stream, self._clock = stream, clock
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None  # what the resampler takes
+        self._names: list[str] = []  # of its channels
         self._next: int | None = None  # index of the next sample, once audio has started
         self._scale = 1.0  # 16-bit values in a float file are brought to [-1, 1]
         self.notes: dict[str, Diagnostic] = {}
@@ -332,9 +329,8 @@ class AudioReader:
         return samples_to_ns(self._next or 0, self.rate)
 
     def _take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        for packed in self._convert(frame):
-            channels = [channel.name for channel in packed.layout.channels]
-            planes = self._mended(packed.to_ndarray().reshape(-1, len(channels)).T)
+        for planes, channels in self._convert(frame):
+            planes = self._mended(planes)
             if self._channels is Channels.MIX:
                 planes = self._mixed(planes, channels)[None]
             first, length = self._place(frame, planes.shape[1]), planes.shape[1]
@@ -347,7 +343,8 @@ class AudioReader:
 
     def _mended(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Silence what is no number, and scale integers that were stored as floats."""
-        peak = float(np.abs(planes).max(initial=0.0))  # not finite if any sample is not
+        low, high = planes.min(initial=0.0), planes.max(initial=0.0)
+        peak = float(np.maximum(-low, high))  # not finite if any sample is not
         if peak <= _LOUDEST and self._scale == 1.0:
             return planes
         if not np.isfinite(peak):
@@ -365,16 +362,17 @@ class AudioReader:
         samples = downmix(planes, channels)
         if len(planes) != 2:
             return samples
-        powers = np.array([_power(plane) for plane in planes])
+        products = (planes @ planes.T) / max(1, len(samples))
+        powers = products.diagonal()
         self._compare(powers, len(samples) / self.rate)
-        if _power(samples) >= _CANCELLED * powers.mean():
+        if products.sum() / 4 >= _CANCELLED * powers.mean():  # the power of the mix
             return samples
         only = int(np.argmax(powers))
         told = f"the two channels cancel each other; channel {only + 1} is used alone there"
         self._note("channels-cancel", told)
         return np.ascontiguousarray(planes[only])
 
-    def _compare(self, powers: NDArray[np.float64], seconds: float) -> None:
+    def _compare(self, powers: NDArray[np.float32], seconds: float) -> None:
         """Add up how long one of two channels is heard without the other."""
         if powers.max() > _FAINT:
             self._heard += seconds
@@ -394,18 +392,25 @@ class AudioReader:
             return self._next
         return index
 
-    def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
-        """Convert to interleaved float at the stream's rate; the format may change on the way.
+    def _convert(self, frame: av.AudioFrame) -> Iterator[tuple[NDArray[np.float32], list[str]]]:
+        """Yield float planes at the stream's rate and their channels; the format may change.
 
         PyAV crashes where eight channels or more lie in planes of their own.
         """
         import av
 
         kind = frame.format.name, frame.layout.name, frame.sample_rate
-        if self._resampler is None or kind != self._kind:
+        if kind != self._kind:
             self._kind = kind
-            self._resampler = av.AudioResampler(format="flt", rate=self.rate)
-        return self._resampler.resample(frame)
+            self._names = [channel.name for channel in frame.layout.channels]
+            is_plain = kind[0] == "fltp" and kind[2] == self.rate and len(self._names) <= 2
+            # What most codecs deliver needs no conversion.
+            self._resampler = None if is_plain else av.AudioResampler(format="flt", rate=self.rate)
+        if self._resampler is None:
+            yield np.asarray(frame.to_ndarray(), np.float32), self._names
+            return
+        for packed in self._resampler.resample(frame):
+            yield packed.to_ndarray().reshape(-1, len(self._names)).T, self._names
 
 
 class SubtitleReader:
@@ -516,8 +521,10 @@ def downmix(planes: NDArray[Any], channels: list[str]) -> NDArray[np.float32]:
     """Mix channels × samples to mono without clipping: float32, (samples,)."""
     if len(planes) == 1:
         return np.ascontiguousarray(planes[0], dtype=np.float32)
-    surround = len(planes) > 2 and len(channels) == len(planes)
-    shares = [MIX.get(name, 0.5) for name in channels] if surround else [1.0] * len(planes)
+    if len(planes) == 2:
+        return np.asarray((planes[0] + planes[1]) * np.float32(0.5), dtype=np.float32)
+    named = len(channels) == len(planes)
+    shares = [MIX.get(name, 0.5) for name in channels] if named else [1.0] * len(planes)
     weights = np.array(shares, np.float32) / np.float32(sum(shares))
     return np.asarray(weights @ planes, dtype=np.float32)
 
