@@ -7,6 +7,7 @@ from emofuse.core.estimates import Modality, RejectionReason
 from emofuse.core.media import Diagnostic, Utterance, Watermark
 from emofuse.core.time import NS, Span
 from emofuse.observe import analyze
+from emofuse.text import language
 from emofuse.text.language import ReadableWords, is_readable, language_of
 from emofuse.text.transcribe import NONE, TranscribeConfig
 
@@ -109,3 +110,11 @@ def test_a_text_that_is_not_read_is_uncertain(tmp_path: Path) -> None:
     reasons = {e.uncertain.reason for e in timeline.fused if e.uncertain}
     assert reasons == {RejectionReason.OTHER_LANGUAGE}
     assert all(e.uncertain for e in timeline.fused)
+
+
+def test_tables_on_the_disk_say_what_the_package_says() -> None:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    theirs = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    for text in ("No sé qué decirte.", "I do not know.", "Я не знаю", "今天我非常高兴", "…", ""):
+        assert language._probabilities(text) == dict(theirs.rank(text))

@@ -410,6 +410,27 @@ def test_an_encoding_that_is_guessed_is_told(tmp_path: Path, encoding: str, text
     assert "".join(said(transcript)).replace(" ", "") == text.replace(" ", "")
     (note,) = transcript.notes
     assert note.code == "encoding-guessed"
+    assert " as well" not in note.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("gb18030", "今天我很高兴见到你。"),  # signs of Korea among Chinese ones otherwise
+        ("euc_kr", "오늘 만나서 정말 반가워요."),
+        ("euc_jp", "今日はお会いできてとても嬉しいです。"),
+    ],
+)
+def test_a_line_in_an_east_asian_encoding(tmp_path: Path, encoding: str, text: str) -> None:
+    assert said(read_transcript(put(tmp_path, "a.txt", text.encode(encoding)))) == [text]
+
+
+def test_encodings_of_which_a_short_text_cannot_tell_are_named(tmp_path: Path) -> None:
+    (note,) = read_transcript(put(tmp_path, "a.txt", "你好".encode("gb18030"))).notes
+    assert "was read as cp1252, but so little text may be big5 or " in note.message
+    assert " gb18030 " in note.message
+    (note,) = read_transcript(put(tmp_path, "b.txt", "Привет, как дела?".encode("koi8_r"))).notes
+    assert "may be koi8_r as well" in note.message
 
 
 # Size

@@ -8,10 +8,20 @@ and little text is taken to be readable.
 
 from __future__ import annotations
 
+import lzma
+import os
+import shutil
+import struct
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+from zipfile import ZipFile, ZipInfo
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.media import Diagnostic, Utterance, Watermark
 
@@ -66,9 +76,52 @@ def _probabilities(text: str) -> dict[str, float]:
 
 @lru_cache(maxsize=1)
 def _identifier() -> LanguageIdentifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    """Load the identifier, its two large tables left on the disk.
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    They are 70 MB, twice that while the package itself loads them, and a text needs some kB.
+    """
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    file = TemporaryFile(suffix=".npz", buffering=0)  # noqa: SIM115 - it stays open
+    with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
+        shutil.copyfileobj(packed, file, 1 << 20)
+    file.seek(0)
+    with np.load(file) as tables:
+        classes, output = tables["classes"].tolist(), tables["out_feat"].tolist()
+        row, prior = memoryview(tables["nextmove_row"]), tables["pc"]
+    with ZipFile(file) as archive:
+        weights, moves = (archive.getinfo(f"{name}.npy") for name in ("ptc", "nextmove"))
+    table, next_move = _Weights(file, weights), _Moves(file, moves)
+    return LanguageIdentifier(table, prior, classes, next_move, output, True, tk_row=row)
+
+
+class _OnDisk:
+    """An array of an uncompressed archive whose rows are read when they are asked for."""
+
+    _reading = threading.Lock()
+
+    def __init__(self, file: IO[bytes], entry: ZipInfo) -> None:
+        file.seek(entry.header_offset + 26)  # where the lengths of name and extra field are
+        file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+        np.lib.format.read_magic(file)
+        shape, _, self._kind = np.lib.format.read_array_header_1_0(file)
+        self._row = int(np.prod(shape[1:])) * self._kind.itemsize  # in bytes
+        self._file, self._start = file, file.tell()
+
+    def _bytes(self, row: int) -> bytes:
+        with self._reading:
+            self._file.seek(self._start + row * self._row)
+            return self._file.read(self._row)
+
+
+class _Weights(_OnDisk):
+    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        return np.stack([np.frombuffer(self._bytes(row), self._kind) for row in rows.tolist()])
+
+
+class _Moves(_OnDisk):
+    def __getitem__(self, state: int) -> int:
+        return int.from_bytes(self._bytes(state), "little")
 
 
 class ReadableWords:

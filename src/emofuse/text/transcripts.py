@@ -80,7 +80,7 @@ def read_transcript(path: Path, span: Span | None = None) -> Transcript:
             f"{', '.join(sorted(TEXT_SUFFIXES))}"
         )
     try:
-        text, encoding = decode(path.read_bytes())
+        text, encodings = decode(path.read_bytes())
     except OSError as e:
         raise InputError(f"cannot read the transcript {path}: {e.strerror}") from e
     except UnicodeError as e:
@@ -89,7 +89,7 @@ def read_transcript(path: Path, span: Span | None = None) -> Transcript:
         cues = _parse(text, suffix, span)
     except InputError as e:
         raise InputError(f"{path}, {e}") from e
-    notes = [*_of_encoding(path, encoding), *_of_odd_cues(path, cues)]
+    notes = [*_of_encoding(path, encodings), *_of_odd_cues(path, cues)]
     said: Sequence[Utterance] = cues.utterances
     if cues.timed:
         said, long = _shortened(named(said))
@@ -113,13 +113,14 @@ def _parse(text: str, suffix: str, span: Span | None) -> Cues:
     return Cues(utterances_of(text, span), timed=False)
 
 
-def _of_encoding(path: Path, encoding: str | None) -> list[Diagnostic]:
-    if encoding is None:
+def _of_encoding(path: Path, encodings: Sequence[str]) -> list[Diagnostic]:
+    if not encodings:
         return []
-    told = (
-        f"{path.name} is not UTF-8 and was read as {encoding}; save it as UTF-8 if words are wrong"
-    )
-    return [Diagnostic("encoding-guessed", told)]
+    read, *others = encodings
+    told = f"{path.name} is not UTF-8 and was read as {read}"
+    if others:
+        told += f", but so little text may be {' or '.join(others[:4])} as well"
+    return [Diagnostic("encoding-guessed", f"{told}; save it as UTF-8 if words are wrong")]
 
 
 def _of_odd_cues(path: Path, cues: Cues) -> list[Diagnostic]:
