@@ -3,9 +3,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from emofuse.analyzer import Analyzer
+from emofuse.batch.run import analyze_one
 from emofuse.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,25 @@ def own_surroundings(
     monkeypatch.setenv("COLUMNS", "120")
 
 
+class Here:
+    """Analyzes one file in this process: starting another costs every test a second."""
+
+    def __init__(self, batch: Any, settings: Any) -> None:
+        self._analyzer, self._results = Analyzer(settings), batch.results
+
+    def __call__(self, task: Any, progress: Any, stop: Any) -> Any:
+        return analyze_one(self._analyzer, self._results, task, progress)
+
+    def close(self) -> None:
+        """Nothing runs on."""
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`test_a_crash_is_told` and what runs `COMMAND` have processes of their own."""
+    monkeypatch.setattr("emofuse.cli.analysis._process", Here)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command line in this process: `run("analyze", path)`."""
@@ -61,8 +83,10 @@ def talking(media: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(media / "talking.mp4", tmp_path / "talking.mp4"))
 
 
+TROUBLES = ("bug", "impatient", "crash", "greedy")
+
 TROUBLE = """
-import signal, time
+import os, signal, time
 import numpy as np
 
 class Trouble:
@@ -77,28 +101,34 @@ class Bug(Trouble):
 
 class Impatient(Trouble):
     def infer(self, batch):
-        # What a background shell starts ignores interrupts, and so would Python.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.raise_signal(signal.SIGINT)  # to this thread: another may take its time
-        time.sleep(5)
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(30)
         raise AssertionError("the signal came too late")
+
+class Crash(Trouble):
+    def infer(self, batch):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+class Greedy(Trouble):
+    def infer(self, batch):
+        bytearray(8 << 30)
 """
 
 
 @pytest.fixture
 def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install the recognisers `bug` and `impatient`; returns the folder of their package."""
+    """Install recognisers that fail in several ways; returns the folder of their package."""
     site, models = tmp_path / "site", tmp_path / "models"
     info = site / "trouble-1.0.dist-info"
     info.mkdir(parents=True)
     models.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trouble\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[emofuse.recognisers]\nbug = emofuse_test_trouble:Bug\n"
-        "impatient = emofuse_test_trouble:Impatient\n"
+        "[emofuse.recognisers]\n"
+        + "".join(f"{name} = emofuse_test_trouble:{name.title()}\n" for name in TROUBLES)
     )
     (site / "emofuse_test_trouble.py").write_text(TROUBLE)
-    for name in ("bug", "impatient"):
+    for name in TROUBLES:
         (models / f"{name}.bin").write_bytes(b"x")
         (models / f"{name}.toml").write_text(
             f'id = "{name}"\nmodality = "face"\nrecogniser = "{name}"\nsummary = "fails"\n'

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -401,12 +402,37 @@ def test_a_bug_stops_no_batch(run: Run, talking: Path, media: Path, tmp_path: Pa
     assert str(empty) in ran.out
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("crash", f"died (signal {signal.SIGSEGV.value}), most likely because"),
+        ("greedy", "there was too little memory for it"),
+    ],
+)
+def test_a_crash_is_told(
+    trouble: Path, talking: Path, tmp_path: Path, name: str, says: str
+) -> None:
+    config, out = tmp_path / f"{name}.yaml", tmp_path / "out"
+    done = subprocess.run(
+        [*COMMAND, "analyze", str(talking), "--config", str(config), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(trouble), *sys.path])},
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("emofuse: ")
+    assert f"{talking}: " in done.stderr
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not list(out.iterdir())
+
+
 def test_an_interrupt_is_code_130(trouble: Path, talking: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "analyze", str(talking), "--config", str(tmp_path / "impatient.yaml")],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(trouble)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(trouble), *sys.path])},
     )
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr

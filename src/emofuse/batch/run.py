@@ -384,20 +384,33 @@ def _free(job: Job, names: dict[str, str]) -> str:
 # ---------------------------------------------------------------- the run
 
 
-def run_here(
-    batch: Batch, analyzer: Analyzer, progress: ProgressCallback
+def run_alone(
+    batch: Batch, runner: Runner, progress: ProgressCallback, stop: threading.Event
 ) -> Generator[Outcome | Failure, None, None]:
-    """Analyze the one file of a plan in this process, where starting another would cost more.
+    """Analyze the one file of a plan; nothing is written about the whole.
+
+    Args:
+        batch: what to do, entered.
+        runner: what does it; it is closed at the end.
+        progress: called with how far it is.
+        stop: set it to end within about two seconds.
 
     Raises:
+        Cancelled: if `stop` was set.
         ModelError: if a model is missing or damaged.
+        MissingExtra: if something is not installed.
     """
     yield from batch.plan.failures
-    for task in batch.tasks:
-        try:
-            yield analyze_one(analyzer, batch.results, task, progress)
-        except InputError as e:
-            yield task.job.path, e
+    try:
+        for task in batch.tasks:
+            try:
+                yield runner(task, progress, stop)
+            except (ModelError, MissingExtra):
+                raise
+            except EmofuseError as e:
+                yield task.job.path, e
+    finally:
+        runner.close()
 
 
 def run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from ..batch.inputs import Failure, TranscriptChoice
     from ..batch.ray import RayRunner
     from ..batch.results import Outcome, Results
-    from ..batch.run import Batch
+    from ..batch.run import Batch, Runner
+    from ..core.protocols import ProgressCallback
     from .display import ProgressBars
 
 _MEMORY_MB = 4000
@@ -114,14 +117,12 @@ def _run(batch: Batch, settings: AnalyzerConfig, options: RunOptions) -> Sequenc
 def _results(
     batch: Batch, settings: AnalyzerConfig, options: RunOptions, bars: ProgressBars
 ) -> Generator[Outcome | Failure, None, None]:
-    """One file is analyzed in this process, several in processes of their own."""
-    from ..batch.run import ProcessRunner, run, run_here
+    """Media are analyzed in processes of their own: a decoder may crash there."""
+    from ..batch.run import ProcessRunner, run
     from ..io.worker import Limits
 
     if not batch.plan.batch:
-        from ..analyzer import Analyzer
-
-        return run_here(batch, Analyzer(settings), bars.begin(batch.plan.jobs[0]))
+        return _alone(batch, _process(batch, settings), bars.begin(batch.plan.jobs[0]))
     kind: type[ProcessRunner] | type[RayRunner] = ProcessRunner
     cores = os.cpu_count() or 1
     if options.ray is not None and batch.tasks:
@@ -132,6 +133,30 @@ def _results(
     limits = Limits(stall=_STALL_S)
     runners = [kind(settings, batch.results, _MEMORY_MB, limits) for _ in range(count)]
     return run(batch, runners, bars.begin, bars.end)
+
+
+def _process(batch: Batch, settings: AnalyzerConfig) -> Runner:
+    from ..batch.run import ProcessRunner
+    from ..io.worker import Limits
+
+    return ProcessRunner(settings, batch.results, _MEMORY_MB, Limits(stall=_STALL_S))
+
+
+def _alone(
+    batch: Batch, runner: Runner, progress: ProgressCallback
+) -> Generator[Outcome | Failure, None, None]:
+    """Analyze one file; Ctrl-C lets what does it clear up."""
+    from ..batch.run import run_alone
+    from ..io.worker import Cancelled
+
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield from run_alone(batch, runner, progress, stop)
+    except Cancelled:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _place(

@@ -15,13 +15,17 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..core.protocols import ProgressCallback
@@ -33,6 +37,7 @@ _POLL = 0.2  # seconds between looks at whether a running task is still wanted
 _PATIENCE = 1.5  # seconds that a process gets to stop by itself
 _STARTUP = 120.0  # seconds that a process gets to load its models
 _PROGRESS_INTERVAL = 0.2  # seconds between reports of progress
+_STARTING = threading.Lock()  # one process at a time is started
 
 
 class Cancelled(Exception):  # noqa: N818
@@ -104,7 +109,8 @@ class Worker:
             name="emofuse",
             daemon=True,
         )
-        self._process.start()
+        with _STARTING, _uninterrupted(), _without_main():
+            self._process.start()
         theirs.close()  # so that its end tells us when the process ends
 
     def run(
@@ -224,6 +230,29 @@ class _Clock:
         return None
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C from a process that is only just starting: what asked for it decides."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Start a process that does not import the main module again: a command line, or a script."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _why_stop(stop: threading.Event, clock: _Clock) -> Exception | None:
     return Cancelled() if stop.is_set() else clock.overdue()
 
@@ -237,6 +266,7 @@ def _serve(
     """Do tasks until the connection is closed: the whole life of a process."""
     for name in (signal.SIGINT, signal.SIGTERM):  # the caller decides, also on Ctrl-C
         signal.signal(name, signal.SIG_IGN)
+    warnings.formatwarning = lambda message, *_, **__: f"emofuse: warning: {message}\n"
     if memory_mb is not None:
         _limit_memory(memory_mb)
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -256,7 +286,7 @@ def _serve(
             message = "there was too little memory for it; try a smaller file"
             outcome = "failed", WorkerFailed(FailureKind.MEMORY, message)
         except Exception as e:
-            outcome = "failed", e
+            outcome = "failed", ExceptionWithTraceback(e, e.__traceback__)  # its cause, for us
         _send(connection, outcome)
         stop.clear()
 
@@ -275,9 +305,8 @@ def _send(connection: Connection, outcome: tuple[str, Any]) -> None:
     except OSError:
         raise
     except Exception as e:  # an exception, or its cause, that cannot be pickled
-        connection.send(
-            ("failed", RuntimeError(f"{type(outcome[1]).__name__}: {outcome[1]} ({e})"))
-        )
+        error = getattr(outcome[1], "exc", outcome[1])
+        connection.send(("failed", RuntimeError(f"{type(error).__name__}: {error} ({e})")))
 
 
 def _listen(connection: Connection, tasks: queue.SimpleQueue[Any], stop: threading.Event) -> None:
