@@ -249,6 +249,12 @@ class Soak:
             "unfinished_attempts": sum(1 for _ in homes.glob("*/attempt-*")),
         }
 
+    def orphans(self) -> list[str]:
+        """Return the folders of jobs that the server does not know."""
+        folders = (home.name for home in (self.state / "jobs").iterdir())
+        with httpx.Client(base_url=self.url, timeout=120) as client:
+            return [name for name in folders if client.get(f"/v1/jobs/{name}").status_code == 404]
+
     async def outcomes(self) -> dict[str, Any]:
         """Wait until every job has ended, and say how."""
         ended: Counter[str] = Counter()
@@ -346,7 +352,7 @@ async def run(soak: Soak, minutes: float) -> dict[str, Any]:
     health = httpx.get(f"{soak.url}/v1/health").json()
     return {
         "jobs": jobs,
-        "orphaned_job_folders": after["job_folders"] - len(soak.jobs),
+        "orphaned_job_folders": len(soak.orphans()),
         "resources": {"before": before, "after": after},
         "memory_of_the_server": slope(soak.memory),
         "quiet": quiet,

@@ -195,7 +195,7 @@ class Client:
 
         Args:
             job: which.
-            edited: with what was put right by hand, or as it was found.
+            edited: with what was corrected by hand, or as it was found.
 
         Raises:
             ServerError: if there is none, with the reason.

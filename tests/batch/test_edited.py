@@ -42,7 +42,7 @@ def test_rows_and_tables_have_edits(root: Path) -> None:
         made = edited.row(row(FILES))
         assert made.by_hand
         assert [p["name"] for p in made.people if "contempt" in p["shares"]] == ["Anna"]
-        assert "1 file was put right by hand" in overview_page([made])
+        assert "1 file was corrected by hand" in overview_page([made])
         for name in ("csv", "summary"):
             with edited.table(root / FILES[name]).open(newline="") as f:
                 assert "Anna" in {r["name"] for r in csv.DictReader(f)}

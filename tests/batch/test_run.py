@@ -72,7 +72,7 @@ def test_a_batch_mirrors_folders_and_goes_on(batch: Batch, photos: Path, tmp_pat
 
     again = batch()
     page = (out / "index.html").read_text()
-    assert "1 file was put right by hand" in page
+    assert "1 file was corrected by hand" in page
     assert page.count("Anna") > 0
     with (out / "timeline.csv").open(newline="") as f:
         assert {row["name"] for row in csv.DictReader(f)} == {"Anna", ""}

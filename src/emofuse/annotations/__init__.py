@@ -1,4 +1,4 @@
-"""What people put right by hand in a result, kept beside it; the result itself stays as it is.
+"""What people corrected by hand in a result, kept beside it; the result itself stays as it is.
 
 `edits` says what can be changed, `log` keeps the edits in a file that only grows,
 `apply` makes a timeline of a timeline and its edits, `agreement` compares hand and machine.

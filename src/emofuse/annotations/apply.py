@@ -35,7 +35,7 @@ TOGETHER_NS = NS
 
 
 def load_result(path: Path | str) -> Timeline:
-    """Read a result with what was put right by hand, if there is anything.
+    """Read a result with what was corrected by hand, if there is anything.
 
     Args:
         path: its JSON file, or the folder with ``timeline.json``.

@@ -1,4 +1,4 @@
-"""Results of a batch that were put right by hand: what is about all files has the edits, too."""
+"""Results of a batch that were corrected by hand: what is about all files has the edits, too."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Recording:
         group: what it belongs to.
         participant: whose it is; one participant may have several, in several groups.
         person: who of the people in it; empty: all of them together.
-        timeline: the result, as put right by hand.
+        timeline: the result, as corrected by hand.
     """
 
     path: Path

@@ -261,7 +261,7 @@ class Timeline:
 
     @classmethod
     def load(cls, path: Path | str) -> Timeline:
-        """Read a timeline, and what was put right by hand beside it.
+        """Read a timeline, and what was corrected by hand beside it.
 
         Args:
             path: its JSON file, or the folder of results that it lies in.

@@ -216,7 +216,7 @@ def _row(row: Row, groups: bool) -> str:
         if file != row.page
     )
     name += f'<p class="small">{" · ".join(links)}</p>' if row.files else ""
-    name += '<p class="small">put right by hand</p>' if row.by_hand else ""
+    name += '<p class="small">corrected by hand</p>' if row.by_hand else ""
     timed = row.kind not in ("", MediaKind.IMAGE.value)
     lead = next((label for p in row.people if not _brief(p, row) for label in p["shares"]), "")
     if groups:
@@ -242,7 +242,7 @@ def _row(row: Row, groups: bool) -> str:
 _FLAGS = {
     "failed": "failed",
     "notes": "with remarks",
-    "hand": "put right by hand",
+    "hand": "corrected by hand",
     "uncertain": "mostly uncertain",
     "faceless": "mostly without a face",
     "brief": "too little to judge",
@@ -288,7 +288,7 @@ def _edited(rows: Sequence[Row]) -> str:
         return ""
     were = "was" if edited == 1 else "were"
     return (
-        f"<p>{count(edited, 'file')} {were} put right by hand: this page and the tables of all "
+        f"<p>{count(edited, 'file')} {were} corrected by hand: this page and the tables of all "
         "files have the edits of when they were written.</p>"
     )
 

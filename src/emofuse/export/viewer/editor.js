@@ -38,9 +38,9 @@ export class Editor {
     this.root = el("details", { class: "card editor noprint", ontoggle: () => this.show() }, this.head,
       el("div", { class: "row-end" }, el("span", { class: "what", textContent: "Stretch" }), this.where,
         act("From here", "i", () => this.edge("start")), act("To here", "o", () => this.edge("end")), this.clearButton = button(null, "Clear (Esc)", () => this.clear())),
-      el("div", { class: "row-end" }, this.who = el("span", { class: "what" }), this.labels, act("Right as it is", "c", () => this.confirm())),
+      el("div", { class: "row-end" }, this.who = el("span", { class: "what" }), this.labels, act("Confirm", "c", () => this.confirm())),
       el("div", { class: "row-end" }, el("span", { class: "what", textContent: "Person" }), act("Name", "r", () => this.rename()), act("Merge into", "j", () => this.join()), act("Split here", "s", () => this.split())),
-      el("div", { class: "row-end" }, el("span", { class: "what", textContent: "Place" }), act("Mark", "b", () => this.mark()), act("Note", "n", () => this.note()), act("Leave out", "x", () => this.exclude())),
+      el("div", { class: "row-end" }, el("span", { class: "what", textContent: "Place" }), act("Mark", "b", () => this.mark()), act("Note", "n", () => this.note()), act("Exclude", "x", () => this.exclude())),
       this.ask, this.message,
       el("div", { class: "row-end" }, this.undoButton, this.redoButton, this.count, el("span", { class: "spring" }),
         el("label", { class: "author", for: "author" }, "Your name", this.author),
@@ -119,7 +119,7 @@ export class Editor {
     const { span, person } = this;
     if (!span) { this.tell("There is nothing at the playhead to leave out; choose a stretch with i and o."); return; }
     const choices = [["", "everybody"], ...(person ? [[person.subject, person.name]] : [])];
-    this.askOneOf(`Leave out ${clock(span.start, 1)} – ${clock(span.end, 1)} of`, choices, (subject) => {
+    this.askOneOf(`Exclude ${clock(span.start, 1)} – ${clock(span.end, 1)} for`, choices, (subject) => {
       if (this.add({ kind: "exclude", start: toMs(span.start), end: toMs(span.end), subject: subject || null })) this.clear();
     });
   }
@@ -201,7 +201,7 @@ export class Editor {
   show() {
     const { undo, redo } = history(this.edits), n = active(this.edits).length;
     this.clearButton.disabled = this.stretch.start === null && this.stretch.end === null;
-    this.head.textContent = n ? `Put right by hand: ${countOf(this.edits)}` : "Put right by hand";
+    this.head.textContent = n ? `Corrections by hand: ${countOf(this.edits)}` : "Corrections by hand";
     this.undoButton.disabled = !undo;
     this.redoButton.disabled = !redo;
     this.count.textContent = n ? countOf(this.edits) : "no edits";
@@ -236,7 +236,7 @@ export class Editor {
     const shown = active(this.edits).slice(-LISTED).reverse();
     this.all.hidden = !shown.length;
     this.list.replaceChildren(...shown.map((edit) => el("li", {},
-      "start" in edit || "at" in edit ? el("button", { type: "button", class: "jump", textContent: "go there", onclick: () => this.viewer.player.seek((edit.start ?? edit.at) + 1e-3) }) : null,
+      "start" in edit || "at" in edit ? el("button", { type: "button", class: "jump", textContent: "go to", onclick: () => this.viewer.player.seek((edit.start ?? edit.at) + 1e-3) }) : null,
       el("span", { textContent: ` ${inWordsOf(edit, this)}${edit.author ? ` · ${edit.author}` : ""} ` }),
       button(null, "undo", () => this.add({ kind: "undo", of: edit.id }, "Undone."), { class: "jump", "aria-label": `undo: ${inWordsOf(edit, this)}` }))));
   }

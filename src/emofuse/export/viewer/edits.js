@@ -1,4 +1,4 @@
-// What was put right by hand, applied to estimates: the same as annotations/apply.py does, but for fusing
+// What was corrected by hand, applied to estimates: the same as annotations/apply.py does, but for fusing
 // anew the slots of people who are merged. A test compares.
 import { clock, personName, plural } from "./format.js";
 

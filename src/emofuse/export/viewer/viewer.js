@@ -299,7 +299,7 @@ export class Viewer {
         el("p", { class: "small", textContent: spaced(p.facts.join(" · ")) })));
     const list = el("ul", { class: "people" }, ...told.slice(0, MANY).map(row)), rest = told.length - MANY;
     const more = rest > 0 ? button(null, `Show ${rest} more`, () => { more.remove(); list.append(...told.slice(MANY).map((p, i) => row(p, i + MANY))); }) : null;
-    return el("section", { class: "card" }, el("h2", { textContent: "In short" }), list, more);
+    return el("section", { class: "card" }, el("h2", { textContent: "Summary" }), list, more);
   }
 
   portrait(person) {

@@ -1,4 +1,4 @@
-"""What was put right by hand in the result of a job."""
+"""What was corrected by hand in the result of a job."""
 
 from __future__ import annotations
 

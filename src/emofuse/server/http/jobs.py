@@ -132,7 +132,7 @@ async def job_result(
     format_: FormatName,
     source: Annotated[
         Literal["edited", "machine"],
-        Query(description="with what was put right by hand, or as it was found"),
+        Query(description="with what was corrected by hand, or as it was found"),
     ] = "edited",
 ) -> Response:
     manager.store.get(job_id, owner)

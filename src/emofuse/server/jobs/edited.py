@@ -1,4 +1,4 @@
-"""Results of jobs with what was put right by hand: read, edited, and written anew."""
+"""Results of jobs with what was corrected by hand: read, edited, and written anew."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def export(result: Path, folder: Path, format_: str, media: Path | None = None) 
 
 
 def is_edited(result: Path) -> bool:
-    """Whether anything was put right by hand in a result (its JSON file)."""
+    """Whether anything was corrected by hand in a result (its JSON file)."""
     return (result.parent / FILE).exists()
 
 

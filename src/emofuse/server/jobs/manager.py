@@ -200,7 +200,7 @@ class JobManager:
         Args:
             job_id: the job.
             format_: one of `FORMATS`, or of `RENDERED`.
-            edited: with what was put right by hand, if there is anything.
+            edited: with what was corrected by hand, if there is anything.
 
         Raises:
             ApiError: if there is none yet, or never will be.

@@ -278,7 +278,7 @@ export class JobPage {
       const [timeline, kept] = await Promise.all([api.result(this.id), api.annotations(this.id).catch((error) => { problem = error.message; })]);
       if (this.closed) return;
       this.keeper = kept ? new ServerKeeper(this.id, kept) : null;
-      if (problem) toast(`What was put right by hand cannot be shown: ${problem}`);
+      if (problem) toast(`What was corrected by hand cannot be shown: ${problem}`);
       this.result = this.view(job.inputs ? job : await api.job(this.id), timeline);
       this.body.replaceChildren(this.result.root);
       this.result.lanes?.draw();
