@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cv2
 import pytest
 
 from emofuse.core.protocols import ProgressCallback
@@ -29,6 +30,8 @@ def act(task: str, progress: ProgressCallback) -> Any:
         raise type("Local", (Exception,), {})("cannot be pickled")
     if task == "hoard":
         return len(bytearray(1 << 30))
+    if task == "threads":
+        return cv2.getNumThreads()
     return os.getpid()
 
 
@@ -53,6 +56,11 @@ def test_a_crash_costs_one_task(worker: Worker) -> None:
         worker.run("crash")
     assert caught.value.kind is FailureKind.CRASHED
     assert worker.run("who") not in (first, os.getpid())
+
+
+def test_pictures_are_worked_on_in_one_thread(worker: Worker) -> None:
+    assert worker.run("threads") == 1
+    assert "OPENCV_FOR_THREADS_NUM" not in os.environ
 
 
 def test_a_task_that_hangs_is_ended(worker: Worker) -> None:

@@ -109,7 +109,7 @@ class Worker:
             name="emofuse",
             daemon=True,
         )
-        with _STARTING, _uninterrupted(), _without_main():
+        with _STARTING, _uninterrupted(), _without_main(), _one_thread():
             self._process.start()
         theirs.close()  # so that its end tells us when the process ends
 
@@ -251,6 +251,22 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Start a process whose libraries compute in one thread unless somebody wants more.
+
+    Over pictures this small threads wait for each other more than they compute.
+    """
+    names = ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    unset = [name for name in names if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, "1"))
+    try:
+        yield
+    finally:
+        for name in unset:
+            del os.environ[name]
 
 
 def _why_stop(stop: threading.Event, clock: _Clock) -> Exception | None:
