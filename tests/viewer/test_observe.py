@@ -28,7 +28,7 @@ def test_sliders_fuse_again_without_an_upload(visit: Callable[..., Page], media:
     page.locator("#weight-face").evaluate(MOVE, 0)
     until(page, "document.querySelector('.verdict-label').textContent === 'happy'")
     assert page.locator(".weight output").all_inner_texts()[0].startswith("0")
-    page.get_by_role("button", name="As usual").click()
+    page.get_by_role("button", name="Reset").click()
     until(page, f"document.querySelector('.verdict-label').textContent === '{before}'")
     assert asked
     assert all(url.endswith("/v1/fuse") for url in asked)

@@ -45,7 +45,7 @@ export class Observe {
     const labels = Object.keys(COLOURS).filter((label) => [...present, "fused"].some((m) => found[m] && label in found[m].probabilities));
     this.bars = new Bars(labels);
     this.sliders = Object.fromEntries(present.map((m) => [m, this.slider(m)]));
-    this.usual = button(null, "As usual", () => this.reset());
+    this.usual = button(null, "Reset", () => this.reset());
     const weights = present.length > 1 ? el("section", { class: "card weights" }, el("h2", { textContent: "How much each counts" }),
       ...present.map((m) => el("div", { class: "weight" }, el("label", { for: `weight-${m}`, textContent: NAMES[m] }), this.sliders[m].input, this.sliders[m].value)), this.usual) : null;
     this.result.replaceChildren(...found.notes.map((note) => el("p", { class: "note", textContent: note.message })),

@@ -59,7 +59,7 @@ export class Options {
     const track = el("input", { type: "text", id: "option-track", placeholder: "the first with a voice", maxLength: 8, oninput: () => this.put("audio_track", track.value.trim()) });
     this.weights = el("fieldset", { class: "weights" }, el("legend", { textContent: "How much each counts" }),
       ...Object.entries(this.sliders).map(([key, { input, value }]) => el("div", { class: "weight" }, el("label", { for: input.id, textContent: NAMES[key] }), input, value)),
-      this.reset = button(null, "As usual", () => this.settle()));
+      this.reset = button(null, "Reset", () => this.settle()));
     this.more.replaceChildren(
       el("div", { class: "fields" },
         this.select("detector", "Face detector", choices.detectors, {}, defaults.detector), ...models,
