@@ -33,4 +33,8 @@ class MissingExtra(EmofuseError):
             f"{purpose} needs the optional extra {extra!r}, which is not installed: "
             f"run  pip install 'emofuse[{extra}]'"
         )
-        self.extra = extra
+        self.extra, self.purpose = extra, purpose
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """Let it reach the process that asked: an error is pickled by what it was made of."""
+        return type(self), (self.extra, self.purpose)

@@ -226,11 +226,20 @@ class UnsurePerson(BaseModel):
     maybe: list[SubjectId]
 
 
+class Overlap(BaseModel):
+    """A stretch in which two people may speak at once."""
+
+    start: Seconds
+    end: Seconds
+    confidence: Share
+
+
 class People(BaseModel):
     """Who is who."""
 
     known: list[KnownPerson]
     unsure: list[UnsurePerson]
+    overlaps: list[Overlap]
 
 
 class Timeline(BaseModel):
