@@ -80,6 +80,7 @@ def test_labels_appear_and_a_recording_can_be_kept(visit: Visit, tmp_path: Path)
 def test_a_microphone_alone(visit: Visit) -> None:
     page = visit("#/live")
     page.get_by_label("Camera", exact=True).select_option("none")
+    page.get_by_label("recognize words").uncheck()
     start(page)
     page.locator(".tabs button", has_text="Voice").wait_for()
     assert page.locator(".tabs button", has_text="Face").count() == 0
