@@ -4,6 +4,7 @@
 # make lint      set up, then style, types and architecture
 # make bench     set up, then speed and memory (minutes)
 # make soak      set up, then an hour of load and faults on the server; SOAK=10 for ten minutes
+# make client    set up, then generate the types of emofuse.client from the server's OpenAPI
 # make audit     compare the pinned requirements with known vulnerabilities (needs the network)
 # make sbom      write what a server's installation consists of: sbom.json, CycloneDX
 # make image-base  pin the newest base of the container image (needs the network and Docker)
@@ -21,7 +22,7 @@ BASE   ?= python:3.12-slim-bookworm
 CASES  ?= 10000
 SEED   ?= 0
 
-.PHONY: demo test test-all lint bench fuzz audit sbom image-base dist docs platforms pins clean
+.PHONY: demo test test-all lint bench fuzz audit sbom image-base client dist docs platforms pins clean
 
 demo: $(VENV)/.run
 	$(BIN)/emofuse analyze examples/demo.mp4 --out $(DEMO) --overwrite
@@ -41,6 +42,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed
+
+client: $(VENV)/.dev
+	$(BIN)/python -m tests.server.generate_client
 
 dist: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine

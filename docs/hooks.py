@@ -169,6 +169,7 @@ def _names() -> Iterator[str]:
         if not name.startswith("__"):
             thing = getattr(emofuse, name)
             yield f"::: {thing.__module__}.{thing.__qualname__}\n"
+    yield "::: emofuse.client.Client\n"
 
 
 def _openapi() -> dict[str, Any]:
@@ -208,6 +209,8 @@ def _schema(name: str, kind: dict[str, Any]) -> Iterator[str]:
     yield f"### {name}\n\n{_plain(kind.get('description', '').partition('Args:')[0])}\n"
     if "enum" in kind:
         yield ", ".join(f"`{value}`" for value in kind["enum"]) + "\n"
+    if "oneOf" in kind:
+        yield _type(kind) + "\n"
     if "properties" in kind:
         yield "| key | value | |\n|---|---|---|"
     for key, value in kind.get("properties", {}).items():

@@ -10,6 +10,8 @@ import pytest
 
 import emofuse
 
+CODE = re.compile(r"\[([a-z-]+)\]$", re.MULTILINE)
+
 PROGRAM = """
 from emofuse import (
     Analyzer,
@@ -58,6 +60,29 @@ for estimate in live():
     label: str = estimate.label
 """
 
+CLIENT = """
+from emofuse.client import AnalysisOptions, Client, Job, LiveMessage, Picture, ServerError
+
+
+def told(message: LiveMessage) -> list[str]:
+    if message["type"] == "measurement":
+        return [estimate["label"] for estimate in message["estimates"]]
+    return [message["error"]["message"]] if message["type"] == "error" else []
+
+
+options: AnalysisOptions = {"slot": 1.0, "weights": {"face": 0.6}, "modalities": ["face"]}
+with Client(token="a token of 16 letters") as client:
+    job: Job = client.submit("interview.mp4", transcript="interview.srt", **options)
+    state: str = client.wait(job)["state"]
+    found: Timeline = client.result(job)
+    for message in client.live([Picture(0.0, b"")], audio=False):
+        print(told(message))
+    try:
+        seen_there = client.observe(image="face.jpg", fps=None)["fused"]
+    except ServerError as refused:
+        print(refused.code, client.health()["status"])
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -89,7 +114,7 @@ def test_the_program_uses_every_public_name() -> None:
 @pytest.mark.slow
 def test_public_names_are_typed(folder: Path) -> None:
     pytest.importorskip("mypy")
-    found = check(PROGRAM + "reveal_type(live)\n", folder)
+    found = check(PROGRAM + CLIENT + "reveal_type(live)\n", folder)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Iterator[emofuse.core.estimates.Estimate]" in found.stdout  # not Any
 
@@ -97,6 +122,8 @@ def test_public_names_are_typed(folder: Path) -> None:
 @pytest.mark.slow
 def test_wrong_use_of_a_public_name_is_an_error(folder: Path) -> None:
     pytest.importorskip("mypy")
-    found = check('import emofuse\nemofuse.analyze(1).fused.append("x")\n', folder)
+    wrong = 'import emofuse\nemofuse.analyze(1).fused.append("x")\n'
+    remote = 'from emofuse.client import Client\nClient().submit("a.mp4", slot="long")["status"]\n'
+    found = check(wrong + remote, folder)
     assert found.returncode == 1, found.stdout + found.stderr
-    assert "call-overload" in found.stdout
+    assert {"call-overload", "arg-type", "typeddict-item"} <= set(CODE.findall(found.stdout))

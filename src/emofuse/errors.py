@@ -7,9 +7,16 @@ line and exits with code 2.
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
+
 
 class EmofuseError(Exception):
     """Base of every error that emofuse raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it leave a worker process, whatever the constructors of subclasses take."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class InputError(EmofuseError):
@@ -34,7 +41,3 @@ class MissingExtra(EmofuseError):
             f"run  pip install 'emofuse[{extra}]'"
         )
         self.extra, self.purpose = extra, purpose
-
-    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
-        """Let it reach the process that asked: an error is pickled by what it was made of."""
-        return type(self), (self.extra, self.purpose)

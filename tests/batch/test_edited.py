@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,10 @@ def test_the_data_set_is_written_anew(root: Path) -> None:
     assert {r["source"] for r in rows} == {"machine", "hand"}
 
 
-def test_edits_of_another_result_are_told_and_not_used(root: Path) -> None:
+def test_edits_of_another_result_are_told_and_not_used(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(root / "gone"))  # no table, so no folder for it
     other = timeline(20)
     append(root / "a" / FILE, [Name(subject="face-1", name="Anna")], other)
     edited = Edited(root)

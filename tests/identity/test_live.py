@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.identity.prints import direction, face, person, voice, voice_prints
+from tests.streaming.patient import PATIENT
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import SPEAKER, Modality
@@ -17,15 +18,7 @@ from emofuse.core.time import Span
 from emofuse.identity import live
 from emofuse.identity.config import IdentityConfig
 from emofuse.identity.live import LiveVoices
-from emofuse.streaming import Event, LiveConfig, LiveSession
-
-PATIENT = LiveConfig(
-    frames=10_000,
-    sound_seconds=3600,
-    patience_seconds=None,
-    overdue_seconds=None,
-    unread=100_000,
-)
+from emofuse.streaming import Event, LiveSession
 
 
 def events_of(path: Path, *modalities: Modality) -> list[Event]:

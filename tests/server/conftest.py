@@ -16,6 +16,7 @@ pytest.importorskip("uvicorn", reason="no server without the extra: pip install 
 pytest.importorskip("jsonschema_rs", reason="jsonschema-rs is not installed")
 
 from tests.server.contract import Contract  # noqa: E402
+from tests.server.listener import Listener  # noqa: E402
 from tests.server.serving import LIMITS, PATIENCE, Running  # noqa: E402
 
 
@@ -56,3 +57,17 @@ def client(server: Running, contract: Contract) -> Iterator[httpx.Client]:
     hooks = {"response": [contract.check]}
     with httpx.Client(base_url=server.url, timeout=PATIENCE, event_hooks=hooks) as client:
         yield client
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    listeners: list[Listener] = []
+
+    def start(*statuses: int) -> Listener:
+        listeners.append(Listener(*statuses))
+        return listeners[-1]
+
+    yield start
+    for listener in listeners:
+        listener.shutdown()
+        listener.server_close()

@@ -19,6 +19,7 @@ class Contract:
     """
 
     def __init__(self, described: dict[str, Any]) -> None:
+        self.described = described
         self._paths = {
             re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) + "$"): operations
             for path, operations in described["paths"].items()
@@ -46,6 +47,12 @@ class Contract:
         errors = self._validator(schema["$ref"]).iter_errors(response.json())
         told = [f"{'/'.join(map(str, e.instance_path))}: {e.message}" for e in errors]
         assert not told, f"{where}: {told[:3]}"
+
+    def check_message(self, message: Any) -> None:
+        """Check a message of a live session."""
+        errors = self._validator("#/components/schemas/LiveMessage").iter_errors(message)
+        told = [f"{'/'.join(map(str, e.instance_path))}: {e.message}" for e in errors]
+        assert not told, f"{message}: {told[:3]}"
 
     def _compile(self, ref: str) -> Any:
         return jsonschema_rs.Draft202012Validator({"$ref": ref, "components": self._components})

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.streaming.patient import PATIENT
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Estimate, Modality
@@ -30,15 +31,6 @@ from emofuse.streaming.worker import END, Inbox
 from emofuse.text.transcribe import TranscribeConfig
 
 SILENT = TranscribeConfig(engine="none")
-PATIENT = LiveConfig(
-    frames=10_000,
-    sound_seconds=10_000,
-    patience_seconds=None,
-    overdue_seconds=None,
-    unread=1_000_000,
-)
-"""Nothing is dropped, however fast it comes."""
-
 LONG = 60.0  # seconds after which a test gives up
 
 

@@ -30,7 +30,7 @@ class Edited:
     def __init__(self, root: Path | None) -> None:
         self._root = root
         self._tables: dict[Path, Path] = {}
-        self._scratch = TemporaryDirectory(prefix="emofuse-")
+        self._scratch: TemporaryDirectory[str] | None = None
 
     def row(self, row: Row) -> Row:
         """Return a file's row, with the edits if there are any; those of others are told."""
@@ -53,13 +53,15 @@ class Edited:
 
     def close(self) -> None:
         """Remove the tables."""
-        self._scratch.cleanup()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def _write(self, timeline: Timeline, row: Row) -> None:
         assert self._root is not None
         for name, place in row.files.items():
             path = self._root / place
             if name in _JOINED:
+                self._scratch = self._scratch or TemporaryDirectory(prefix="emofuse-")
                 copy = Path(self._scratch.name) / f"{len(self._tables)}.csv"
                 export(timeline, name, copy)
                 self._tables[path] = copy

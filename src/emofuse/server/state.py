@@ -163,16 +163,22 @@ class ServerState:
     def _check(self, options: AnalysisOptions) -> None:
         check(options.over(self.config), self.config, self.models)
 
-    async def do(self, request: Request, item: WorkItem) -> Facts:
+    async def do(self, request: Request, item: WorkItem, pool: Pool | None = None) -> Facts:
         """Run a task; stop it if the client disconnects meanwhile.
 
         Whatever happens, the task is over when this ends: its files may go.
 
+        Args:
+            request: who asks for it.
+            item: the task.
+            pool: whose workers do it; default: those for what is answered at once.
+
         Raises:
             ApiError: if it fails.
         """
-        assert self.pool is not None
-        result = asyncio.wrap_future(self.pool.submit(client_of(request.scope), item))
+        pool = pool or self.pool
+        assert pool is not None
+        result = asyncio.wrap_future(pool.submit(client_of(request.scope), item))
         try:
             while not result.done():
                 await asyncio.wait([result], timeout=_LOOK)

@@ -7,15 +7,14 @@ import hmac
 import ipaddress
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.server.asynchronous import run
+from tests.server.listener import Listener
 from tests.server.serving import PATIENCE, Running, refused
 
 from emofuse.server.http.errors import ApiError
@@ -24,48 +23,6 @@ from emofuse.server.jobs.callbacks import SIGNATURE, CallbackPolicy, Callbacks, 
 SECRET = "a secret that nobody guesses"
 OPEN = CallbackPolicy(SECRET)
 HERE = CallbackPolicy(SECRET, ("127.0.0.1",))
-
-
-class Listener(HTTPServer):
-    """A server that answers with one status after the other, and remembers what it was told."""
-
-    def __init__(self, *statuses: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.statuses, self.told, self.taken = list(statuses), [], threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}/done?job=1"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Listener
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.told.append((self.path, dict(self.headers), body))
-        status = self.server.statuses.pop(0) if self.server.statuses else 204
-        self.send_response(status)
-        if 300 <= status < 400:
-            self.send_header("Location", self.server.url)
-        self.end_headers()
-        if 200 <= status < 300:
-            self.server.taken.set()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def listen() -> Iterator[Callable[..., Listener]]:
-    listeners: list[Listener] = []
-
-    def start(*statuses: int) -> Listener:
-        listeners.append(Listener(*statuses))
-        return listeners[-1]
-
-    yield start
-    for listener in listeners:
-        listener.shutdown()
-        listener.server_close()
 
 
 def call(url: str, policy: CallbackPolicy = HERE) -> list[float]:

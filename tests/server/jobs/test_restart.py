@@ -1,5 +1,6 @@
 """A server that is killed in the middle of a job, and one that is told to end."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.server.listener import Listener
 from tests.server.serving import PATIENCE, Running, news, wait_for
 
 pytestmark = pytest.mark.slow  # starts servers and kills them
@@ -38,11 +40,22 @@ def faces_only(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_job(
-    serve: Callable[..., Running], media: Path, tmp_path: Path, faces_only: Path
+    serve: Callable[..., Running],
+    listen: Callable[..., Listener],
+    media: Path,
+    tmp_path: Path,
+    faces_only: Path,
 ) -> None:
-    state = tmp_path / "state"
-    first = serve(state, EMOFUSE_CONFIG=faces_only).wait()
+    state, busy = tmp_path / "state", listen(*[503] * 100)
+    settings = {
+        "EMOFUSE_CONFIG": faces_only,
+        "EMOFUSE_CALLBACK_SECRET": "a secret that nobody guesses",
+        "EMOFUSE_CALLBACK_HOSTS": "127.0.0.1",
+    }
+    first = serve(state, **settings).wait()
     with client_of(first) as client:
+        ended = client.post("/v1/jobs", json={"text": "So be it.", "callback": busy.url}).json()
+        assert wait_for(client, ended["id"])["state"] == "COMPLETED"
         running = begin(client, media / "talking.mp4")
         waiting = client.post("/v1/jobs", json={"text": "I am glad that you are back."}).json()
         assert client.get(running["links"]["self"]).json()["state"] == "IN_PROGRESS"
@@ -50,13 +63,16 @@ def test_killed_in_the_middle_of_a_job(
     leftovers = state / "incoming" / "torn" / "input"  # what an upload would have left
     leftovers.mkdir(parents=True)
     (state / "jobs" / "nobodys").mkdir()
+    busy.statuses.clear()
 
-    second = serve(state, EMOFUSE_CONFIG=faces_only).wait()
+    second = serve(state, **settings).wait()
     with client_of(second) as client:
+        assert busy.taken.wait(PATIENCE)  # who could not be told before is told now
+        assert {json.loads(body)["id"] for *_, body in busy.told} == {f"{ended['id']}-ended"}
         assert not leftovers.exists()
         assert not (state / "jobs" / "nobodys").exists()
         jobs = {job["id"]: job for job in client.get("/v1/jobs").json()["jobs"]}
-        assert set(jobs) == {running["id"], waiting["id"]}
+        assert set(jobs) == {running["id"], waiting["id"], ended["id"]}
         again = wait_for(client, running["id"])
         assert (again["state"], again["attempts"]) == ("COMPLETED", 2), again["error"]
         timeline = client.get(again["links"]["result"]).json()

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 websockets = pytest.importorskip("websockets", reason="needs the extra: emofuse[web]")
+from tests.server.contract import Contract  # noqa: E402
 from tests.server.serving import PATIENCE, Running  # noqa: E402
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 from websockets.sync.client import ClientConnection, connect  # noqa: E402
@@ -84,7 +85,7 @@ def play(socket: ClientConnection, clip: list[Packet]) -> None:
     socket.send(json.dumps({"type": "session.close"}))
 
 
-def test_a_clip_played_live(server: Running, clip: list[Packet]) -> None:
+def test_a_clip_played_live(server: Running, contract: Contract, clip: list[Packet]) -> None:
     with open_stream(server) as socket:
         about = created(socket)
         assert set(about["models"]) >= {"face", "speech", "fused"}
@@ -92,6 +93,8 @@ def test_a_clip_played_live(server: Running, clip: list[Packet]) -> None:
         player.start()
         said = list(rest(socket))
         player.join()
+    for each in (about, *said):
+        contract.check_message(each)
     measured = [m for m in said if m["type"] == "measurement"]
     times = {number: seconds for number, (kind, seconds, _) in enumerate(clip) if kind == 1}
 

@@ -12,10 +12,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
-from ..jobs.manager import ZIP, pack
+from ..jobs.manager import ZIP, JobManager, pack
 from ..jobs.pool import WorkItem
 from ..jobs.store import Job, JobState
-from ..jobs.tasks import Probe
+from ..jobs.tasks import Export, Probe
+from ..state import ServerState
 from . import schemas
 from .dependencies import OPEN, Account, Client, FormatName, Manager, Owner, State, download
 from .errors import ApiError
@@ -140,12 +141,21 @@ async def job_result(
     job, path, export = await asyncio.to_thread(manager.result, job_id, format_, edited=is_edited)
     if export is not None:
         with state.requests.hold(client, user.requests):
-            await state.do(request, WorkItem(export, state.settings.limits.analyze_timeout))
+            await _write(state, manager, request, export)
     if format_ == ZIP and not path.exists():
         await asyncio.to_thread(pack, path.parent, path)
     if not path.is_file():
         raise ApiError("no-such-job", "the result is no longer in the state folder")
     return FileResponse(path, headers=download(job.uploads[0].name, format_))
+
+
+async def _write(state: ServerState, manager: JobManager, request: Request, export: Export) -> None:
+    """Have a result written; a film takes its time, and that of the workers for jobs."""
+    limits = state.settings.limits
+    if export.media is None:
+        await state.do(request, WorkItem(export, limits.analyze_timeout))
+    else:
+        await state.do(request, WorkItem(export, limits.job_timeout), manager.pool)
 
 
 @router.get(

@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from ..auth.auth import COOKIE, OPEN
-from . import results, schemas
+from . import live, results, schemas
 
-_PARSED_BY_HAND = (schemas.NewEdits, results.FuseRequest)
-"""Models of requests that FastAPI does not parse, and so does not describe."""
+_HANDLED_BY_US = (schemas.NewEdits, results.FuseRequest, live.LiveMessage)
+"""Models of what FastAPI neither parses nor sends, and so does not describe."""
 
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "EMOFUSE_TOKEN, or a user's"},
@@ -46,7 +46,7 @@ def describe(app: FastAPI, closed: bool) -> dict[str, Any]:
         routes=app.routes,
     )
     _, by_hand = models_json_schema(
-        [(model, "validation") for model in _PARSED_BY_HAND],
+        [(model, "validation") for model in _HANDLED_BY_US],
         ref_template="#/components/schemas/{model}",
     )
     schema["components"]["schemas"] = (

@@ -15,7 +15,6 @@ import http.client
 import ipaddress
 import json
 import logging
-import secrets
 import socket
 import ssl
 import threading
@@ -159,12 +158,21 @@ class Callbacks:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="emofuse-callback")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, url: str, job: Mapping[str, Any]) -> None:
-        """Tell a server that a job has ended, in the background."""
-        if len(self._tasks) >= _MOST_WAITING:
-            log.warning("job %s: too many callbacks wait; this one is left out", job["id"])
+    def tell(self, url: str, job: Mapping[str, Any], told: Callable[[str], None]) -> None:
+        """Tell a server that a job has ended, in the background.
+
+        Args:
+            url: whom.
+            job: as the API shows it.
+            told: called with its id, in a thread, once it is delivered or given up; not if the
+                server stops before.
+        """
+        if not self._policy.secret:  # it was allowed when the job was sent
             return
-        task = asyncio.create_task(self._insist(url, job))
+        if len(self._tasks) >= _MOST_WAITING:
+            log.warning("job %s: too many callbacks wait; the next start tries it", job["id"])
+            return
+        task = asyncio.create_task(self._tell(url, job, told))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -175,9 +183,14 @@ class Callbacks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _tell(self, url: str, job: Mapping[str, Any], told: Callable[[str], None]) -> None:
+        await self._insist(url, job)
+        await asyncio.to_thread(told, job["id"])
+
     async def _insist(self, url: str, job: Mapping[str, Any]) -> None:
+        # A job ends once: whoever is told again after a restart knows it by the same id.
         body = json.dumps(
-            {"event": "job.ended", "id": secrets.token_hex(8), "time": time.time(), "job": job},
+            {"event": "job.ended", "id": f"{job['id']}-ended", "time": time.time(), "job": job},
             ensure_ascii=False,
         ).encode()
         loop = asyncio.get_running_loop()

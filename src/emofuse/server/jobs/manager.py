@@ -89,9 +89,11 @@ class JobManager:
     _stopping: bool = False
 
     def open(self) -> None:
-        """Resume unfinished jobs and start working."""
+        """Resume unfinished jobs and callbacks, and start working."""
         self.store.recover()
         self._sweep()
+        for job in self.store.untold():
+            self._call_back(job)
         self._servers = [
             asyncio.create_task(self._serve()) for _ in range(self.settings.job_workers)
         ]
@@ -356,7 +358,11 @@ class JobManager:
     def _call_back(self, job: Job) -> None:
         """Tell whoever wants to know that a job has ended."""
         if job.callback is not None:
-            self.callbacks.tell(job.callback, self.view(job))
+            self.callbacks.tell(job.callback, self.view(job), self._note_told)
+
+    def _note_told(self, job_id: str) -> None:
+        with contextlib.suppress(ApiError):  # the store fails: the next start tells it again
+            self.store.mark_told(job_id)
 
     def _next(self) -> str | None:
         """Pick a job: the oldest of the client who was served longest ago."""

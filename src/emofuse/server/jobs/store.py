@@ -22,7 +22,7 @@ from ..http.errors import ApiError
 from ..options import AnalysisOptions
 from .tasks import Facts, Upload
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the tables; a file of another version is refused."""
 
 MOST_ATTEMPTS = 2
@@ -96,7 +96,8 @@ _TABLE = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, client TEXT NOT NULL, state TEXT NOT NULL,
     created REAL NOT NULL, started REAL, finished REAL, attempts INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, request TEXT NOT NULL, error TEXT, age REAL NOT NULL DEFAULT 0
+    bytes INTEGER NOT NULL, request TEXT NOT NULL, error TEXT, age REAL NOT NULL DEFAULT 0,
+    untold INTEGER NOT NULL
 );
 CREATE INDEX jobs_by_state ON jobs (state, created);
 """
@@ -168,10 +169,11 @@ class JobStore:
     def add(self, job: Job) -> None:
         """Add a job."""
         self._write(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(job.id, job.client, job.state.value, job.created, job.started, job.finished),
                 *(job.attempts, job.bytes, _request(job), None, job.age),
+                job.callback is not None,
             ),
         )
 
@@ -276,6 +278,15 @@ class JobStore:
         """Return the ids of jobs that ended more than so long ago."""
         rows = self._read("SELECT id FROM jobs WHERE age > ?", (seconds,))
         return [row["id"] for row in rows]
+
+    def untold(self) -> list[Job]:
+        """Return the jobs that have ended, and whose callback has not been delivered."""
+        rows = self._read("SELECT * FROM jobs WHERE untold AND finished IS NOT NULL")
+        return [self._job(row) for row in rows]
+
+    def mark_told(self, job_id: str) -> None:
+        """Note that a job's callback was delivered, or given up."""
+        self._write("UPDATE jobs SET untold = 0 WHERE id = ?", (job_id,))
 
     def ids(self) -> frozenset[str]:
         """Return the ids of all jobs."""
