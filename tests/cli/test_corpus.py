@@ -41,6 +41,12 @@ def test_list_names_every_corpus(run: Any) -> None:
     assert all(card["licence"] and card["layout"] for card in cards)
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_list_fits_the_screen(run: Any, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert max(map(len, run("corpus", "list").out.splitlines())) <= width
+
+
 def test_show_without_a_folder_tells_what_is_known(run: Any) -> None:
     done = run("corpus", "show", "emodb")
     assert done.code == 0
@@ -112,7 +118,7 @@ def test_an_existing_manifest_is_kept(run: Any, crema_d: Path, tmp_path: Path) -
         (("tess",), "name the folder of tess with --root: expected sound files such as OAF"),
         (("tess", "--root", "."), "no tess in"),
         (("tess", "--root", "nowhere"), "there is no nowhere"),
-        (("tess", "--root", ".", "--download"), "tess cannot be downloaded"),
+        (("kdef", "--root", ".", "--download"), "kdef is not downloaded: its makers give it out"),
         (("ravdess", "--root", ".", "--download"), "EMOFUSE_OFFLINE"),
         (("tess", "--root", ".", "--out", "m.xlsx"), "ends in .csv or .parquet"),
         (("tess", "--root", ".", "--allow", "all"), "--allow: got 'all', expected some of missing"),

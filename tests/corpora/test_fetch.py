@@ -214,10 +214,39 @@ def test_mirrors_and_being_offline_count(
         fetch(elsewhere, tmp_path / "other")
 
 
-def test_a_corpus_that_is_given_out_by_hand(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"affectnet cannot be downloaded.*get it from http"):
-        fetch(recipes.recipe("affectnet"), tmp_path)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("affectnet", r"its makers give it out themselves \(research only.*--root: http"),
+        ("crema-d", r"open to all, but no published checksum.*--root: git clone https://github"),
+        ("csv", "it is your own"),
+    ],
+)
+def test_a_corpus_that_is_not_downloaded_says_why_and_where_it_is(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fetch(recipes.recipe(name), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_tess_is_read_as_its_archive_holds_it(server: Served, tmp_path: Path) -> None:
+    """The real recipe, with the checksum of a small archive laid out as the real one."""
+    clip = made.sound(tmp_path / "clip.wav").read_bytes()
+    folder = "TESS_Toronto_emotional_speech_set"
+    content = zipped(
+        **{
+            f"{folder}/{path}.wav": clip
+            for path in ("OAF_angry/OAF_back_angry", "YAF_sad/YAF_bar_sad")
+        }
+    )
+    recipe = recipes.recipe("tess")
+    [download] = recipe.downloads
+    server.content["/tess.zip"] = content
+    digest = hashlib.md5(content).hexdigest()
+    here = replace(download, url=f"{server.url}/tess.zip", checksum=f"md5:{digest}")
+    fetch(replace(recipe, downloads=(here,)), tmp_path / "tess")
+    assert {entry.speaker for entry in recipe.load(tmp_path / "tess")} == {"OAF", "YAF"}
 
 
 def test_a_folder_that_cannot_be_made(corpus: Recipe, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def list_corpora(as_json: AsJson = False) -> None:
     if as_json:
         show.stdout().print_json(data=[corpus_view.recipe_mapping(recipe) for recipe in known])
     else:
-        show.stdout().print(corpus_view.recipes(known))
+        screen = show.stdout()
+        screen.print(corpus_view.recipes(known, screen.width))
 
 
 @app.command()
@@ -77,7 +78,7 @@ def prepare(
         typer.Option(metavar="LIST", help="Problems whose samples are left out."),
     ] = "",
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch the corpus into --root if it is public.")
+        bool, typer.Option("--download", help="Fetch the corpus into --root if it is open to all.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing manifest.")

@@ -19,20 +19,53 @@ from ..corpora.recipe import Recipe
 from ..corpora.statistics import SpeakerFacts
 from ..corpora.validate import Problem, Report
 
+ROOMY = 110
+"""Characters from which on a line holds everything about a corpus."""
+
 _MOST = 30  # speakers that are listed one by one
 
 
-def recipes(known: Iterable[Recipe]) -> RenderableType:
-    """Return the table of all corpora."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("corpus", "of", "what", "licence", "to be had"):
-        table.add_column(name, no_wrap=name == "corpus", overflow="fold")
-    for recipe in known:
-        way = "--download" if recipe.downloads else "from its makers" if recipe.home else ""
-        modalities = ", ".join(modality.value for modality in recipe.modalities)
-        table.add_row(Text(recipe.name, "bold"), modalities, recipe.title, recipe.licence, way)
+def recipes(known: Iterable[Recipe], width: int) -> RenderableType:
+    """Return the table of all corpora; where it is narrow, one of two columns.
+
+    Args:
+        known: the corpora.
+        width: of the screen, in characters.
+    """
     advice = "`emofuse corpus show NAME` says where to get one and how its folder should look."
+    table = _narrow(known) if width < ROOMY else _wide(known)
     return Group(table, Text(), Text(advice))
+
+
+def _wide(known: Iterable[Recipe]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("corpus", "of", "how to get it", "what", "licence"):
+        table.add_column(name, no_wrap=name in ("corpus", "how to get it"), overflow="fold")
+    for recipe in known:
+        name = Text(recipe.name, "bold")
+        table.add_row(name, _modalities(recipe), way(recipe), recipe.title, recipe.licence)
+    return table
+
+
+def _narrow(known: Iterable[Recipe]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("corpus", no_wrap=True)
+    table.add_column("what; of; how to get it; licence", ratio=1)
+    for recipe in known:
+        facts = "; ".join(filter(None, (_modalities(recipe), way(recipe), recipe.licence)))
+        table.add_row(Text(recipe.name, "bold"), Text(f"{recipe.title}\n{facts}"))
+    return table
+
+
+def _modalities(recipe: Recipe) -> str:
+    return ", ".join(modality.value for modality in recipe.modalities)
+
+
+def way(recipe: Recipe) -> str:
+    """Say in a word how a corpus is had; nothing of one's own."""
+    if recipe.downloads:
+        return "--download"
+    return recipe.access.value if recipe.home else ""
 
 
 def card(recipe: Recipe) -> RenderableType:
@@ -47,7 +80,7 @@ def card(recipe: Recipe) -> RenderableType:
         "licence": recipe.licence,
         "cite": recipe.citation,
         "home": recipe.home,
-        "get it": _way(recipe) if recipe.home else "",
+        "get it": _ways(recipe),
         "layout": recipe.layout,
         "options": "\n".join(f"--set {k}=…: {v}" for k, v in recipe.options.items()),
         "note": recipe.remark,
@@ -59,10 +92,10 @@ def card(recipe: Recipe) -> RenderableType:
     return Group(Text(recipe.name, "bold"), table, *(_label_map(to) for to in maps))
 
 
-def _way(recipe: Recipe) -> str:
+def _ways(recipe: Recipe) -> str:
     if recipe.downloads:
-        return "--download"
-    return f"yourself, from {recipe.home}"
+        return f"emofuse corpus prepare {recipe.name} --root DIR --download"
+    return f"{recipe.access.value}: {recipe.source}" if recipe.home else ""
 
 
 def _label_map(to: LabelMap) -> RenderableType:
@@ -238,6 +271,8 @@ def recipe_mapping(recipe: Recipe) -> dict[str, Any]:
         "licence": recipe.licence,
         "citation": recipe.citation,
         "home": recipe.home,
+        "access": recipe.access.value if recipe.home else None,
+        "obtain": recipe.source,
         "layout": recipe.layout,
         "options": dict(recipe.options),
         "downloads": [download.url for download in recipe.downloads],

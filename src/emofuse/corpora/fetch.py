@@ -1,4 +1,4 @@
-"""Downloads what the makers of a corpus offer to everyone."""
+"""Downloads corpora that are open to everyone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO
 from ..errors import InputError
 from ..io.atomic import atomic_path
 from ..io.download import MakeMeter, download, is_offline
-from .recipe import Recipe
+from .recipe import Access, Recipe
 
 _BLOCK = 1 << 20
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError)
@@ -38,13 +38,11 @@ def fetch(recipe: Recipe, root: Path, meter: MakeMeter | None = None) -> list[Pa
         The downloaded files.
 
     Raises:
-        InputError: if the corpus is not public, or cannot be had or written.
+        InputError: if the corpus is not open to everyone, has no published checksum,
+            or cannot be had or written.
     """
     if not recipe.downloads:
-        raise InputError(
-            f"{recipe.name} cannot be downloaded: its makers give it out themselves "
-            f"({recipe.licence}); get it from {recipe.home} and name its folder with --root"
-        )
+        raise InputError(f"{recipe.name} is not downloaded: {_reason(recipe)}")
     if is_offline():
         raise InputError(
             f"{recipe.name} is not downloaded because EMOFUSE_OFFLINE is set; unset it, or get "
@@ -58,6 +56,17 @@ def fetch(recipe: Recipe, root: Path, meter: MakeMeter | None = None) -> list[Pa
             unpack(path, root)
         paths.append(path)
     return paths
+
+
+def _reason(recipe: Recipe) -> str:
+    """Say why a corpus is not downloaded, and what to do instead."""
+    if not recipe.home:
+        return "it is your own; name its folder with --root"
+    if recipe.access is Access.OPEN:
+        why = "it is open to all, but no published checksum to compare its files with is known"
+    else:
+        why = f"its makers give it out themselves ({recipe.licence})"
+    return f"{why}; get it yourself and name its folder with --root: {recipe.source}"
 
 
 def unpack(archive: Path, folder: Path) -> int:

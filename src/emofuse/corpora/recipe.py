@@ -27,9 +27,17 @@ class Medium(str, Enum):
     TEXT = "text"
 
 
+class Access(str, Enum):
+    """What it takes to get a corpus."""
+
+    OPEN = "open to all"
+    REGISTRATION = "registration"
+    REQUEST = "on request"
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that the makers of a corpus offer to everyone, with the checksum they publish.
+    """A file of a corpus that is open to everyone, with a published checksum.
 
     Args:
         url: its address.
@@ -82,8 +90,10 @@ class Recipe:
         home: its official page.
         layout: what its folder holds, told to who gives a wrong one.
         read: makes the manifest.
+        access: what it takes to get the corpus, if it cannot be downloaded.
+        obtain: what to clone or fetch, where `home` does not say it.
         options: name → what it is for.
-        downloads: its files that are public; empty if one must ask for it.
+        downloads: its files that are open to everyone and have a published checksum.
         remark: what else one should know before using it.
     """
 
@@ -97,6 +107,8 @@ class Recipe:
     home: str
     layout: str
     read: Callable[[Request], Manifest]
+    access: Access = Access.REQUEST
+    obtain: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
     remark: str = ""
@@ -148,10 +160,15 @@ class Recipe:
     @property
     def expected(self) -> str:
         """What to do to have the corpus, as a clause."""
-        way = "or use --download" if self.downloads else f"or get it from {self.home}"
+        way = "or use --download" if self.downloads else f"or get it: {self.source}"
         return f"expected {self.layout}; give the folder that holds it" + (
             f", {way}" if self.home else ""
         )
+
+    @property
+    def source(self) -> str:
+        """Where to get the corpus by hand."""
+        return self.obtain or self.home
 
     def absent(self, root: Path) -> InputError:
         """Make the error for a folder that holds something else."""

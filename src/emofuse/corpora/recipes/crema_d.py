@@ -22,7 +22,7 @@ from ...errors import InputError
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
-from ..recipe import Medium, Recipe, Request, unknown_label
+from ..recipe import Access, Medium, Recipe, Request, unknown_label
 
 CONFLICTING = "conflicting_duplicate"
 """Flag of clips that occur twice with different labels: belongs into no set."""
@@ -264,6 +264,8 @@ RECIPE = Recipe(
     "(2014). CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset. IEEE Transactions on "
     "Affective Computing 5(4): 377-390. doi:10.1109/TAFFC.2014.2336244",
     home="https://github.com/CheyneyComputerScience/CREMA-D",
+    access=Access.OPEN,
+    obtain="git clone https://github.com/CheyneyComputerScience/CREMA-D, with git-lfs installed",
     layout="its repository, cloned with git-lfs: AudioWAV/1001_DFA_ANG_XX.wav or VideoFlash/*.flv, "
     "VideoDemographics.csv, processedResults/tabulatedVotes.csv (in any folders)",
     read=_read,

@@ -11,7 +11,7 @@ from ...core.estimates import Modality
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest
-from ..recipe import Medium, Recipe, Request, unknown_label
+from ..recipe import Access, Medium, Recipe, Request, unknown_label
 
 SPEAKERS = {
     "03": ("male", 31),
@@ -84,6 +84,8 @@ RECIPE = Recipe(
     citation="Burkhardt, F., Paeschke, A., Rolfes, M., Sendlmeier, W. F. and Weiss, B. (2005). "
     "A Database of German Emotional Speech. Proc. Interspeech, 1517-1520",
     home="http://emodb.bilderbar.info/",
+    access=Access.OPEN,
+    obtain="http://emodb.bilderbar.info/download/download.zip",
     layout="wav/03a01Fa.wav: speaker, sentence, letter of the emotion, version",
     read=_read,
     remark="Boredom has no place among the canonical labels and is dropped from training. Ten "

@@ -30,7 +30,7 @@ from ...io.images import read_image
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
-from ..recipe import Medium, Recipe, Request, named_split, unknown_label
+from ..recipe import Access, Medium, Recipe, Request, named_split, unknown_label
 
 CORPUS = "FER2013"
 BLANK, DUPLICATE = "blank", "duplicate_of_train"
@@ -277,6 +277,9 @@ RECIPE = Recipe(
     "with Crowd-Sourced Label Distribution. Proc. ICMI. arXiv:1608.01041",
     home="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-"
     "recognition-challenge",
+    access=Access.REGISTRATION,
+    obtain="fer2013.tar.gz from the competition's page, with a Kaggle account; the votes of FER+, "
+    "fer2013new.csv, without one from https://github.com/microsoft/FERPlus",
     layout=f"{_PIXELS[0]} (emotion, pixels, Usage), folders train/LABEL/ and test/LABEL/ of "
     f"images, or {_TABLE} with fer2013/; for the votes {_VOTES} too",
     read=_read,

@@ -15,7 +15,7 @@ from ...errors import InputError
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest, Split
-from ..recipe import Medium, Recipe, Request, named_split, unknown_label
+from ..recipe import Access, Medium, Recipe, Request, named_split, unknown_label
 
 _TABLES = {Split.TRAIN: "train", Split.VALIDATION: "dev", Split.TEST: "test"}
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
@@ -109,6 +109,9 @@ RECIPE = Recipe(
     "(2019). MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations. "
     "Proc. ACL. arXiv:1810.02508",
     home="https://affective-meld.github.io/",
+    access=Access.OPEN,
+    obtain="git clone https://github.com/declare-lab/MELD for the words; the clips are "
+    "https://huggingface.co/datasets/declare-lab/MELD/resolve/main/MELD.Raw.tar.gz",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and, for more than words, "
     "the clips diaX_uttY.mp4 in folders that name the split (train_splits, dev_splits_complete, "
     "output_repeated_splits_test); or meld-train.csv, meld-dev.csv with dialogue, utterance, "

@@ -16,7 +16,7 @@ from ...core.estimates import Modality
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest
-from ..recipe import Medium, Recipe, Request, unknown_label
+from ..recipe import Access, Medium, Recipe, Request, unknown_label
 
 _NAME = re.compile(r"([a-z]{2}\d)_([a-z]+)_(\d+)", re.IGNORECASE)
 
@@ -65,6 +65,8 @@ RECIPE = Recipe(
     citation="Christop, I. (2024). nEMO: Dataset of Emotional Speech in Polish. Proc. "
     "LREC-COLING, 12111-12116. arXiv:2404.06292",
     home="https://huggingface.co/datasets/amu-cai/nEMO",
+    access=Access.OPEN,
+    obtain="git clone https://github.com/amu-cai/nEMO",
     layout="samples/SK0_anger_12.wav: speaker, emotion, sentence",
     read=_read,
     remark="One fold a speaker.",

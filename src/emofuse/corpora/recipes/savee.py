@@ -13,7 +13,7 @@ from ...core.estimates import Modality
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest
-from ..recipe import Medium, Recipe, Request
+from ..recipe import Access, Medium, Recipe, Request
 
 SPEAKERS = ("DC", "JE", "JK", "KL")
 
@@ -62,6 +62,7 @@ RECIPE = Recipe(
     citation="Haq, S. and Jackson, P. J. B. (2009). Speaker-Dependent Audio-Visual Emotion "
     "Recognition. Proc. Int. Conf. on Auditory-Visual Speech Processing (AVSP), 53-58",
     home="http://kahlan.eps.surrey.ac.uk/savee/",
+    access=Access.REGISTRATION,
     layout="AudioData/DC/a01.wav (or DC_a01.wav) for the speakers DC, JE, JK and KL, "
     "or AudioVisualClip/DC/a01.avi",
     read=_read,

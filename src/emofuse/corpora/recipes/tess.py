@@ -12,7 +12,7 @@ from ...core.estimates import Modality
 from .. import tree
 from ..labels import taxonomy
 from ..manifest import Entry, Manifest
-from ..recipe import Medium, Recipe, Request, unknown_label
+from ..recipe import Download, Medium, Recipe, Request, unknown_label
 
 AGES = {"OAF": 64, "YAF": 26}
 """The two actresses: the older and the younger."""
@@ -61,5 +61,15 @@ RECIPE = Recipe(
     home="https://doi.org/10.5683/SP2/E8H2MF",
     layout="sound files such as OAF_angry/OAF_back_angry.wav, in any folders",
     read=_read,
-    remark="With two speakers, figures on it say little about a third. Two folds, one a speaker.",
+    downloads=(
+        Download(
+            "https://bj.bcebos.com/paddleaudio/datasets/TESS_Toronto_emotional_speech_set.zip",
+            "md5:1465311b24d1de704c4c63e4ccc470c7",
+            "TESS_Toronto_emotional_speech_set.zip",
+            unpack=True,
+        ),
+    ),
+    remark="--download fetches the copy that PaddlePaddle hosts, with the checksum that "
+    "paddle.audio.datasets.TESS publishes. With two speakers, figures on it say little about a "
+    "third. Two folds, one a speaker.",
 )
