@@ -5,7 +5,9 @@ set -u
 cd "$(dirname "$0")/.."
 UV=${UV:-.venv/bin/uv}
 systems=(x86_64-manylinux_2_35 aarch64-manylinux_2_35 aarch64-apple-darwin x86_64-apple-darwin x86_64-pc-windows-msvc)
-extras=("" asr whisper web live train "ass,heif,pandas,zoo,evaluate")
+extras=("" asr sphinx whisper web live train "ass,heif,pandas,zoo,evaluate,parquet,figure,xlsx,docs"
+  onnx tflite keras hub openvino tflite-export ray mtcnn)
+[ $# -eq 0 ] || extras=("$@") # of some extras alone: requirements/platforms.sh ray mtcnn
 
 # MACOSX_DEPLOYMENT_TARGET: wheels of Apple's systems name the oldest one that they run on.
 resolves() { # extra system python

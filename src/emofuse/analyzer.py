@@ -585,6 +585,13 @@ class Analyzer:
     def _recogniser(self, modality: Modality) -> Recogniser:
         if modality not in self._recognisers:
             model_id = self.config.models[modality]
+            reads = self._store.card(model_id).modality
+            if reads is not modality:
+                raise ModelError(
+                    f"models.{modality.value}: {model_id!r} reads {reads.value}, expected a model "
+                    f"that reads {modality.value} (emofuse models list --modality "
+                    f"{modality.value})"
+                )
             self._recognisers[modality] = load(model_id, self._store, self.config.threads)
         return self._recognisers[modality]
 

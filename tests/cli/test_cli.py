@@ -329,6 +329,18 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "CLIP", "--out", "CLIP"], "cannot write"),
         (["analyze", "CLIP", "--detector", "yunet"], "downloads are switched off"),
         (["analyze", "CLIP", "--transcript", "CLIP"], "talking.mp4"),
+        (["analyze", "CLIP", "--transcript", ""], "got an empty name"),
+        (["analyze", ""], "got an empty name in place of a file or folder, after analyze"),
+        (
+            ["analyze", "CLIP", "--out", ""],
+            "got an empty name in place of a file or folder, after --out",
+        ),
+        (["analyze", "CLIP", "--out="], "after --out"),
+        (["analyze", "CLIP", "--face-model", ""], "no model ''"),
+        (["analyze", "CLIP", "--face-model", "speech-v4"], "'speech-v4' reads speech, expected"),
+        (["analyze", "-"], "not read from a pipe"),
+        (["analyze", "--audio", "words.txt"], "words.txt is text, expected a video, sound or"),
+        (["models", "list", "--modality", "smell"], "there are face, speech, text and fused"),
         (["models", "show", "nope"], "no model 'nope'; known models:"),
         (["models", "pull", "nope"], "no model 'nope'"),
         (["config", "--config", "no.yaml"], "no.yaml: No such file"),
@@ -339,6 +351,7 @@ def test_bad_input_is_explained(
     run: Run, talking: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], says: str
 ) -> None:
     monkeypatch.chdir(talking.parent)
+    Path("words.txt").write_text("So glad.")
     message = run(*(str(talking) if arg == "CLIP" else arg for arg in args)).failed_cleanly()
     assert says in message
     assert len(message.splitlines()) == 1

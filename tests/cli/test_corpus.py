@@ -222,7 +222,7 @@ def test_a_picture_without_matplotlib_names_the_extra(
 
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
     done = run("corpus", "show", "crema-d", "--root", crema_d, "--picture", tmp_path / "a.png")
-    assert "emofuse[train]" in done.failed_cleanly()
+    assert "emofuse[figure]" in done.failed_cleanly()
     assert done.out == ""
 
 

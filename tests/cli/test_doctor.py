@@ -1,11 +1,12 @@
 import json
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import emofuse
-from emofuse.cli.doctor import Check, Status, _optional, examine, healthy
+from emofuse.cli.doctor import Check, Status, _load, _optional, examine, healthy
 from emofuse.core.estimates import Modality
 from emofuse.models.store import WEIGHTS, Store
 
@@ -83,3 +84,12 @@ def test_a_damaged_model_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, tmp
     bad = [check for check in report["checks"] if check["status"] == "fails"]
     assert [check["name"] for check in bad] == [face.id]
     assert "is damaged" in bad[0]["detail"]
+
+
+def test_packages_that_greet_do_not_break_the_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "greeting_package.py").write_text("print('hello')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _load(("greeting_package",), "a purpose") == "a purpose"
+    assert capsys.readouterr().out == ""

@@ -58,7 +58,7 @@ def test_they_are_laid_over_each_other(run: Run, runs: Path, tmp_path: Path) -> 
 def test_what_is_no_run_is_told(run: Run, runs: Path, tmp_path: Path) -> None:
     assert "no training in" in run("runs", "list", tmp_path / "none").failed_cleanly()
     message = run("runs", "compare", runs / "a", tmp_path).failed_cleanly()
-    assert "is no folder of a run" in message
+    assert "is not the folder of a training" in message
     (runs / "b" / "confusion.json").write_text('{"labels": ["happy"], "counts": []}')
     message = run("runs", "compare", runs / "a", runs / "b").failed_cleanly()
     assert "confusion.json" in message

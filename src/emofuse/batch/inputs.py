@@ -175,6 +175,8 @@ def _media_in(path: Path) -> tuple[list[_Found], int, list[Failure]]:
         raise InputError(f"cannot open {str(path)[:200]!r}: {reason}") from e
     if not exists and (media := _matches(path)):
         return media, 0, []
+    if not exists and str(path) == "-":
+        raise InputError("media are not read from a pipe (-): save them to a file, and give that")
     if not exists:
         raise InputError(f"there is no file or folder {str(path)[:200]!r}; check the spelling")
     raise InputError(f"{path} is not a regular file; save its content to one first")

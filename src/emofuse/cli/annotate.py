@@ -168,8 +168,8 @@ def agreement(
     pairs = [pair for file in files for pair in pairs_of(load_result(file))]
     if not pairs:
         raise InputError(
-            f"nothing to compare: none of {len(files)} results with edits has a label that was "
-            "set or confirmed by hand; do that on its page (keys 1 to 9, and c)"
+            "nothing to compare: no label was set or confirmed by hand in these results; do that "
+            "on their pages (keys 1 to 9, and c)"
         )
     found = compare(pairs)
     if as_json:

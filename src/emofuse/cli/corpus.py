@@ -153,6 +153,8 @@ def show_corpus(
     if Path(name).suffix.lower() in (manifest.CSV, manifest.PARQUET):
         found = manifest.read(Path(name))
     else:
+        if Path(name).suffix:
+            raise InputError(f"a manifest ends in .csv or .parquet, got {name!r}")
         recipe = recipes.recipe(name)
         if root is None:
             if picture is not None:

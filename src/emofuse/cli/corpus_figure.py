@@ -71,7 +71,7 @@ def _figure() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as e:
-        raise MissingExtra("train", "drawing a picture (matplotlib)") from e
+        raise MissingExtra("figure", "drawing a picture (matplotlib)") from e
     return Figure
 
 

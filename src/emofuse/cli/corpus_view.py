@@ -42,8 +42,8 @@ def _wide(known: Iterable[Recipe]) -> Table:
     for name in ("corpus", "of", "how to get it", "what", "licence"):
         table.add_column(name, no_wrap=name in ("corpus", "how to get it"), overflow="fold")
     for recipe in known:
-        name = Text(recipe.name, "bold")
-        table.add_row(name, _modalities(recipe), way(recipe), recipe.title, recipe.licence)
+        facts = (_modalities(recipe), way(recipe), recipe.title, recipe.licence)
+        table.add_row(Text(recipe.name, "bold"), *facts)
     return table
 
 

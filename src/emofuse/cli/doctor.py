@@ -11,12 +11,14 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -337,7 +339,8 @@ def _extras() -> Iterator[Check]:
 def _load(modules: tuple[str, ...], purpose: str) -> str:
     for module in modules:
         try:
-            import_module(module)
+            with redirect_stdout(StringIO()):  # pygame greets, which is no part of a report
+                import_module(module)
         except OSError as e:  # sounddevice's way to say that PortAudio is missing
             raise EmofuseError(
                 f"{module}: {e}; on Debian and Ubuntu  apt install libportaudio2"

@@ -93,6 +93,7 @@ def _run(args: Sequence[str], debug: bool) -> int:
             root = command()
             _refuse_values_of_flags(root, args)
             _refuse_web_addresses(args)
+            _refuse_empty_names(root, args)
             root(args=args, prog_name="emofuse", obj=debug)
         return 0
     except SystemExit as e:
@@ -125,17 +126,22 @@ def _run(args: Sequence[str], debug: bool) -> int:
 def command() -> Any:
     """Return the command line with all its commands, as click knows it."""
     root = typer.main.get_command(app)
-    for flag in _switches(root):
-        flag.metavar = ""  # typer's help would say <bool>, as if a value had to follow
+    for option in _options(root):
+        if _is_switch(option):
+            option.metavar = ""  # typer's help would say <bool>, as if a value had to follow
     return root
 
 
-def _switches(group: Any) -> Iterator[Any]:
-    """Yield the options without a value of a command and of all below it."""
+def _options(group: Any) -> Iterator[Any]:
+    """Yield the options of a command and of all below it."""
     shown = group.get_params(typer.Context(group))  # with --help
-    yield from (p for p in shown if getattr(p, "is_bool_flag", False))
+    yield from (p for p in shown if p.param_type_name == "option")
     for below in getattr(group, "commands", {}).values():
-        yield from _switches(below)
+        yield from _options(below)
+
+
+def _is_switch(option: Any) -> bool:
+    return bool(option.is_bool_flag)
 
 
 def _refuse_values_of_flags(root: Any, args: Sequence[str]) -> None:
@@ -144,7 +150,7 @@ def _refuse_values_of_flags(root: Any, args: Sequence[str]) -> None:
     Raises:
         InputError: if a flag is followed by a word for yes or no that is no file.
     """
-    switches = {name for flag in _switches(root) for name in flag.opts}
+    switches = {name for flag in _options(root) if _is_switch(flag) for name in flag.opts}
     for flag, word in itertools.pairwise(args):
         if flag in switches and word.lower() in _YES_NO and not Path(word).exists():
             raise InputError(f"{flag} takes no value: leave out {word!r}")
@@ -159,6 +165,27 @@ def _refuse_web_addresses(args: Sequence[str]) -> None:
     for before, word in zip(("", *args), args, strict=False):
         if word.lower().startswith(("http://", "https://")) and before != "--text":
             raise InputError(f"{word} is on the web: download it first, and give the file")
+
+
+def _refuse_empty_names(root: Any, args: Sequence[str]) -> None:
+    """Refuse ``--out "$OUT"`` of an empty variable: it would stand for the current folder.
+
+    Raises:
+        InputError: if the name of a file or folder is empty.
+    """
+    of_text = {
+        name
+        for option in _options(root)
+        if not _is_switch(option) and option.type_descriptor.annotation is not Path
+        for name in option.opts
+    } - {"--transcript"}  # a word or a file
+    for before, word in zip(("", *args), args, strict=False):
+        name = word[:-1] if word.startswith("--") and word.endswith("=") else before
+        if (not word or name != before) and name not in of_text:
+            raise InputError(
+                f"got an empty name in place of a file or folder, after {name or 'emofuse'}: is a "
+                "variable empty? The current folder is ."
+            )
 
 
 def _print_version(wanted: bool) -> None:

@@ -49,7 +49,7 @@ def list_models(
     try:
         wanted = None if modality is None else Modality(modality)
     except ValueError as e:
-        raise InputError(f"--modality: {e}") from None
+        raise InputError(f"--modality: {e} and {Modality.FUSED.value}") from None
     store = Store()
     allowed = Licences.COMMERCIAL if commercial else Licences.ANY
     cards = [c for c in store.cards() if wanted in (None, c.modality) and allowed(c)]

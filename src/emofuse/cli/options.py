@@ -44,7 +44,9 @@ TextModel = Annotated[
 def model_flags(face: str | None, speech: str | None, text: str | None) -> dict[str, Flag]:
     """Return the settings that the options for models stand for."""
     given = {"face": face, "speech": speech, "text": text}
-    return {f"models.{m}": Flag(f"--{m}-model", name) for m, name in given.items() if name}
+    return {
+        f"models.{m}": Flag(f"--{m}-model", name) for m, name in given.items() if name is not None
+    }
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

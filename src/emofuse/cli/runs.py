@@ -157,7 +157,7 @@ def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as e:
-        raise MissingExtra("train", "drawing a picture (matplotlib)") from e
+        raise MissingExtra("figure", "drawing a picture (matplotlib)") from e
 
     from ..training.core import curves
 

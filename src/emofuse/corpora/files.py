@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, MissingExtra
+from ..errors import InputError
 from ..io.download import file_digest
 from ..io.images import read_image
 from . import tree
@@ -81,10 +81,8 @@ def _open(path: Path) -> float | None:
 
 
 def _open_recording(path: Path) -> float | None:
-    try:
-        import av
-    except ImportError as e:  # pragma: no cover - a dependency of emofuse
-        raise MissingExtra("av", "looking at sounds and films") from e
+    import av
+
     with av.open(str(path)) as container:
         stream = next((s for s in container.streams if s.type in ("audio", "video")), None)
         if stream is None:

@@ -214,7 +214,10 @@ def read(path: Path) -> Manifest:
     try:
         rows = list(_read_csv(path) if kind == CSV else _read_parquet(path))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"cannot read the manifest {path}: {e}") from e
+        reason = getattr(e, "strerror", None) or e
+        raise InputError(
+            f"cannot read the manifest {path}: {reason}; `emofuse corpus prepare` makes one"
+        ) from e
     if not rows:
         raise InputError(f"the manifest {path} has no rows: prepare the corpus again")
     try:

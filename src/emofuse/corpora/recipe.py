@@ -151,7 +151,7 @@ class Recipe:
         kind = _choice(self, "medium", medium, tuple(m.value for m in self.media), None)
         request = Request(Path(root), chosen or "", Medium(kind) if kind else None, options)
         if not request.root.exists():
-            raise InputError(f"there is no {request.root}: {self.expected}")
+            raise InputError(f"there is no file or folder {str(root)!r}; {self.expected}")
         manifest = self.read(request)
         if not manifest.entries:
             raise InputError(f"nothing of {self.name} was found in {request.root}: {self.expected}")
@@ -160,7 +160,9 @@ class Recipe:
     @property
     def expected(self) -> str:
         """What to do to have the corpus, as a clause."""
-        way = "or use --download" if self.downloads else f"or get it: {self.source}"
+        way = f"or get it: {self.source}"
+        if self.downloads:
+            way = f"or fetch it: emofuse corpus prepare {self.name} --root DIR --download"
         return f"expected {self.layout}; give the folder that holds it" + (
             f", {way}" if self.home else ""
         )

@@ -28,11 +28,16 @@ def walk(root: Path) -> Iterator[Path]:
     Raises:
         InputError: if `root` is not a folder.
     """
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}: give the folder of the corpus")
+    _check_folder(root)
     for level in _levels(root):
         for folder, _, files in level:
             yield from (folder / name for name in files)
+
+
+def _check_folder(root: Path) -> None:
+    if not root.is_dir():
+        what = f"{root} is a file" if root.exists() else f"there is no folder {root}"
+        raise InputError(f"{what}; expected the folder of the corpus")
 
 
 def media(root: Path, endings: Container[str]) -> list[Path]:
@@ -56,8 +61,7 @@ def find(root: Path, *names: str) -> Path | None:
     Raises:
         InputError: if `root` is not a folder.
     """
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}: give the folder of the corpus")
+    _check_folder(root)
     wanted = [name.lower() for name in names]
     for level in _levels(root):
         here = [folder / name for folder, _, files in level for name in files]

@@ -135,5 +135,7 @@ class OutputFolder:
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return InputError(f"cannot write into {path}: a file is there, expected a folder")
     reason: Any = error.strerror or error
     return InputError(f"cannot write {path}: {reason}; choose another place or make room")

@@ -546,8 +546,8 @@ def open_source(
         check_file(path)
         if utterances is None:
             raise InputError(
-                f"{path} is a transcript, and its utterances were not given; "
-                "read them with emofuse.text.transcripts.read_transcript"
+                f"{path} is text, expected a video, sound or image (in Python, give its "
+                "`utterances`: emofuse.text.transcripts.read_transcript)"
             )
         return UtteranceSource(describe_text(path, utterances), utterances)
     said: dict[str, Any] = {"utterances": utterances, "transcript": transcript}

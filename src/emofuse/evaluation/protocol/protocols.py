@@ -76,10 +76,10 @@ class Protocol:
             if kind is Kind.SPLIT and split is None:
                 chosen = Split.TEST
             return cls(kind, chosen, fold)
-        except ValueError as e:
+        except ValueError:
             splits = ", ".join(s.value for s in Split)
             raise InputError(
-                f"no protocol {text!r} with the split {split!r} ({e}); there are split (of "
+                f"no protocol {text!r} with the split {split!r}; there are split (of "
                 f"{splits}), fold:K, folds and cross-corpus"
             ) from None
 

@@ -131,8 +131,10 @@ class JobStore:
                 "own; set another (EMOFUSE_STATE), or run one server with more workers"
             ) from None
         except OSError as error:
+            taken = isinstance(error, FileExistsError | NotADirectoryError)
+            reason = "a file is there, expected a folder" if taken else error.strerror
             raise InputError(
-                f"cannot use {folder} for jobs: {error.strerror}; set another (EMOFUSE_STATE)"
+                f"cannot use {folder} for jobs: {reason}; set another (EMOFUSE_STATE)"
             ) from error
         try:
             self._db = self._connect(folder / "jobs.sqlite")

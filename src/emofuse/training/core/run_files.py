@@ -46,7 +46,11 @@ def read_history(folder: Path) -> list[dict[str, float]]:
         text = (folder / METRICS).read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
     except (OSError, ValueError) as e:
-        raise InputError(f"{folder} is no folder of a run: cannot read its {METRICS}: {e}") from e
+        reason = getattr(e, "strerror", None) or e
+        raise InputError(
+            f"{folder} is not the folder of a training: cannot read {METRICS} in it: {reason}; "
+            "`emofuse runs list FOLDER` finds those below a folder"
+        ) from e
 
 
 def read_confusion(folder: Path) -> Confusion | None:
