@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import emofuse
+from emofuse.cli.main import command as command_line
 from emofuse.config.loader import to_yaml
 from emofuse.core.estimates import Modality
 from emofuse.export.json import read_json
@@ -80,6 +81,11 @@ def test_web_addresses_are_refused_as_they_were_spelt(run: Run, words: list[str]
     message = run(*words).failed_cleanly()
     assert "https://example.org/a." in message
     assert "download it first" in message
+
+
+def test_the_manual_lists_every_command() -> None:
+    listed = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8").split("```")[1]
+    assert [name for name in command_line().commands if f"emofuse {name}" not in listed] == []
 
 
 def test_help_names_every_choice(run: Run) -> None:

@@ -47,6 +47,17 @@ def test_the_list_fits_the_screen(run: Any, monkeypatch: pytest.MonkeyPatch, wid
     assert max(map(len, run("corpus", "list").out.splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_figures_fit_the_screen(
+    run: Any, crema_d: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = run("corpus", "show", "crema-d", "--root", crema_d).out
+    assert max(map(len, out.splitlines())) <= width
+    assert "…" not in out  # nothing is cut off within a word
+    assert ("Some columns have no room here" in out) == (width < 80)
+
+
 def test_show_without_a_folder_tells_what_is_known(run: Any) -> None:
     done = run("corpus", "show", "emodb")
     assert done.code == 0

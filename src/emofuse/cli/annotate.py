@@ -169,7 +169,7 @@ def agreement(
     if not pairs:
         raise InputError(
             "nothing to compare: no label was set or confirmed by hand in these results; do that "
-            "on their pages (keys 1 to 9, and c)"
+            "on their pages (keys 1 to 8, and c)"
         )
     found = compare(pairs)
     if as_json:

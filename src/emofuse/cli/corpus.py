@@ -170,7 +170,7 @@ def show_corpus(
     if as_json:
         screen.print_json(data=corpus_view.corpus_mapping(report, to))
     else:
-        screen.print(corpus_view.corpus(report, to))
+        screen.print(corpus_view.corpus(report, to, screen.width))
     if picture is not None:
         corpus_picture.draw(report, to, picture)
         if not as_json:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ..core.labels import LabelMap
@@ -21,6 +21,9 @@ from ..corpora.validate import Problem, Report
 
 ROOMY = 110
 """Characters from which on a line holds everything about a corpus."""
+
+_SPARE = ("share", "canonical", "hours", "median")
+"""Columns that a narrow screen does without first, the last first."""
 
 _MOST = 30  # speakers that are listed one by one
 
@@ -149,17 +152,45 @@ def closing(kept: Manifest, found: Report, to: LabelMap) -> RenderableType:
     return Text("; ".join(parts))
 
 
-def corpus(found: Report, to: LabelMap) -> RenderableType:
-    """Return all figures of a corpus."""
+def corpus(found: Report, to: LabelMap, width: int) -> RenderableType:
+    """Return all figures of a corpus; what has no room on a narrow screen is left out.
+
+    Args:
+        found: what was found.
+        to: where its labels go.
+        width: of the screen, in characters.
+    """
     manifest = found.manifest
     people = counts.speakers(manifest)
-    parts: list[RenderableType] = [_heading(found), Text(), labels(manifest, to)]
     lengths = counts.durations(manifest, found.files)
-    if lengths:
-        parts += [Text(), durations(manifest, lengths)]
-    if people:
-        parts += [Text(), _speakers(people, manifest)]
-    return Group(*parts, Text(), report(found))
+    tables = [labels(manifest, to)]
+    tables += [durations(manifest, lengths)] if lengths else []
+    tables += [_speakers(people, manifest)] if people else []
+    shown = [fit(table, width) for table in tables]
+    if people and len(shown[-1].columns) < len(tables[-1].columns):  # all labels or none
+        shown[-1] = fit(_speakers(people, manifest, by_label=False), width)
+    parts = [part for table in shown for part in (Text(), table)]
+    if any(len(a.columns) < len(b.columns) for a, b in zip(shown, tables, strict=True)):
+        parts += [Text(), Text("Some columns have no room here; --json prints them all.")]
+    return Group(_heading(found), *parts, Text(), report(found))
+
+
+def fit(table: Table, width: int, spare: Sequence[str] = _SPARE) -> Table:
+    """Leave out columns of a table of figures until it fits: those to spare, then the last."""
+    columns = list(table.columns)
+    while len(columns) > 1 and sum(map(_width, columns)) + 2 * (len(columns) - 1) > width:
+        columns.remove(([c for c in columns[1:] if c.header in spare] or columns)[-1])
+    fitting = Table(box=None, pad_edge=False, header_style="bold", show_footer=table.show_footer)
+    for column in columns:
+        form = {"justify": column.justify, "no_wrap": column.no_wrap, "overflow": column.overflow}
+        fitting.add_column(column.header, column.footer, **form)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        fitting.add_row(*row)
+    return fitting
+
+
+def _width(column: Column) -> int:
+    return max(len(str(text)) for text in (column.header, column.footer, *column.cells))
 
 
 def _heading(found: Report) -> RenderableType:
@@ -180,12 +211,12 @@ def _held(manifest: Manifest, found: Report) -> Iterable[str]:
         yield f"{hours:.1f} hours" if hours >= 0.1 else f"{hours * 3600:.1f} seconds"
 
 
-def labels(manifest: Manifest, to: LabelMap) -> RenderableType:
+def labels(manifest: Manifest, to: LabelMap) -> Table:
     """Return the table label × split; a sample with votes counts in shares."""
     splits = [split for split in Split if any(entry.split is split for entry in manifest)]
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
     table.add_column("label", "all samples", no_wrap=True)
-    table.add_column("canonical", overflow="fold", max_width=40)
+    table.add_column("canonical", overflow="fold")
     for split in splits:
         size = sum(entry.split is split for entry in manifest)
         table.add_column(split.value, str(size), justify="right", no_wrap=True)
@@ -199,7 +230,7 @@ def labels(manifest: Manifest, to: LabelMap) -> RenderableType:
     return table
 
 
-def durations(manifest: Manifest, lengths: Mapping[str, float]) -> RenderableType:
+def durations(manifest: Manifest, lengths: Mapping[str, float]) -> Table:
     """Return the table of durations by split."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("duration", no_wrap=True)
@@ -215,17 +246,18 @@ def durations(manifest: Manifest, lengths: Mapping[str, float]) -> RenderableTyp
     return table
 
 
-def _speakers(people: Sequence[SpeakerFacts], manifest: Manifest) -> RenderableType:
-    return speakers(people, manifest) if len(people) <= _MOST else groups(people)
+def _speakers(people: Sequence[SpeakerFacts], manifest: Manifest, by_label: bool = True) -> Table:
+    return speakers(people, manifest, by_label) if len(people) <= _MOST else groups(people)
 
 
-def speakers(people: Sequence[SpeakerFacts], manifest: Manifest) -> RenderableType:
-    """Return the table of speakers, one a row."""
+def speakers(people: Sequence[SpeakerFacts], manifest: Manifest, by_label: bool = True) -> Table:
+    """Return the table of speakers, one a row, with their samples in all or by label, too."""
     known = [
         name for name in ("sex", "age", "race") if any(getattr(p, name) is not None for p in people)
     ]
     folds = any(person.fold is not None for person in people)
     names = [label for label in manifest.taxonomy.labels if any(label in p.labels for p in people)]
+    names = names if by_label else []
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("speaker", *known, *(["fold"] if folds else []), "split", "samples", *names):
         table.add_column(name, justify="right" if name in (*names, "samples") else "left")
@@ -238,7 +270,7 @@ def speakers(people: Sequence[SpeakerFacts], manifest: Manifest) -> RenderableTy
     return table
 
 
-def groups(people: Sequence[SpeakerFacts]) -> RenderableType:
+def groups(people: Sequence[SpeakerFacts]) -> Table:
     """Return the table of speakers by sex, age and race and split, where they are many."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     splits = [split for split in Split if any(person.splits.get(split) for person in people)]
