@@ -128,7 +128,7 @@ def test_an_existing_manifest_is_kept(run: Any, crema_d: Path, tmp_path: Path) -
         (("nothing", "--root", "."), "no corpus 'nothing'; there are affectnet"),
         (("tess",), "name the folder of tess with --root: expected sound files such as OAF"),
         (("tess", "--root", "."), "no tess in"),
-        (("tess", "--root", "nowhere"), "there is no nowhere"),
+        (("tess", "--root", "nowhere"), "there is no file or folder 'nowhere'"),
         (("kdef", "--root", ".", "--download"), "kdef is not downloaded: its makers give it out"),
         (("ravdess", "--root", ".", "--download"), "EMOFUSE_OFFLINE"),
         (("tess", "--root", ".", "--out", "m.xlsx"), "ends in .csv or .parquet"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import pytest
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.cli.main import main
+from emofuse.config.loader import read_file
 from emofuse.core.modality import Modality, modalities
 from emofuse.corpora.recipes import recipe
 from emofuse.errors import InputError, ModelError
@@ -25,18 +25,19 @@ from emofuse.text.transcribe import TranscribeConfig
 
 PACKAGE = Path(__file__).with_name("package")
 
-CARD = f"""
-id = "glow-toy"
-modality = "glow"
-recogniser = "glow"
-summary = "bright is happy"
-labels = ["neutral", "happy"]
-licence = "MIT"
-[files.weights]
-name = "glow.bin"
-sha256 = "{hashlib.sha256(b"x").hexdigest()}"
-bytes = 1
-"""
+BROKEN = ("emofuse.detectors", "broken", "emofuse_toy_missing:make_detector")
+
+
+def _entry_points() -> str:
+    """Return what an installation of the package writes, and one that cannot be imported."""
+    groups = read_file(PACKAGE / "pyproject.toml")["project"]["entry-points"]
+    groups[BROKEN[0]] = {BROKEN[1]: BROKEN[2]} | groups[BROKEN[0]]
+    lines = [
+        line
+        for group, points in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
+    ]
+    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -45,12 +46,10 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site, models = tmp_path / "site", tmp_path / "models"
     info = site / "emofuse_toy-1.0.dist-info"
     info.mkdir(parents=True)
-    models.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: emofuse-toy\nVersion: 1.0\n")
-    shutil.copy(PACKAGE / "entry_points.txt", info)
+    (info / "entry_points.txt").write_text(_entry_points())
     shutil.copy(PACKAGE / "emofuse_toy.py", site)
-    (models / "glow.toml").write_text(CARD)
-    (models / "glow.bin").write_bytes(b"x")
+    shutil.copytree(PACKAGE / "models", models)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("EMOFUSE_MODELS", str(models))
     monkeypatch.setenv("EMOFUSE_CACHE", str(tmp_path / "cache"))
@@ -81,7 +80,7 @@ def test_in_python(settings: AnalyzerConfig, media: Path, tmp_path: Path) -> Non
 
 
 def test_the_corpus_is_found(toy: Path, tmp_path: Path) -> None:
-    assert recipe("Toy_Corpus").load(tmp_path).entries[0].labels == {"merry": 1.0}
+    assert recipe("Toy_Corpus").load(tmp_path).entries[0].labels == {"joy": 1.0}
 
 
 def test_on_the_command_line(

@@ -117,9 +117,9 @@ class LinesExporter(WholeTimeline):
 
 
 def _read(request):
-    labels = ("calm", "merry")
+    labels = ("neutral", "joy")
     path = request.root / "a.txt"
-    entry = Entry(id="a", path=path, labels={"merry": 1.0}, split=Split.TRAIN)
+    entry = Entry(id="a", path=path, labels={"joy": 1.0}, split=Split.TRAIN)
     return Manifest("toy", Taxonomy("toy", labels), (entry,))
 
 
