@@ -169,21 +169,26 @@ def corpus(found: Report, to: LabelMap, width: int) -> RenderableType:
     shown = [fit(table, width) for table in tables]
     if people and len(shown[-1].columns) < len(tables[-1].columns):  # all labels or none
         shown[-1] = fit(_speakers(people, manifest, by_label=False), width)
-    parts = [part for table in shown for part in (Text(), table)]
+    parts: list[RenderableType] = [part for table in shown for part in (Text(), table)]
     if any(len(a.columns) < len(b.columns) for a, b in zip(shown, tables, strict=True)):
         parts += [Text(), Text("Some columns have no room here; --json prints them all.")]
     return Group(_heading(found), *parts, Text(), report(found))
 
 
-def fit(table: Table, width: int, spare: Sequence[str] = _SPARE) -> Table:
+def fit(table: Table, width: int) -> Table:
     """Leave out columns of a table of figures until it fits: those to spare, then the last."""
     columns = list(table.columns)
     while len(columns) > 1 and sum(map(_width, columns)) + 2 * (len(columns) - 1) > width:
-        columns.remove(([c for c in columns[1:] if c.header in spare] or columns)[-1])
+        columns.remove(([c for c in columns[1:] if c.header in _SPARE] or columns)[-1])
     fitting = Table(box=None, pad_edge=False, header_style="bold", show_footer=table.show_footer)
     for column in columns:
-        form = {"justify": column.justify, "no_wrap": column.no_wrap, "overflow": column.overflow}
-        fitting.add_column(column.header, column.footer, **form)
+        fitting.add_column(
+            column.header,
+            column.footer,
+            justify=column.justify,
+            no_wrap=column.no_wrap,
+            overflow=column.overflow,
+        )
     for row in zip(*(column.cells for column in columns), strict=True):
         fitting.add_row(*row)
     return fitting
