@@ -156,12 +156,21 @@ class AnalyzerConfig:
             raise InputError(f"lookahead_seconds must be >= 0, got {self.lookahead_seconds}")
         if self.threads < 1:
             raise InputError(f"threads must be >= 1, got {self.threads}")
+        if isinstance(self.modalities, str):
+            raise InputError(f"modalities: got {self.modalities!r}, expected a list of names")
+        try:
+            object.__setattr__(self, "modalities", tuple(map(Modality, self.modalities)))
+        except ValueError as e:
+            raise InputError(f"modalities: {e}") from None
         if not self.modalities or Modality.FUSED in self.modalities:
             raise InputError(
                 f"modalities must name at least one of {', '.join(modalities())}, "
                 f"got {[m.value for m in self.modalities]}"
             )
         object.__setattr__(self, "models", default_models() | dict(self.models))
+        for modality, model_id in self.models.items():
+            if not isinstance(model_id, str):
+                raise InputError(f"models.{modality}: got {model_id!r}, expected a model's id")
         if self.group.enabled and self.face.max_faces < self.group.max_faces:
             face = replace(self.face, max_faces=self.group.max_faces)
             object.__setattr__(self, "face", face)

@@ -247,6 +247,9 @@ def test_plain_types_become_a_dataclass_or_are_named() -> None:
         ({"vad": None}, r"vad: got None, expected VadConfig"),
         ({"fps": "8"}, "fps: got '8', expected a number"),
         ({"threads": True}, "threads: got True, expected a number"),
+        ({"modalities": "face"}, "modalities: got 'face', expected a list of names"),
+        ({"modalities": ["smell"]}, "modalities: no modality 'smell'; there are face"),
+        ({"models": {"face": 1}}, "models.face: got 1, expected a model's id"),
     ],
 )
 def test_settings_made_in_python_are_checked_at_once(given: dict[str, object], says: str) -> None:
