@@ -65,7 +65,7 @@ def _modalities(recipe: Recipe) -> str:
 
 
 def way(recipe: Recipe) -> str:
-    """Say in a word how a corpus is had; nothing of one's own."""
+    """Say in a word how to get a corpus; nothing of one's own."""
     if recipe.downloads:
         return "--download"
     return recipe.access.value if recipe.home else ""
