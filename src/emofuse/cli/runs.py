@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List trainings, or lay several over each other.", no_args_is_help=True)
 
 _METRICS, _CONFIG, _CARDS = "metrics.jsonl", "config.yaml", "model"
+_ROOMY = 70  # characters from which on a line holds every figure of a metric
 _COLUMNS = 3
 _PLACES = ("run", "out", "data")
 """Settings that say where things lie, not how the net was trained."""
@@ -139,18 +140,26 @@ def _show(runs: Sequence[TrainingRun]) -> None:
 
     from . import display as show
 
+    screen = show.stdout()
+    figures: dict[str, Callable[[Sequence[float]], float]] = {
+        "min": min,
+        "max": max,
+        "last": lambda values: values[-1],
+    }
+    if screen.width < _ROOMY:
+        del figures["min"], figures["max"]
     table = Table(box=None)
     for name in ("run", "epochs", "metric"):
-        table.add_column(name, overflow="fold")
-    for name in ("least", "most", "last"):
-        table.add_column(name, justify="right")
+        table.add_column(name, overflow="fold", no_wrap=name == "metric")
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         epochs = f"{len(run.history)}{'' if run.finished else ' (unfinished)'}"
         for number, metric in enumerate(run.metrics):
             values = [f[metric] for f in run.history if metric in f]
-            shown = (f"{v:.4g}" for v in (min(values), max(values), values[-1]))
+            shown = (f"{figure(values):.4g}" for figure in figures.values())
             table.add_row(*(("", "") if number else (str(run.folder), epochs)), metric, *shown)
-    show.stdout().print(table)
+    screen.print(table)
 
 
 def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
