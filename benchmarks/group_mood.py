@@ -45,7 +45,7 @@ SETS = ("fer2013-validation", "fer2013-test", "strangers")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class ScoredPhoto:
     """What was said of one photo: bucket, truth, probabilities, and what simple rules say."""
 
     bucket: str
@@ -80,12 +80,12 @@ def main() -> None:
 
 def measure(faces: Faces, count: int) -> dict[str, Any]:
     """Return the figures of one set, by the number of people and over all."""
-    judged = list(judge(faces, count))
-    by_bucket = {b: [j for j in judged if j.bucket == b] for b in BUCKETS}
-    return {name: _figures(some) for name, some in (*by_bucket.items(), ("all", judged))}
+    scored = list(score(faces, count))
+    by_bucket = {b: [j for j in scored if j.bucket == b] for b in BUCKETS}
+    return {name: _figures(some) for name, some in (*by_bucket.items(), ("all", scored))}
 
 
-def judge(faces: Faces, count: int) -> Iterator[Judged]:
+def score(faces: Faces, count: int) -> Iterator[ScoredPhoto]:
     """Compose photos and analyze them."""
     config = AnalyzerConfig(modalities=(Modality.FACE,), group=GroupConfig(enabled=True))
     analyzer = Analyzer(config)
@@ -94,7 +94,7 @@ def judge(faces: Faces, count: int) -> Iterator[Judged]:
         timeline = analyzer.collect(PhotoSource(photo.image))
         told = next(e for e in timeline if e.subject.kind is SubjectKind.GROUP)
         seen = [e for e in timeline.of(Modality.FACE) if readable(e)]
-        yield Judged(
+        yield ScoredPhoto(
             bucket,
             MOODS.labels.index(photo.mood),
             told.probabilities.values,
@@ -115,7 +115,7 @@ def _simple(seen: Sequence[Estimate]) -> tuple[int | None, int | None]:
     return int(votes.argmax()), int(mean.argmax())
 
 
-def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
+def _figures(judged: Sequence[ScoredPhoto]) -> dict[str, Any]:
     p = np.stack([j.p for j in judged])
     truth = np.array([j.truth for j in judged])
     right, sure = p.argmax(axis=1) == truth, np.array([not j.uncertain for j in judged])

@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from benchmarks.common import data_root, write_result
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Subject, SubjectKind
-from emofuse.core.identity import Print
+from emofuse.core.identity import IdentityEmbedding
 from emofuse.core.media import AudioChunk
 from emofuse.core.modality import Modality
 from emofuse.core.time import Span, to_ns
@@ -55,7 +55,7 @@ from emofuse.face.detect import Detection, compact
 from emofuse.face.portrait import GEOMETRY, SIDE
 from emofuse.face.quality import look
 from emofuse.identity.config import IdentityConfig
-from emofuse.identity.encoders import VoiceEncoder, VoicePrints, face_encoder, voice_encoder
+from emofuse.identity.encoders import VoiceEmbedder, VoiceEncoder, face_encoder, voice_encoder
 from emofuse.identity.faces import FaceTracks
 from emofuse.identity.voices import Voices
 from emofuse.io.images import read_image
@@ -191,7 +191,7 @@ def clips(folder: Path) -> Tracks:
             items += pipeline.flush()
             found: dict[Subject, list[Row]] = {}
             for item in items:
-                if isinstance(item, Print):
+                if isinstance(item, IdentityEmbedding):
                     found.setdefault(item.subject, []).append((item.embedding, item.quality))
             tracks.setdefault(name, []).extend(found.values())
     return tracks
@@ -238,7 +238,7 @@ def told_apart(
     for n, track in enumerate(tracks):
         for k, (row, quality) in enumerate(track):
             span = Span(1000 * n + k, 1000 * n + k + 1)
-            everybody.add(Print(Subject(SubjectKind.FACE, n), span, row, quality))
+            everybody.add(IdentityEmbedding(Subject(SubjectKind.FACE, n), span, row, quality))
     labels, unsure = np.zeros(len(tracks), np.int64), 0
     for k, group in enumerate(everybody.groups()):
         for subject in group.tracks:
@@ -333,13 +333,13 @@ def voiced(samples: NDArray[np.float32]) -> slice:
     return slice(chunks[0].first, chunks[-1].end) if chunks else slice(0, len(samples))
 
 
-def prints_of(sound: NDArray[np.float32], stage: VoicePrints) -> list[Print]:
+def prints_of(sound: NDArray[np.float32], stage: VoiceEmbedder) -> list[IdentityEmbedding]:
     """Find the voiced stretches and embed them as an analysis does."""
     detector = VoiceActivityDetector()
     stage.reset()
     heard = [*detector.feed(AudioChunk(sound, RATE, 0)), *detector.flush()]
     items = [x for chunk in heard for x in stage.feed(chunk)] + list(stage.flush())
-    return [item for item in items if isinstance(item, Print)]
+    return [item for item in items if isinstance(item, IdentityEmbedding)]
 
 
 def measure_voices(root: Path, test: bool = True) -> dict[str, Any]:
@@ -372,11 +372,11 @@ def measure_voices(root: Path, test: bool = True) -> dict[str, Any]:
     }
 
 
-def voice_stage(graph: Path | None = None) -> VoicePrints:
+def voice_stage(graph: Path | None = None) -> VoiceEmbedder:
     """Make what embeds voices; with another graph than that of the model if one is given."""
     model, store = IdentityConfig().voice_model, Store()
     encoder = voice_encoder(model, store) if graph is None else VoiceEncoder(model, graph)
-    return VoicePrints(encoder)
+    return VoiceEmbedder(encoder)
 
 
 def dialogues(
@@ -496,7 +496,7 @@ def left_out(people: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def fit_overlaps(root: Path, stage: VoicePrints) -> dict[str, NDArray[np.float32]]:
+def fit_overlaps(root: Path, stage: VoiceEmbedder) -> dict[str, NDArray[np.float32]]:
     """Fit a logistic regression that tells windows in which two speak at once."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

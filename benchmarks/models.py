@@ -30,7 +30,7 @@ from emofuse.face.detect import CompactDetector, HaarDetector
 from emofuse.models.card import Card
 from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.registry import load
-from emofuse.models.store import Store, Whereabouts
+from emofuse.models.store import ModelLocation, Store
 from emofuse.sources.audio import read_audio
 
 MEDIA = ROOT / "tests" / "media"
@@ -67,7 +67,7 @@ def main() -> None:
     cards = [store.card(name) for name in wanted] or [
         card
         for card in store.cards()
-        if store.whereabouts(card) is Whereabouts.EMBEDDED and card.modality is not Modality.FUSED
+        if store.whereabouts(card) is ModelLocation.EMBEDDED and card.modality is not Modality.FUSED
     ]
     cv2.setNumThreads(1)
     rows = {card.id: measure(card, store) for card in cards}

@@ -228,7 +228,7 @@ def ece(hit: NDArray[np.bool_], sure: Rows, bins: int = 15) -> float:
 
 
 def show(kind: str, figures: dict[str, Any]) -> None:
-    """Print one kind's table."""
+    """IdentityEmbedding one kind's table."""
     title = f"{kind}: {figures['slots']} slots, dwell {figures['learned_dwell_s']} s"
     table = Table(title=title)
     for name in ("method", *next(iter(figures["methods"].values()))):

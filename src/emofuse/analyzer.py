@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from . import __version__
 from .config.loader import Flag, check_types, read
 from .core.estimates import Estimate, Modality, Subject, SubjectKind
-from .core.identity import Print
+from .core.identity import IdentityEmbedding
 from .core.labels import CANONICAL, LabelMap
 from .core.media import (
     Channels,
@@ -322,7 +322,7 @@ class Analyzer:
         done_ns = 0
         identifier = self.identifier(source.info)
         for item in self.stream(source):
-            if identifier is not None and isinstance(item, (Print, Estimate)):
+            if identifier is not None and isinstance(item, (IdentityEmbedding, Estimate)):
                 identifier.feed(item)
             if isinstance(item, (Frame, Estimate)):
                 for exporter in exporters:
@@ -345,12 +345,14 @@ class Analyzer:
             people=None if who is None else who.people,
         )
 
-    def stream(self, source: Source) -> Iterator[Frame | Estimate | Watermark | Diagnostic | Print]:
+    def stream(
+        self, source: Source
+    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """Analyze a source as it is read.
 
         Yields the sampled frames and the source's progress as they pass, every
         estimate as soon as it is known, `Watermark(Modality.FUSED, …)` when all that
-        starts before a time is out, notes, and prints of faces and voices. Estimates name
+        starts before a time is out, notes, and embeddings of faces and voices. Estimates name
         tracks and the voice: who they are is known at the end (`identifier`).
         """
         yield from self.remarks(source.info)
@@ -364,7 +366,7 @@ class Analyzer:
         group = self._group_stage(source.info)
         for item in self.run(_shown_to(group, source.packets()), pipeline):
             yield item
-            if not isinstance(item, Print):
+            if not isinstance(item, IdentityEmbedding):
                 yield from group.feed(item)
         yield from group.flush()
 
@@ -394,18 +396,18 @@ class Analyzer:
 
     def _group_stage(self, info: MediaInfo) -> GroupStage:
         """Make what tells the mood of the group."""
-        from .group.stage import GroupStage, make_judge
+        from .group.stage import GroupStage, make_mood_estimator
 
         config = self.config.group
         threads = self.config.threads
         if "group" not in self._shared:
             self._shared["group"] = load(config.model, self._store, threads)
-        return GroupStage(config, make_judge(self._shared["group"], self._store), info)
+        return GroupStage(config, make_mood_estimator(self._shared["group"], self._store), info)
 
     @staticmethod
     def run(
         packets: Iterable[Packet], pipeline: Pipeline | ByChannel
-    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic | Print]:
+    ) -> Iterator[Frame | Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """Drive packets through a pipeline: feed everything, then flush."""
         for packet in packets:
             if isinstance(packet, (Frame, Watermark)):
@@ -427,7 +429,7 @@ class Analyzer:
         for modality in self._present(info):
             context = self._context(modality, info)
             stages = self._front_end(modality).stages(context)
-            chain = Chain(*self._prints(modality, stages, info), self._recognise(modality))
+            chain = Chain(*self._embeddings(modality, stages, info), self._recognise(modality))
             if context.track is Track.AUDIO:
                 listeners.append(Branch(modality.value, Track.AUDIO, chain, modality))
             else:
@@ -449,11 +451,11 @@ class Analyzer:
         config = self.config.identity
         return config.enabled and (info.kind is not MediaKind.IMAGE or config.across_files)
 
-    def _prints(
+    def _embeddings(
         self, modality: Modality, stages: Sequence[Stage[Any, Any]], info: MediaInfo
     ) -> Iterator[Stage[Any, Any]]:
         """Put what embeds faces behind the stages of the front end, what embeds voices before."""
-        from .identity.encoders import FacePrints, VoicePrints, face_encoder, voice_encoder
+        from .identity.encoders import FaceEmbedder, VoiceEmbedder, face_encoder, voice_encoder
 
         if modality not in (Modality.FACE, Modality.SPEECH) or not self._identifies(info):
             yield from stages
@@ -462,13 +464,13 @@ class Analyzer:
         if modality is Modality.FACE:
             faces = partial(face_encoder, config.face_model, self._store, threads)
             yield from stages
-            yield FacePrints(self._keep("face identity", faces))
+            yield FaceEmbedder(self._keep("face identity", faces))
         elif not config.voices or self.config.channels is Channels.SPEAKERS:
             yield from stages
         else:
             voices = partial(voice_encoder, config.voice_model, self._store, threads)
             batch = {} if self.config.max_wait_seconds else {"batch": 1}
-            yield VoicePrints(self._keep("voice identity", voices), **batch)
+            yield VoiceEmbedder(self._keep("voice identity", voices), **batch)
             yield from stages
 
     def _ears(self, listeners: Sequence[Branch]) -> Branch:

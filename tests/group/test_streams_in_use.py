@@ -131,19 +131,19 @@ def test_sound_alone_is_heard(store, media):
 
 def test_answers_are_averaged_over_the_history(store, media, monkeypatch):
     from emofuse.group.recogniser import GroupRecogniser
-    from emofuse.group.stage import StreamJudge
+    from emofuse.group.stage import StreamMood
     from emofuse.models.registry import load
 
     monkeypatch.setattr(GroupRecogniser, "history", 2)
-    judge = StreamJudge(load("four", store), store)
+    estimator = StreamMood(load("four", store), store)
     from emofuse.group.mood import Evidence
 
     image = np.full((48, 64, 3), 90, np.uint8)
-    judge.see(Frame(image, Span(0, NS // 8)))
-    judge.see(AudioChunk(np.sin(np.arange(16_000) / 9).astype(np.float32), 16_000, 0))
-    loud = judge.judge(Evidence((), span=Span(0, NS)))
-    judge.see(Frame(image, Span(NS, NS + NS // 8)))
-    mixed = judge.judge(Evidence((), span=Span(NS, 2 * NS)))
+    estimator.see(Frame(image, Span(0, NS // 8)))
+    estimator.see(AudioChunk(np.sin(np.arange(16_000) / 9).astype(np.float32), 16_000, 0))
+    loud = estimator.estimate(Evidence((), span=Span(0, NS)))
+    estimator.see(Frame(image, Span(NS, NS + NS // 8)))
+    mixed = estimator.estimate(Evidence((), span=Span(NS, 2 * NS)))
     assert loud is not None
     assert mixed is not None
     assert loud["positive"] > mixed["positive"] > 0.3

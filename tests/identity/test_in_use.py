@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.identity.prints import face
+from tests.identity.made import face
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import Modality
-from emofuse.core.identity import Print
+from emofuse.core.identity import IdentityEmbedding
 from emofuse.core.media import Frame, MediaInfo, Packet, Track, VideoInfo, Watermark
 from emofuse.core.time import Span, to_ns
 from emofuse.identity.config import IdentityConfig
@@ -107,6 +107,6 @@ def test_a_photo_is_not_embedded_unless_files_are_compared(media: Path) -> None:
 
 
 def test_prints_are_few_and_pass_all_stages(analyzer: Analyzer, film: Film) -> None:
-    prints = [item for item in analyzer.stream(film) if isinstance(item, Print)]
-    assert {p.subject for p in prints} == {face(n) for n in range(1, 5)}
-    assert len(prints) <= 8
+    embeddings = [item for item in analyzer.stream(film) if isinstance(item, IdentityEmbedding)]
+    assert {p.subject for p in embeddings} == {face(n) for n in range(1, 5)}
+    assert len(embeddings) <= 8

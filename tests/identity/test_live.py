@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.identity.prints import direction, face, person, voice, voice_prints
+from tests.identity.made import direction, face, person, voice, voice_embeddings
 from tests.streaming.patient import PATIENT
 
 from emofuse.analyzer import Analyzer, AnalyzerConfig
 from emofuse.core.estimates import SPEAKER, Modality
-from emofuse.core.identity import Heard, Identified, Print
+from emofuse.core.identity import Heard, Identified, IdentityEmbedding
 from emofuse.core.time import Span
 from emofuse.identity import live
 from emofuse.identity.config import IdentityConfig
@@ -42,29 +42,29 @@ def test_who_comes_back_is_known(media: Path) -> None:
     assert found == [Identified(face(1), person(1)), Identified(face(2), person(1))]
 
 
-def told(prints: Iterable[Print]) -> list[Heard | Identified]:
+def told(embeddings: Iterable[IdentityEmbedding]) -> list[Heard | Identified]:
     voices = LiveVoices(IdentityConfig())
-    return [event for item in prints for event in voices.add(item)]
+    return [event for item in embeddings for event in voices.add(item)]
 
 
 def test_voices_keep_their_numbers() -> None:
-    events = told(voice_prints([(0, 8, 0), (8, 16, 1), (16, 24, 0), (24, 32, 2)]))
+    events = told(voice_embeddings([(0, 8, 0), (8, 16, 1), (16, 24, 0), (24, 32, 2)]))
     heard = [(e.span.start, e.subject.number) for e in events if isinstance(e, Heard)]
     for start, end, number in ((0, 8, 1), (12, 16, 2), (16, 24, 1), (28, 32, 3)):
         assert {n for at, n in heard if start <= at < end - 0.5} == {number}
     assert not any(isinstance(e, Identified) for e in events)
 
 
-def at_angle(degrees: float, count: int, start: float) -> list[Print]:
+def at_angle(degrees: float, count: int, start: float) -> list[IdentityEmbedding]:
     turned = np.radians(degrees)
     row = (np.cos(turned) * direction(0) + np.sin(turned) * direction(1)).astype(np.float32)
     spans = (Span.of_seconds(start + k, start + k + 1) for k in range(count))
-    return [Print(SPEAKER, span, row, 1.0) for span in spans]
+    return [IdentityEmbedding(SPEAKER, span, row, 1.0) for span in spans]
 
 
 def test_a_late_merge_is_told_and_the_lower_number_kept() -> None:
-    prints = [*at_angle(-25, 5, 0), *at_angle(25, 5, 10), *at_angle(0, 30, 20)]
-    events = told(prints)
+    embeddings = [*at_angle(-25, 5, 0), *at_angle(25, 5, 10), *at_angle(0, 30, 20)]
+    events = told(embeddings)
     assert {e.subject for e in events if isinstance(e, Heard)} >= {voice(1), voice(2)}
     assert [e for e in events if isinstance(e, Identified)] == [Identified(voice(2), voice(1))]
     last = events[-1]
@@ -75,7 +75,7 @@ def test_a_late_merge_is_told_and_the_lower_number_kept() -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_MOST", 80)
     voices = LiveVoices(IdentityConfig())
-    for item in voice_prints([(8 * k, 8 * k + 8, k % 2) for k in range(12)]):
+    for item in voice_embeddings([(8 * k, 8 * k + 8, k % 2) for k in range(12)]):
         list(voices.add(item))
     assert len(voices.turns) <= 80
     assert sorted(voices.numbers()) == [1, 2]

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.export.synthetic import timeline
-from tests.identity.prints import voice_prints
+from tests.identity.made import voice_embeddings
 
 from emofuse.core.estimates import Modality
-from emofuse.core.identity import Overlap, People, Print
+from emofuse.core.identity import IdentityEmbedding, Overlap, People
 from emofuse.core.media import AudioChunk
 from emofuse.core.time import Span
 from emofuse.export import export
 from emofuse.export.json import read_json
 from emofuse.identity.config import IdentityConfig
-from emofuse.identity.encoders import VoicePrints, voice_encoder
+from emofuse.identity.encoders import VoiceEmbedder, voice_encoder
 from emofuse.identity.voices import Voices
 from emofuse.models.store import Store
 from emofuse.sources.audio import read_audio
@@ -25,17 +25,17 @@ PEOPLE = People(overlaps=(Overlap(Span.of_seconds(2, 4.2), 0.83),))
 
 
 def test_prints_tell_how_likely_two_people_speak_at_once(media: Path) -> None:
-    stage = VoicePrints(voice_encoder(IdentityConfig().voice_model, Store(folders=[])))
+    stage = VoiceEmbedder(voice_encoder(IdentityConfig().voice_model, Store(folders=[])))
     sound = read_audio(media / "talking.mp4")
     items = [*stage.feed(AudioChunk(sound, 16_000, 0)), *stage.flush()]
-    told = [item.overlap for item in items if isinstance(item, Print)]
+    told = [item.overlap for item in items if isinstance(item, IdentityEmbedding)]
     assert all(0 < overlap < 1 for overlap in told)
     assert len(set(told)) == len(told) > 2
 
 
 def test_neighbours_are_one_overlap() -> None:
     voices = Voices(IdentityConfig(overlap=0.5))
-    for k, item in enumerate(voice_prints([(0, 4, 0)])):
+    for k, item in enumerate(voice_embeddings([(0, 4, 0)])):
         voices.add(replace(item, overlap=(0.1, 0.6, 0.9, 0.2, 0.7)[k]))
     assert [(o.span.start, o.span.end, o.confidence) for o in voices.overlaps()] == [
         (0.8, 2.4, 0.9),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.identity.prints import direction, face, face_print, person, voice_prints
+from tests.identity.made import direction, face, face_embedding, person, voice_embeddings
 
 from emofuse.core.details import TextDetails
 from emofuse.core.estimates import (
@@ -48,9 +48,9 @@ def fused(
 def dialogue() -> tuple[Identifier, list[Estimate]]:
     """Two faces, cut back and forth; the second one speaks on while the first is shown."""
     found = Identifier(IdentityConfig())
-    for item in (face_print(1, 0, 0), face_print(2, 1, 4), face_print(3, 0, 8)):
+    for item in (face_embedding(1, 0, 0), face_embedding(2, 1, 4), face_embedding(3, 0, 8)):
         found.feed(item)
-    for item in voice_prints([(0, 4, 0), (4, 12, 1)]):
+    for item in voice_embeddings([(0, 4, 0), (4, 12, 1)]):
         found.feed(item)
     estimates = []
     for k in range(12):
@@ -94,7 +94,7 @@ def test_without_prints_all_stays_as_it_was() -> None:
 
 def test_voices_without_faces_are_speakers_in_order() -> None:
     found = Identifier(IdentityConfig())
-    for item in voice_prints([(0, 4, 3), (4, 9, 1), (9, 12, 3)]):
+    for item in voice_embeddings([(0, 4, 3), (4, 9, 1), (9, 12, 3)]):
         found.feed(item)
     heard = [estimate(SPEAKER, k, k + 1, SPEECH) for k in range(12)]
     who = found.resolve()
@@ -105,7 +105,7 @@ def test_voices_without_faces_are_speakers_in_order() -> None:
 
 def test_a_voice_that_was_never_embedded_is_somebodys() -> None:
     found = Identifier(IdentityConfig())
-    for item in voice_prints([(0, 4, 3)]):
+    for item in voice_embeddings([(0, 4, 3)]):
         found.feed(item)
     (e,) = found.resolve().applied([estimate(SPEAKER, 20, 21, SPEECH)])
     assert e.subject == SOMEBODY
@@ -123,8 +123,8 @@ def test_a_transcript_that_names_its_speakers_is_believed() -> None:
 def test_the_voice_is_nobodys_on_the_screen_who_was_not_found_speaking() -> None:
     """One person is seen, and heard where his mouth was found still: that is not known."""
     found = Identifier(IdentityConfig())
-    found.feed(face_print(1, 0, 0))
-    for item in voice_prints([(0, 8, 1)]):
+    found.feed(face_embedding(1, 0, 0))
+    for item in voice_embeddings([(0, 8, 1)]):
         found.feed(item)
     estimates = [fused(face(1), k, k + 1, FACE, SPEECH, link=0.9) for k in range(5)]
     estimates += [fused(face(1), k, k + 1, FACE) for k in range(5, 8)]
@@ -137,8 +137,8 @@ def test_the_voice_is_nobodys_on_the_screen_who_was_not_found_speaking() -> None
 
 def test_a_cut_within_a_slot_leaves_one_estimate_a_person() -> None:
     found = Identifier(IdentityConfig())
-    found.feed(face_print(1, 0, 0))
-    found.feed(face_print(2, 0, 1))
+    found.feed(face_embedding(1, 0, 0))
+    found.feed(face_embedding(2, 0, 1))
     better = replace(estimate(face(2), 0, 1, FACE), quality=0.9)
     (e,) = found.resolve().applied([estimate(face(1), 0, 1, FACE), better])
     assert (e.subject, e.quality) == (person(1), 0.9)
@@ -148,7 +148,7 @@ def test_live_a_late_merge_is_told_and_numbers_stay() -> None:
     found = Identifier(IdentityConfig())
 
     def after(*args: object, **kwargs: object) -> list[Identified]:
-        found.feed(face_print(*args, **kwargs))  # type: ignore[arg-type]
+        found.feed(face_embedding(*args, **kwargs))  # type: ignore[arg-type]
         return list(found.news())
 
     assert after(1, 0, 0) == [Identified(face(1), person(1))]
@@ -203,8 +203,8 @@ def test_nobody_anywhere_is_an_empty_table() -> None:
 @pytest.mark.parametrize("asked", [False, True])
 def test_embeddings_are_kept_only_if_asked(asked: bool) -> None:
     found = Identifier(IdentityConfig(embeddings=asked))
-    found.feed(face_print(1, 0))
-    for item in voice_prints([(0, 4, 1)]):
+    found.feed(face_embedding(1, 0))
+    for item in voice_embeddings([(0, 4, 1)]):
         found.feed(item)
     people = found.resolve().people
     assert [set(p.embeddings) for p in people.known] == (

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from emofuse.models.card import Card
-from emofuse.models.store import Licences, Store, Whereabouts, megabytes
+from emofuse.models.store import Licences, ModelLocation, Store, megabytes
 
 PINNED = re.compile(r"/[0-9a-f]{40}/|zenodo.org/record/\d+/")
 STORE = Store(folders=[])
@@ -55,7 +55,7 @@ class TestCard:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256) or file.url
 
     def test_the_pinned_content_is_what_lies_here(self, card: Card) -> None:
-        if STORE.whereabouts(card) is Whereabouts.REMOTE:
+        if STORE.whereabouts(card) is ModelLocation.REMOTE:
             assert card.downloads
         else:
             STORE.verify(card)

@@ -11,7 +11,7 @@ from emofuse.models import registry
 from emofuse.models.card import Card, read_card
 from emofuse.models.golden import Golden, golden_path, read_golden, replay
 from emofuse.models.recogniser import OnnxRecogniser
-from emofuse.models.store import WEIGHTS, ZOO, Store, Whereabouts
+from emofuse.models.store import WEIGHTS, ZOO, ModelLocation, Store
 
 EMBEDDED = [card for card in Store(folders=[]).cards() if not card.downloads]
 RECOGNISERS = [card for card in EMBEDDED if card.recogniser in registry.recognisers()]
@@ -27,7 +27,7 @@ def test_face_speech_and_words_each_have_an_embedded_model() -> None:
 @pytest.mark.parametrize("card", RECOGNISERS, ids=lambda card: card.id)
 def test_an_embedded_model_answers_its_golden_pair(card: Card) -> None:
     store = Store(folders=[])
-    assert store.whereabouts(card) is Whereabouts.EMBEDDED
+    assert store.whereabouts(card) is ModelLocation.EMBEDDED
     golden = read_golden(golden_path(card))
     recogniser = registry.load(card.id, store)
     assert replay(recogniser, golden) < 5e-3, "on this kind of processor it should be closer"

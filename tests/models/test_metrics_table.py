@@ -6,7 +6,7 @@ import pytest
 
 from emofuse.models import metrics_table as figures
 from emofuse.models.card import Metric
-from emofuse.models.store import Store, Whereabouts
+from emofuse.models.store import ModelLocation, Store
 
 
 def metric(name: str, value: float, split: str = "test", protocol: str = "10 faces") -> Metric:
@@ -59,6 +59,6 @@ def test_what_was_chosen_on_comes_last() -> None:
 def test_every_embedded_model_that_was_measured_has_a_headline() -> None:
     store = Store()
     for card in store.cards():
-        if store.whereabouts(card) is Whereabouts.EMBEDDED:
+        if store.whereabouts(card) is ModelLocation.EMBEDDED:
             first = figures.rows(card.metrics)[0]
             assert all(0 <= v <= 1 for v in first.values.values()), card.id

@@ -20,7 +20,7 @@ from emofuse.core.estimates import Modality
 from emofuse.errors import ModelError
 from emofuse.models.card import Card
 from emofuse.models.sets import SETS
-from emofuse.models.store import Store, Whereabouts
+from emofuse.models.store import ModelLocation, Store
 from emofuse.observe import Observer
 from emofuse.text.transcribe import TranscribeConfig, find_whisper
 
@@ -199,7 +199,7 @@ def test_superb_is_used_as_it_is(serve: Serve, media: Path) -> None:
     contents = superb("Wav2Vec2")
     store = serve("superb-wav2vec2-er", contents)
     card = store.card("superb-wav2vec2-er")
-    assert store.whereabouts(card) is Whereabouts.REMOTE
+    assert store.whereabouts(card) is ModelLocation.REMOTE
     paths = store.files(card)
     from emofuse.models.registry import load
 

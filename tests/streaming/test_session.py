@@ -244,20 +244,20 @@ def test_words_rest_when_they_are_told_to(
     half = [p for p in packets if _start(p) < 1.5 * NS]
     heard = max(p.span.end_ns for p in half if isinstance(p, AudioChunk))
     with LiveSession(mine, info, PATIENT) as session:
-        session.rest(Modality.TEXT, True)
+        session.pause(Modality.TEXT, True)
         for packet in half:
             session.push(packet)
         events = until(session, reached(Modality.TEXT, heard - NS))
         assert not scribe.busy.is_set()
-        session.rest(Modality.TEXT, False)
-        session.rest(Modality.TEXT, False)  # said once
+        session.pause(Modality.TEXT, False)
+        session.pause(Modality.TEXT, False)  # said once
         for packet in packets[len(half) :]:
             session.push(packet)
         session.finish()
         events += list(session)
     assert scribe.busy.is_set()
     told = [e.code for e in events if isinstance(e, Diagnostic)]
-    assert [code for code in told if code.startswith("text-")] == ["text-rests", "text-again"]
+    assert [code for code in told if code.startswith("text-")] == ["text-paused", "text-resumed"]
     fused = [e for e in measured(events, MeasurementKind.TIMELINE) if e.modality is Modality.FUSED]
     assert fused
 

@@ -25,7 +25,7 @@ from .. import __version__
 from ..core.modality import specs
 from ..errors import EmofuseError
 from ..models.card import Card
-from ..models.store import Store, Whereabouts, megabytes
+from ..models.store import ModelLocation, Store, megabytes
 
 if TYPE_CHECKING:
     from ..face.detect import Detector
@@ -151,7 +151,7 @@ def _models(store: Store) -> Iterator[Check]:
         yield Check("models", name, Status.ABSENT, problem)
     for card in cards:
         where = store.whereabouts(card)
-        if where is Whereabouts.REMOTE and card.downloads:
+        if where is ModelLocation.REMOTE and card.downloads:
             yield Check(
                 "models",
                 card.id,

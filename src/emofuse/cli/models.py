@@ -117,10 +117,10 @@ def verify(model_ids: Ids = None) -> None:
 
     Exit code 2 if one is damaged.
     """
-    from ..models.store import Store, Whereabouts
+    from ..models.store import ModelLocation, Store
 
     store = Store()
-    here = [c for c in store.cards() if store.whereabouts(c) is not Whereabouts.REMOTE]
+    here = [c for c in store.cards() if store.whereabouts(c) is not ModelLocation.REMOTE]
     cards = [store.card(model_id) for model_id in model_ids] if model_ids else here
     problems = [problem for card in cards if (problem := _problem(card, store))]
     if problems:

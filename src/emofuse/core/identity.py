@@ -32,7 +32,7 @@ class Portrait:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Print:
+class IdentityEmbedding:
     """An embedding of a face or a voice. It is biometric: it stays in memory.
 
     Args:

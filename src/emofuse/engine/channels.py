@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..core.estimates import Estimate, Modality, SubjectKind
-from ..core.identity import Print
+from ..core.identity import IdentityEmbedding
 from ..core.media import AudioChunk, Diagnostic, Packet, Track, Watermark
 from .pipeline import Pipeline
 
@@ -32,7 +32,9 @@ class ByChannel:
         self._notes: set[tuple[str, str]] = set()
         self._told_ns = 0
 
-    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
+    def feed(
+        self, packet: Packet
+    ) -> Iterator[Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """Take one packet; yield what can be said now."""
         if isinstance(packet, Diagnostic):
             yield packet
@@ -41,7 +43,7 @@ class ByChannel:
             yield from self._take(number, pipeline.feed(packet))
         yield from self._release(min(self._progress.values()))
 
-    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
+    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """End the stream; yield the rest."""
         for number, pipeline in enumerate(self._all):
             yield from self._take(number, pipeline.flush())
@@ -63,10 +65,10 @@ class ByChannel:
             yield len(self._heard), self._others
 
     def _take(
-        self, number: int, items: Iterable[Estimate | Watermark | Diagnostic | Print]
-    ) -> Iterator[Diagnostic | Print]:
+        self, number: int, items: Iterable[Estimate | Watermark | Diagnostic | IdentityEmbedding]
+    ) -> Iterator[Diagnostic | IdentityEmbedding]:
         for item in items:
-            if isinstance(item, Print):  # of a face
+            if isinstance(item, IdentityEmbedding):  # of a face
                 yield item
             elif isinstance(item, Estimate):
                 self._held.append(self._numbered(item, number))

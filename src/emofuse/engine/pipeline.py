@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.estimates import Estimate
-from ..core.identity import Print
+from ..core.identity import IdentityEmbedding
 from ..core.media import AudioChunk, Diagnostic, Frame, Packet, Track, Utterance, Watermark
 from ..core.protocols import Fuser, Slot, Stage
 
@@ -69,7 +69,7 @@ class Chain:
             yield from items
             return
         for item in items:
-            if isinstance(item, (Diagnostic, Print)):  # for those at the end: no stage knows it
+            if isinstance(item, (Diagnostic, IdentityEmbedding)):  # passes all stages by
                 yield item
             else:
                 yield from self._through(self._stages[start].feed(item), start + 1)
@@ -134,7 +134,7 @@ def _of_worth(slot: Slot) -> Slot:
 class Pipeline:
     """The whole way from packets to estimates.
 
-    Yields each modality's estimates, the fused ones, notes, prints of faces and voices, and
+    Yields each modality's estimates, the fused ones, notes, embeddings of faces and voices, and
     `Watermark(Modality.FUSED, …)`: everything that starts before is out.
 
     Args:
@@ -148,14 +148,16 @@ class Pipeline:
     ) -> None:
         self._chain = Chain(Fork(*branches), *joint)
 
-    def feed(self, packet: Packet) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
+    def feed(
+        self, packet: Packet
+    ) -> Iterator[Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """Take one packet; yield what can be said now."""
         if isinstance(packet, Diagnostic):
             yield packet
         else:
             yield from self._chain.feed(packet)
 
-    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | Print]:
+    def flush(self) -> Iterator[Estimate | Watermark | Diagnostic | IdentityEmbedding]:
         """End the stream; yield the rest."""
         return self._chain.flush()
 

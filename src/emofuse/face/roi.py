@@ -21,7 +21,7 @@ _AROUND = 1.0  # widths around a face in which hair, shoulders and hands move
 
 
 @runtime_checkable
-class NearDetector(Protocol):
+class LocalDetector(Protocol):
     """A `Detector` that can look for one face where it should be."""
 
     def detect_near(self, image: NDArray[np.uint8], box: Box) -> Detection | None:
@@ -37,7 +37,7 @@ class RoiDetector:
     search is `longest_ns` ago. It has a memory: one for each stream.
 
     Args:
-        detector: finds the faces; one that is no `NearDetector` searches every frame.
+        detector: finds the faces; one that is no `LocalDetector` searches every frame.
         longest_ns: time between two searches of the whole frame; 0: every frame.
     """
 
@@ -75,7 +75,7 @@ class RoiDetector:
 
     def _near(self, image: NDArray[np.uint8], known: Sequence[Box]) -> list[Detection] | None:
         """Look where the faces should be; None if one isn't plainly there."""
-        if len(known) > _MOST or not isinstance(self._detector, NearDetector):
+        if len(known) > _MOST or not isinstance(self._detector, LocalDetector):
             return None
         looks = [self._detector.detect_near(image, box) for box in known]
         found = [d for d in looks if d is not None and d.score >= _SCORE]

@@ -34,7 +34,7 @@ GROUP = Subject(SubjectKind.GROUP)
 """Everybody in the picture."""
 
 
-class Judge(Protocol):
+class MoodEstimator(Protocol):
     """Says what a group's mood is in one moment.
 
     Attributes:
@@ -51,12 +51,12 @@ class Judge(Protocol):
         """Take note of a packet of the medium."""
         ...
 
-    def judge(self, evidence: Evidence) -> Probabilities | None:
+    def estimate(self, evidence: Evidence) -> Probabilities | None:
         """Return the mood of a moment, which follows the last one; None: nothing to go by."""
         ...
 
 
-class MoodJudge:
+class AggregatedMood:
     """Asks the default model, which goes by what the models of faces and voices say."""
 
     seconds, longest = 1.0, 60.0
@@ -67,7 +67,7 @@ class MoodJudge:
     def see(self, packet: Packet) -> None:
         """Nothing of the media themselves is needed."""
 
-    def judge(self, evidence: Evidence) -> Probabilities | None:
+    def estimate(self, evidence: Evidence) -> Probabilities | None:
         """Return the mood; None where there is neither a readable face nor a voice."""
         row = self._recogniser.prepare(evidence)
         if len(row) == 1 and not row[0, 2]:
@@ -75,7 +75,7 @@ class MoodJudge:
         return self._recogniser.infer([row])[0].probabilities
 
 
-class StreamJudge:
+class StreamMood:
     """Asks a model of four streams, which looks and listens for itself."""
 
     seconds, longest = 5.0, 10.0  # its frames are held meanwhile; clips to learn from last 5 s
@@ -89,7 +89,7 @@ class StreamJudge:
         """Keep what the streams look at and listen to."""
         self._window.add(packet)
 
-    def judge(self, evidence: Evidence) -> Probabilities | None:
+    def estimate(self, evidence: Evidence) -> Probabilities | None:
         """Return the mood; None where there is nothing to see or hear."""
         clip = self._window.clip(evidence.span)
         if not set(clip.streams) & set(self._recogniser.preparation.streams):
@@ -99,16 +99,16 @@ class StreamJudge:
         return Probabilities(now.taxonomy, np.mean([p.values for p in self._last], axis=0))
 
 
-def make_judge(recogniser: Any, store: Store) -> Judge:
-    """Make the judge for a model.
+def make_mood_estimator(recogniser: Any, store: Store) -> MoodEstimator:
+    """Make the estimator for a model.
 
     Raises:
         ModelError: if it is no model of groups.
     """
     if isinstance(recogniser, MoodRecogniser):
-        return MoodJudge(recogniser)
+        return AggregatedMood(recogniser)
     if isinstance(recogniser, GroupRecogniser):
-        return StreamJudge(recogniser, store)
+        return StreamMood(recogniser, store)
     raise ModelError(
         f"the model {recogniser.model_id!r} is no model of groups; expected group-v1, or one that "
         "`emofuse train group` made"
@@ -123,15 +123,15 @@ class GroupStage:
 
     Args:
         config: how.
-        judge: says what the mood is.
+        estimator: says what the mood is.
         info: of the medium.
     """
 
-    def __init__(self, config: GroupConfig, judge: Judge, info: MediaInfo) -> None:
-        self._config, self._judge = config, judge
+    def __init__(self, config: GroupConfig, estimator: MoodEstimator, info: MediaInfo) -> None:
+        self._config, self._estimator = config, estimator
         self._photo = info.kind is MediaKind.IMAGE
-        self._length_ns = to_ns(config.seconds or judge.seconds)
-        self._longest_ns = to_ns(judge.longest)
+        self._length_ns = to_ns(config.seconds or estimator.seconds)
+        self._longest_ns = to_ns(estimator.longest)
         self._start_ns = self._end_ns = 0  # of the next moment; of the frames so far
         self._cuts: list[int] = []  # times of those that lie ahead
         self._scene = 1
@@ -141,7 +141,7 @@ class GroupStage:
 
     def see(self, packet: Packet) -> None:
         """Take note of a packet of the medium."""
-        self._judge.see(packet)
+        self._estimator.see(packet)
         if not isinstance(packet, Frame):
             return
         now, before = (layout(packet.image), shrunk(packet.image)), self._before
@@ -176,9 +176,9 @@ class GroupStage:
         return min([latest_ns, *(cut for cut in self._cuts if cut > self._start_ns)])
 
     def _tell(self, span: Span) -> Estimate:
-        """Judge a moment and forget it."""
+        """Estimate the mood of a moment, then forget the moment."""
         evidence = self._evidence(span)
-        mood = self._judge.judge(evidence)
+        mood = self._estimator.estimate(evidence)
         read, faces = len(evidence.read), len(evidence.faces)
         dispersion = evidence.dispersion
         while self._cuts and self._cuts[0] <= span.start_ns:
@@ -190,7 +190,7 @@ class GroupStage:
             probabilities=mood or Probabilities(MOODS, np.full(len(MOODS), 1 / len(MOODS))),
             modality=Modality.FUSED,
             quality=read / faces if faces else 0.0,
-            model_id=self._judge.model_id,
+            model_id=self._estimator.model_id,
             details=GroupDetails(
                 faces=faces,
                 read=read,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import SPEAKER
-from ..core.identity import Portrait, Print
+from ..core.identity import IdentityEmbedding, Portrait
 from ..core.media import AudioChunk, Sample, Watermark, WindowSpec
 from ..core.time import to_ns
 from ..engine.windows import Windower
@@ -110,7 +110,7 @@ def voice_encoder(model_id: str, store: Store, threads: int = 1) -> VoiceEncoder
     return VoiceEncoder(card.id, store.files(card)["weights"], threads)
 
 
-class FacePrints:
+class FaceEmbedder:
     """Replaces portraits by their embeddings; everything else passes."""
 
     def __init__(self, encoder: FaceEncoder) -> None:
@@ -120,7 +120,7 @@ class FacePrints:
         """Take what a tracker yields."""
         if isinstance(item, Portrait):
             (row,) = self._encoder.logits([self._encoder.prepare(item.image)])
-            yield Print(item.subject, item.span, row, item.quality, item.beside)
+            yield IdentityEmbedding(item.subject, item.span, row, item.quality, item.beside)
         else:
             yield item
 
@@ -132,7 +132,7 @@ class FacePrints:
         """Nothing to forget."""
 
 
-class VoicePrints:
+class VoiceEmbedder:
     """Embeds voiced sound as it passes.
 
     Args:
@@ -155,23 +155,23 @@ class VoicePrints:
         yield from self._take(self._windower.feed(item))
         yield item
 
-    def flush(self) -> Iterator[Print]:
+    def flush(self) -> Iterator[IdentityEmbedding]:
         """Yield the rest."""
         yield from self._take(self._windower.flush())
         yield from self._embed()
 
-    def _take(self, samples: Any) -> Iterator[Print]:
+    def _take(self, samples: Any) -> Iterator[IdentityEmbedding]:
         for sample in samples:
             if isinstance(sample, Sample):
                 self._waiting.append(sample)
                 if len(self._waiting) >= self._batch:
                     yield from self._embed()
 
-    def _embed(self) -> Iterator[Print]:
+    def _embed(self) -> Iterator[IdentityEmbedding]:
         samples, self._waiting = self._waiting, []
         if samples:
             answers = self._encoder.answers([self._encoder.prepare(s.data) for s in samples])
             for sample, (row, overlap) in zip(samples, answers, strict=True):
-                yield Print(
+                yield IdentityEmbedding(
                     sample.subject, sample.span, row.copy(), sample.quality, overlap=overlap
                 )

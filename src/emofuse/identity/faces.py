@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Subject
-from ..core.identity import Print
+from ..core.identity import IdentityEmbedding
 from .cluster import agglomerate, distances
 from .config import IdentityConfig
 
@@ -17,12 +17,12 @@ MOST = 1500
 """Tracks that are compared with each other; when there are more, the sure ones are joined."""
 
 _ENOUGH = 4
-"""Prints from which a cluster that is near another one is somebody of their own."""
+"""Embeddings from which a cluster that is near another one is somebody of their own."""
 
 _SCATTER = 0.05
-"""Variance of a print about its person's mean, over and above what all prints of a track share.
+"""Variance of an embedding about its person's mean, beyond what all of a track share.
 
-On KDEF, where every print is another pose, it is 0.1.
+On KDEF, where every embedding is another pose, it is 0.1.
 """
 
 _SOFTNESS = 0.04
@@ -37,7 +37,7 @@ class _Node:
     first_ns: int
     total: NDArray[np.float64]
     weight: float = 0.0
-    prints: int = 0
+    count: int = 0
     beside: set[Subject] = field(default_factory=set)
 
     @property
@@ -50,7 +50,7 @@ class _Node:
         self.first_ns = min(self.first_ns, other.first_ns)
         self.total = self.total + other.total
         self.weight += other.weight
-        self.prints += other.prints
+        self.count += other.count
         self.beside |= other.beside
 
 
@@ -74,9 +74,9 @@ class Group:
 
 
 class FaceTracks:
-    """Collects the prints of face tracks and says which tracks are one person's.
+    """Collects the embeddings of face tracks and says which tracks are one person's.
 
-    A track is one person, and two tracks in one frame are two. Its prints are averaged by their
+    A track is one person, and two tracks in one frame are two. Its embeddings are averaged by their
     quality. Memory is bounded: beyond `MOST` tracks those that surely belong together are
     joined for good, and if that is not enough, the first ones are left as they are.
 
@@ -90,8 +90,8 @@ class FaceTracks:
         self._done: list[_Node] = []
         self._home: dict[Subject, _Node] = {}
 
-    def add(self, item: Print) -> None:
-        """Take a print of a face."""
+    def add(self, item: IdentityEmbedding) -> None:
+        """Take an embedding of a face."""
         row, weight = item.embedding.astype(np.float64), max(item.quality, 1e-3)
         node = _Node([item.subject], item.span.start_ns, weight * row, weight, 1, set(item.beside))
         known = self._home.get(item.subject)
@@ -128,7 +128,7 @@ class FaceTracks:
         nodes = sorted(self._nodes, key=_order)
         if not nodes:
             return []
-        weights = [node.prints for node in nodes]
+        weights = [node.count for node in nodes]
         clusters, _ = agglomerate(_distances(nodes), weights, closest, list(_cannot(nodes)))
         joined = []
         for members in clusters:
@@ -142,7 +142,7 @@ class FaceTracks:
     def _compact(self) -> None:
         """Join for good what is surely one person's; let go of the oldest if that is too little."""
         nodes = self._joined(0.8 * self._config.same_face)
-        nodes.sort(key=lambda node: (node.prints, *_order(node)))
+        nodes.sort(key=lambda node: (node.count, *_order(node)))
         surplus = max(0, len(nodes) - MOST // 2)
         self._done += nodes[:surplus]
         self._nodes = nodes[surplus:]
@@ -151,10 +151,10 @@ class FaceTracks:
     def _doubts(self, nodes: list[_Node], apart: NDArray[np.float32]) -> dict[int, tuple[int, ...]]:
         """Say which groups of little evidence are too near to others to be somebody else's."""
         doubts: dict[int, tuple[int, ...]] = {}
-        for k in sorted(range(len(nodes)), key=lambda k: (-nodes[k].prints, k)):
+        for k in sorted(range(len(nodes)), key=lambda k: (-nodes[k].count, k)):
             near: list[int] = np.flatnonzero(apart[k] < self._config.unsure_face).tolist()
             known = tuple(j for j in near if j not in doubts and _before(nodes, j, k))
-            if known and nodes[k].prints < _ENOUGH:
+            if known and nodes[k].count < _ENOUGH:
                 doubts[k] = known
         return doubts
 
@@ -164,15 +164,15 @@ class FaceTracks:
 
 
 def _distances(nodes: list[_Node]) -> NDArray[np.float32]:
-    """Return how far nodes are apart, as if each were the mean of two prints.
+    """Return how far nodes are apart, as if each were the mean of two embeddings.
 
-    The mean of many prints scatters less: the square of a distance between two of them has
+    The mean of many embeddings scatters less: the square of a distance between two of them has
     `_SCATTER` / n less from each side.
     """
     if not nodes:
         return np.zeros((0, 0), np.float32)
     plain = distances(np.stack([node.mean for node in nodes]))
-    scatter = _SCATTER / np.array([node.prints for node in nodes])
+    scatter = _SCATTER / np.array([node.count for node in nodes])
     excess = scatter[:, None] + scatter[None] - _SCATTER
     out: NDArray[np.float32] = np.sqrt(np.maximum(plain**2 - excess, 0)).astype(np.float32)
     return out
@@ -184,7 +184,7 @@ def _order(node: _Node) -> tuple[int, Subject]:
 
 def _before(nodes: list[_Node], j: int, k: int) -> bool:
     """Whether more is known of one node than of another, or as much and earlier."""
-    return (-nodes[j].prints, j) < (-nodes[k].prints, k)
+    return (-nodes[j].count, j) < (-nodes[k].count, k)
 
 
 def _cannot(nodes: list[_Node]) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import Subject, SubjectKind
-from ..core.identity import Heard, Identified, Print
+from ..core.identity import Heard, Identified, IdentityEmbedding
 from .config import IdentityConfig
 from .voices import Turn, Voices
 
@@ -37,7 +37,7 @@ class LiveVoices:
         self._highest = self._due = 0
         self.turns: list[Turn] = []
 
-    def add(self, item: Print) -> Iterator[Heard | Identified]:
+    def add(self, item: IdentityEmbedding) -> Iterator[Heard | Identified]:
         """Take the next piece; yield merges, and whose voice it is."""
         if len(self._numbers) >= _MOST:
             self._voices.forget(_MOST // 2)

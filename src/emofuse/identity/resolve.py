@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimates import SOMEBODY, SPEAKER, Estimate, Modality, Subject, SubjectKind
-from ..core.identity import Heard, Identified, People, Person, Print, Unsure
+from ..core.identity import Heard, Identified, IdentityEmbedding, People, Person, Unsure
 from ..core.time import NS, Span
 from .config import IdentityConfig
 from .faces import FaceTracks, Group
@@ -106,8 +106,8 @@ class Identifier:
         self._told_voices: dict[Subject, Subject] = {}
         self._live, self._due = LiveVoices(config), 0
 
-    def feed(self, item: Print | Estimate) -> None:
-        """Take a print, or an estimate of the timeline."""
+    def feed(self, item: IdentityEmbedding | Estimate) -> None:
+        """Take an embedding, or an estimate of the timeline."""
         if isinstance(item, Estimate):
             self._note_voice(item)
         elif item.subject.kind is SubjectKind.SPEAKER:
@@ -202,8 +202,8 @@ class Identifier:
                     self._told[track] = person
                     yield Identified(track, person)
 
-    def heard(self, item: Print) -> Iterator[Heard | Identified]:
-        """Say whose voice a print is, live, and which voices turned out to be one."""
+    def heard(self, item: IdentityEmbedding) -> Iterator[Heard | Identified]:
+        """Say whose voice an embedding is, live, and which voices turned out to be one."""
         yield from self._live.add(item)
 
     def voices(self, now: bool = False) -> Iterator[Identified]:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clustering import cut, ward_merges
-from ..core.identity import Overlap, Print
+from ..core.identity import IdentityEmbedding, Overlap
 from ..core.time import Span, to_ns
 from .config import IdentityConfig
 
 MOST = 1500
 """Pieces that are compared with each other."""
 
-_PIECE = 3  # prints of one unbroken stretch that are averaged: 2.4 s
+_PIECE = 3  # embeddings of one unbroken stretch that are averaged: 2.4 s
 _BRIEF_NS = to_ns(2.0)
 """A speaker is heard for longer than this in all; what is briefer is the nearest one's."""
 
@@ -36,11 +36,11 @@ class Turn:
 
 
 class Voices:
-    """Collects the prints of voiced sound and says which are one speaker's.
+    """Collects the embeddings of voiced sound and says which are one speaker's.
 
     Pieces of a few seconds are clustered for each number of speakers: by Ward's criterion, then
     by spherical k-means from there. Each further speaker must bring the pieces nearer to their
-    means by `IdentityConfig.speaker_cost`. Then the prints are given to the speakers, where a
+    means by `IdentityConfig.speaker_cost`. Then the embeddings are given to the speakers, where a
     change within a stretch costs something.
 
     Args:
@@ -49,33 +49,33 @@ class Voices:
 
     def __init__(self, config: IdentityConfig) -> None:
         self._config = config
-        self._prints: list[Print] = []
+        self._embeddings: list[IdentityEmbedding] = []
 
-    def add(self, item: Print) -> None:
-        """Take a print of a voice."""
-        self._prints.append(item)
+    def add(self, item: IdentityEmbedding) -> None:
+        """Take an embedding of a voice."""
+        self._embeddings.append(item)
 
     def forget(self, count: int) -> None:
-        """Let go of the prints that came first."""
-        del self._prints[:count]
+        """Let go of the embeddings that came first."""
+        del self._embeddings[:count]
 
     def turns(self) -> tuple[list[Turn], list[NDArray[np.float32]]]:
-        """Return who speaks when, and each speaker's mean print, in order of appearance."""
-        prints = sorted(self._prints, key=lambda p: p.span)
-        if not prints:
+        """Return who speaks when, and each speaker's mean embedding, in order of appearance."""
+        embeddings = sorted(self._embeddings, key=lambda p: p.span)
+        if not embeddings:
             return [], []
-        rows = _normal(np.stack([p.embedding for p in prints]))
-        means = self._speakers(prints, rows)
-        said = _smoothed(prints, rows @ means.T)
+        rows = _normal(np.stack([p.embedding for p in embeddings]))
+        means = self._speakers(embeddings, rows)
+        said = _smoothed(embeddings, rows @ means.T)
         order = list(dict.fromkeys(said.tolist()))
         number = {k: n for n, k in enumerate(order)}
-        turns = [Turn(p.span, number[int(k)]) for p, k in zip(prints, said, strict=True)]
+        turns = [Turn(p.span, number[int(k)]) for p, k in zip(embeddings, said, strict=True)]
         return turns, [means[k] for k in order]
 
     def overlaps(self) -> tuple[Overlap, ...]:
         """Return where two people may speak at once, in order of time."""
         found: list[Overlap] = []
-        for p in sorted(self._prints, key=lambda p: p.span):
+        for p in sorted(self._embeddings, key=lambda p: p.span):
             if p.overlap < self._config.overlap:
                 continue
             if found and found[-1].span.end_ns == p.span.start_ns:
@@ -86,9 +86,11 @@ class Voices:
                 found.append(Overlap(p.span, round(p.overlap, 4)))
         return tuple(found)
 
-    def _speakers(self, prints: Sequence[Print], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Find the speakers: the mean of each one's prints, float32 (speakers, width)."""
-        pieces, seconds = _pieces(prints, rows)
+    def _speakers(
+        self, embeddings: Sequence[IdentityEmbedding], rows: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Find the speakers: the mean of each one's embeddings, float32 (speakers, width)."""
+        pieces, seconds = _pieces(embeddings, rows)
         most = min(_MOST_SPEAKERS, len(pieces))
         wanted = self._config.speakers
         counts = range(1, most + 1) if wanted is None else [min(wanted, most)]
@@ -108,22 +110,22 @@ class Voices:
 
 
 def _pieces(
-    prints: Sequence[Print], rows: NDArray[np.float32]
+    embeddings: Sequence[IdentityEmbedding], rows: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Average neighbouring prints of a stretch; of a long recording all that are neighbours.
+    """Average neighbouring embeddings of a stretch; of a long recording all that are neighbours.
 
     Returns:
         Pieces of length 1, float32 (n, width), and how long each lasts, in nanoseconds.
     """
-    lasts = np.array([p.span.duration_ns for p in prints], np.float64)
-    size, groups = max(_PIECE, -(-len(prints) // MOST)), list[list[int]]()
-    for k, item in enumerate(prints):
-        joined = k > 0 and item.span.start_ns == prints[k - 1].span.end_ns
+    lasts = np.array([p.span.duration_ns for p in embeddings], np.float64)
+    size, groups = max(_PIECE, -(-len(embeddings) // MOST)), list[list[int]]()
+    for k, item in enumerate(embeddings):
+        joined = k > 0 and item.span.start_ns == embeddings[k - 1].span.end_ns
         if groups and len(groups[-1]) < size and (joined or size > _PIECE):
             groups[-1].append(k)
         else:
             groups.append([k])
-    weights = lasts * np.array([max(p.quality, 0.05) for p in prints])
+    weights = lasts * np.array([max(p.quality, 0.05) for p in embeddings])
     pieces = np.stack([weights[g] @ rows[g] for g in groups])
     return _normal(pieces), np.array([lasts[g].sum() for g in groups])
 
@@ -155,12 +157,14 @@ def _means(
     )
 
 
-def _smoothed(prints: Sequence[Print], likeness: NDArray[np.float32]) -> NDArray[np.int64]:
+def _smoothed(
+    embeddings: Sequence[IdentityEmbedding], likeness: NDArray[np.float32]
+) -> NDArray[np.int64]:
     """Return the best sequence of speakers; a change within a stretch costs something (Viterbi)."""
     n, k = likeness.shape
     best, back = likeness[0].astype(np.float64), np.zeros((n, k), np.int64)
     for i in range(1, n):
-        joined = prints[i].span.start_ns == prints[i - 1].span.end_ns
+        joined = embeddings[i].span.start_ns == embeddings[i - 1].span.end_ns
         stay, change = best, best.max() - (_SWITCH if joined else 0.0)
         back[i] = np.where(stay >= change, np.arange(k), best.argmax())
         best = np.maximum(stay, change) + likeness[i]

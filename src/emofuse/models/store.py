@@ -59,7 +59,7 @@ CONVERTERS: Registry[Converter] = Registry("emofuse.converters", "converter of m
 _TRIES = 3  # a broken connection or a damaged answer is asked for again
 
 
-class Whereabouts(str, Enum):
+class ModelLocation(str, Enum):
     """Where a model's files are."""
 
     EMBEDDED = "embedded"
@@ -174,22 +174,22 @@ class Store:
                 "EMOFUSE_ACCEPT"
             )
 
-    def whereabouts(self, card: Card) -> Whereabouts:
+    def whereabouts(self, card: Card) -> ModelLocation:
         """Say where a model's files are, without downloading or reading them."""
         paths = [(self._path(card, f), self._ledger.known(f)) for f in card.files.values()]
         if not all(_has(path, f) for path, f in paths):
-            return Whereabouts.REMOTE
+            return ModelLocation.REMOTE
         if any(path.is_relative_to(self.cache_dir) for path, _ in paths):
-            return Whereabouts.DOWNLOADED
+            return ModelLocation.DOWNLOADED
         home = paths[0][0].parent if paths else WEIGHTS
-        return Whereabouts.EMBEDDED if home == WEIGHTS else Whereabouts.LOCAL
+        return ModelLocation.EMBEDDED if home == WEIGHTS else ModelLocation.LOCAL
 
     def is_ready(self, card: Card) -> bool:
         """Whether a model can be used now: without a download, a conversion or a question."""
         if not self._allow(card) or (card.terms and not self._ledger.accepted(card)):
             return False
         made = not card.convert or self._converted(card).is_file()
-        return made and self.whereabouts(card) is not Whereabouts.REMOTE
+        return made and self.whereabouts(card) is not ModelLocation.REMOTE
 
     def home(self, card: Card) -> Path:
         """Return the folder of a model's files (of those that are not downloaded)."""
@@ -223,7 +223,7 @@ class Store:
             ModelError: if the model comes with emofuse, or nothing of it is here.
         """
         where = self.whereabouts(card)
-        if where is Whereabouts.EMBEDDED:
+        if where is ModelLocation.EMBEDDED:
             raise ModelError(f"{card.id!r} comes with emofuse; there is nothing to remove")
         home, cached = self.home(card), self._folder(card)
         named = [home / file.name for file in card.files.values()]

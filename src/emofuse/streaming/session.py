@@ -14,7 +14,7 @@ from typing import Any
 
 from ..analyzer import Analyzer
 from ..core.estimates import Estimate, Modality, SubjectKind
-from ..core.identity import Print
+from ..core.identity import IdentityEmbedding
 from ..core.media import (
     AudioChunk,
     Diagnostic,
@@ -72,7 +72,7 @@ class LiveSession:
         self._config = config = config or LiveConfig()
         self._listener = listener
         self._pushing = threading.Lock()
-        self._stamps = {track: Stamps() for track in info.tracks}
+        self._stamps = {track: PacketTimes() for track in info.tracks}
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -111,17 +111,17 @@ class LiveSession:
             self._stamps[track].heard_ns = time.monotonic_ns()
             self._push(track, packet)
 
-    def rest(self, modality: Modality, resting: bool) -> None:
-        """Leave a modality out for a while, so that the others get the processor; or end that.
+    def pause(self, modality: Modality, paused: bool) -> None:
+        """Leave a modality out for a while, so that the others get the processor; or resume it.
 
-        What it would have said of the time in between is missing; a `Diagnostic` tells both.
+        What it would have said meanwhile is missing; a `Diagnostic` tells of both.
         """
         for worker in self._workers:
-            if worker.branch.modality is modality and worker.resting is not resting:
-                worker.resting = resting
+            if worker.branch.modality is modality and worker.paused is not paused:
+                worker.paused = paused
                 name = name_of(modality)
-                told = f"no {name} for now: this machine is too busy for everything"
-                code, text = ("rests", told) if resting else ("again", f"{name}: analyzed again")
+                busy = f"{name} is paused: this machine is too busy for everything"
+                code, text = ("paused", busy) if paused else ("resumed", f"{name} is read again")
                 self._say(Diagnostic(f"{modality.value}-{code}", text, self._now_ns()))
 
     def finish(self) -> None:
@@ -234,11 +234,11 @@ class LiveSession:
             self._ended.set()
             self._events.put(None)
 
-    def _take(self, item: Estimate | Watermark | Failure | Print) -> None:
+    def _take(self, item: Estimate | Watermark | Failure | IdentityEmbedding) -> None:
         if isinstance(item, Failure):
             self._fail(item.branch, item.error)
             return
-        if isinstance(item, Print):
+        if isinstance(item, IdentityEmbedding):
             self._identify(item)
             return
         if isinstance(item, Watermark):
@@ -249,7 +249,7 @@ class LiveSession:
             self._show(item)
         self._tell(self._joint.feed, item)
 
-    def _identify(self, item: Print) -> None:
+    def _identify(self, item: IdentityEmbedding) -> None:
         """Say whose face or voice it is."""
         identifier = self._identifier
         if identifier is None:
@@ -385,7 +385,7 @@ def after(
     return packet
 
 
-class Stamps:
+class PacketTimes:
     """When a track's packets were pushed."""
 
     def __init__(self) -> None:

@@ -121,8 +121,8 @@ class Worker(threading.Thread):
         self.took: deque[int] = deque(maxlen=KEPT)
         self._followers = [Worker(b, config, collect) for b in branch.followers]
         self._collect = collect
-        self._failed = self._stopped = self._rested = False
-        self.resting = False
+        self._failed = self._stopped = self._was_paused = False
+        self.paused = False
         """Whether it only keeps time for now; set from any thread."""
 
     def __iter__(self) -> Iterator[Worker]:
@@ -141,10 +141,10 @@ class Worker(threading.Thread):
             began = time.perf_counter_ns()
             if self._failed:
                 self._keep_time(item)
-            elif self.resting:
-                self._rest(item)
+            elif self.paused:
+                self._skip(item)
             else:
-                self._rested = False
+                self._was_paused = False
                 self._work(self.branch.stage.feed, item)
             if not isinstance(item, Watermark):
                 self.took.append(time.perf_counter_ns() - began)
@@ -167,11 +167,11 @@ class Worker(threading.Thread):
             if item:
                 self._keep_time(item[0])
 
-    def _rest(self, item: Any) -> None:
+    def _skip(self, item: Any) -> None:
         """Forget what the stage holds, since its time is now declared to be over."""
-        if not self._rested:
+        if not self._was_paused:
             self.branch.stage.reset()
-            self._rested = True
+            self._was_paused = True
         self._keep_time(item)
 
     def _keep_time(self, item: Frame | AudioChunk | Utterance | Watermark) -> None:

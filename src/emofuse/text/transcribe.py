@@ -19,7 +19,7 @@ from ..core.media import AudioChunk, Diagnostic, Utterance, Watermark, Word
 from ..core.registry import Registry, check_names, named
 from ..core.time import Span, samples_to_ns, to_ns
 from ..errors import EmofuseError, InputError, MissingExtra, ModelError
-from ..models.store import Store, Whereabouts
+from ..models.store import ModelLocation, Store
 from .moonshine import MoonshineNet, find_moonshine
 from .sentences import share_time
 
@@ -440,7 +440,7 @@ def _pulled_whisper(name: str) -> Path | None:
     """The folder of a model that `emofuse models pull` has fetched."""
     store = Store()
     card = next((c for c in store.cards() if c.id == f"whisper-{name}"), None)
-    if card is None or store.whereabouts(card) is Whereabouts.REMOTE:
+    if card is None or store.whereabouts(card) is ModelLocation.REMOTE:
         return None
     return store.files(card)["weights"].parent
 

@@ -31,7 +31,7 @@ from emofuse.corpora import recipes
 from emofuse.errors import InputError, ModelError
 from emofuse.models.golden import golden_path, read_golden, replay
 from emofuse.models.registry import load
-from emofuse.models.store import Store, Whereabouts
+from emofuse.models.store import ModelLocation, Store
 from emofuse.training.core.checkpoint import read_tensors
 from emofuse.training.core.export import embed
 from emofuse.training.core.exporter import Exporter
@@ -165,7 +165,7 @@ def test_the_store_loads_the_model(
     monkeypatch.setenv("EMOFUSE_MODELS", str(folder))
     store = Store()
     card = store.card("tiny")
-    assert store.whereabouts(card) is Whereabouts.LOCAL
+    assert store.whereabouts(card) is ModelLocation.LOCAL
     recogniser = load("tiny")
     assert replay(recogniser, read_golden(golden_path(card, store.home(card)))) < 1e-5
     rng = np.random.default_rng(7)

@@ -77,13 +77,13 @@ def test_other_graphs_are_refused() -> None:
         head.expose_layers(onnx.helper.make_model(graph))
 
 
-def dialogues(n: int = 90) -> head.Material:
+def dialogues(n: int = 90) -> head.SentenceFeatures:
     """Features that tell the dialogue, whose label is its own, and one that tells the label."""
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(n // 3), 3)
     y = rng.integers(0, 3, n // 3)[group]
     x = np.eye(n // 3, dtype=np.float32)[group]
-    return head.Material(x, y, group, np.ones(n, np.float32))
+    return head.SentenceFeatures(x, y, group, np.ones(n, np.float32))
 
 
 def test_a_fit_learns_and_is_judged_on_other_dialogues() -> None:
@@ -96,7 +96,7 @@ def test_a_fit_learns_and_is_judged_on_other_dialogues() -> None:
 
 def test_weights_count() -> None:
     x = np.zeros((4, 1), np.float32)
-    data = head.Material(
+    data = head.SentenceFeatures(
         x, np.array([0, 0, 0, 1]), np.arange(4), np.array([1, 1, 1, 9], np.float32)
     )
     ((_, bias),) = head.fit(data, 2, (0.1,))

@@ -23,10 +23,10 @@ from ..metrics import Metrics
 from ..settings import Limits
 from .frames import Decoders
 from .intake import Intake
+from .load_shedding import LoadShedder
 from .messages import Outbox
 from .protocol import CloseReason, SessionParams, read_close, read_packet
 from .publisher import EventPublisher, StreamCounts
-from .relief import WordRelief
 
 if TYPE_CHECKING:
     from ...analyzer import Analyzer
@@ -83,7 +83,7 @@ class Session:
         self._live: LiveSession | None = None
         self._opening: asyncio.Task[LiveSession | None] | None = None
         self._over = threading.Event()
-        self._relief = WordRelief()
+        self._shedder = LoadShedder()
 
     async def run(self) -> None:
         """Serve the client until either side ends the session."""
@@ -229,17 +229,17 @@ class Session:
         started: float | None = None
         while True:
             await asyncio.sleep(_STATS_SECONDS)
-            self._relieve()
+            self._shed_load()
             if (stats := self._stats()) is not None:
                 started = started or time.monotonic() - _STATS_SECONDS
                 elapsed = round(time.monotonic() - started, 3)
                 self._outbox.put({"type": "stats", "time": elapsed, **stats})
 
-    def _relieve(self) -> None:
-        """Let words rest where pictures would starve."""
+    def _shed_load(self) -> None:
+        """Pause text where frames would starve."""
         if self._live is not None:
-            resting = self._relief.look(self._counts.frames, self._counts.analyzed)
-            self._live.rest(Modality.TEXT, resting)
+            paused = self._shedder.update(self._counts.frames, self._counts.analyzed)
+            self._live.pause(Modality.TEXT, paused)
 
     async def _send(self) -> None:
         """Send queued messages until sending fails or the session is closed."""

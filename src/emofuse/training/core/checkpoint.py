@@ -103,7 +103,7 @@ def load_weights(net: nn.Module, path: Path) -> nn.Module:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LoadedWeights:
     """What a net took over from a file of weights.
 
     Args:
@@ -130,7 +130,7 @@ class Taken:
         return "; ".join(parts)
 
 
-def start_from(net: nn.Module, path: Path) -> Taken:
+def start_from(net: nn.Module, path: Path) -> LoadedWeights:
     """Start a net from the weights of another training, as far as names and shapes fit.
 
     Args:
@@ -152,7 +152,7 @@ def start_from(net: nn.Module, path: Path) -> Taken:
             f"has {_few(tuple(own))}. Name weights of the same kind of net and sizes"
         )
     net.load_state_dict(fitting, strict=False)
-    return Taken(
+    return LoadedWeights(
         tuple(fitting),
         tuple(k for k in found if k not in own),
         tuple(k for k in found if k in own and k not in fitting),

@@ -71,7 +71,7 @@ def write_onnx(net: DetectorNet, path: Path) -> None:
         ModelError: if ONNX Runtime answers otherwise than torch did before the
             kernels were rounded.
     """
-    exported = Shipped(net)
+    exported = InferenceNet(net)
     path.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros((1, 96, 128, 3), dtype=torch.uint8)
     names = [f"stride_{stride}" for stride in STRIDES]
@@ -94,7 +94,7 @@ def write_onnx(net: DetectorNet, path: Path) -> None:
     quantize(path, SMALLEST)
 
 
-class Shipped(nn.Module):
+class InferenceNet(nn.Module):
     """The net as it is run: norms and the scaling of pixels folded into the kernels.
 
     Args:
@@ -169,7 +169,7 @@ def _without_norms(net: DetectorNet) -> DetectorNet:
     return net
 
 
-def _check(exported: Shipped, path: Path, shape: tuple[int, ...]) -> None:
+def _check(exported: InferenceNet, path: Path, shape: tuple[int, ...]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     session = Session(path, gpu=False)
     got = session.run({session.inputs[0]: picture})

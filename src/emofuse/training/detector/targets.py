@@ -101,7 +101,7 @@ def assign(cells: Cells, batch: SceneBatch, config: DetectorLossConfig) -> Assig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class CellTargets:
     """What each cell is to answer.
 
     Args:
@@ -119,7 +119,7 @@ class Lesson:
 
 
 @torch.no_grad()
-def lesson(cells: Cells, batch: SceneBatch, config: DetectorLossConfig) -> Lesson:
+def lesson(cells: Cells, batch: SceneBatch, config: DetectorLossConfig) -> CellTargets:
     """Say what each cell is to answer.
 
     The teacher's word holds; faces of the table that it missed in the scene, and all
@@ -127,7 +127,9 @@ def lesson(cells: Cells, batch: SceneBatch, config: DetectorLossConfig) -> Lesso
     """
     if batch.word is None:
         assigned = assign(cells, batch, config)
-        return Lesson(assigned.target, _answers(batch, assigned), assigned.target, assigned.counts)
+        return CellTargets(
+            assigned.target, _answers(batch, assigned), assigned.target, assigned.counts
+        )
     word = batch.word
     missed = ~_recognised(word, batch.faces)
     left = replace(batch, there=batch.there & missed, taught=batch.taught & missed)
@@ -136,7 +138,7 @@ def lesson(cells: Cells, batch: SceneBatch, config: DetectorLossConfig) -> Lesso
     own = assigned.target >= word[..., 0]
     answers = torch.where(own[..., None], _answers(batch, assigned), word[..., 1:])
     score = torch.maximum(assigned.target, word[..., 0])
-    return Lesson(score, answers, torch.maximum(assigned.target, sure), assigned.counts)
+    return CellTargets(score, answers, torch.maximum(assigned.target, sure), assigned.counts)
 
 
 def losses(

@@ -68,7 +68,7 @@ _EMOTIONS = {"HAP": 0, "NEU": 1} | dict.fromkeys(("ANG", "SAD", "FEA", "DIS"), 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class FoundFaces:
     """What analyses found in composed photos.
 
     Args:
@@ -117,7 +117,7 @@ def evidence_of(analyzer: Analyzer, photo: Photo, motion: float = 0.0) -> Eviden
     return Evidence(timeline.of(Modality.FACE), motion=motion)
 
 
-def look_at_photos(faces: Faces, count: int, seed: int) -> Seen:
+def look_at_photos(faces: Faces, count: int, seed: int) -> FoundFaces:
     """Compose photos of all sizes of groups and note what an analysis finds in them."""
     analyzer, found = face_analyzer(), []
     people, read = np.zeros(len(BUCKETS)), np.zeros(len(BUCKETS))
@@ -135,7 +135,7 @@ def look_at_photos(faces: Faces, count: int, seed: int) -> Seen:
             if label is not None:
                 found.append((row, MOODS.labels.index(label), b, table[0, 7]))
     table, moods, buckets, moving = (np.array(column) for column in zip(*found, strict=True))
-    return Seen(table, moods, buckets, moving, (read / people).astype(np.float32))
+    return FoundFaces(table, moods, buckets, moving, (read / people).astype(np.float32))
 
 
 def shown(photo: Photo, face: Estimate) -> str | None:
@@ -200,7 +200,7 @@ def _clips(table: Path, split: str, most: int, seed: int) -> dict[str, int]:
 
 
 def draw_scene(
-    seen: Seen,
+    seen: FoundFaces,
     indices: Mapping[tuple[int, bool, int], NDArray[np.int64]],
     voices: Voices,
     rng: np.random.Generator,
@@ -245,7 +245,7 @@ class MoodNet(nn.Module):
         super().__init__()
         self.weigh = nn.Sequential(nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, 1))
         self.read = nn.Sequential(nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, width))
-        self.judge = nn.Sequential(
+        self.head = nn.Sequential(
             nn.Linear(width + 1 + WIDTH, width), nn.ReLU(), nn.Linear(width, 3)
         )
 
@@ -259,10 +259,10 @@ class MoodNet(nn.Module):
         total = weight.sum(dim=1)
         mean = (weight * self.read(beside)).sum(dim=1) / (total + 1e-6)
         known = torch.cat([mean, torch.log1p(total), scene], dim=-1)
-        return self.judge(known)
+        return self.head(known)
 
 
-def fit(seen: Seen, voices: Voices, steps: int, seed: int, batch: int = 64) -> MoodNet:
+def fit(seen: FoundFaces, voices: Voices, steps: int, seed: int, batch: int = 64) -> MoodNet:
     """Teach a net on scenes that are drawn anew in every step."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -284,7 +284,7 @@ def fit(seen: Seen, voices: Voices, steps: int, seed: int, batch: int = 64) -> M
     return net.eval()
 
 
-# ---------------------------------------------------------------- scenes to be judged on
+# ---------------------------------------------------------------- scenes to validate on
 
 
 def made_scenes(
@@ -306,14 +306,14 @@ def made_scenes(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Scenes to be judged on: stacked rows, (scenes, rows, `WIDTH`), and their moods."""
+class LabelledScenes:
+    """Scenes to validate on: stacked rows, (scenes, rows, `WIDTH`), and their moods."""
 
     scenes: Rows
     moods: NDArray[np.int64]
 
 
-def judge(faces: Faces, voices: Voices, count: int, seed: int = 7) -> Judged:
+def validation_scenes(faces: Faces, voices: Voices, count: int, seed: int = 7) -> LabelledScenes:
     """Look at composed photos; every third has a voice."""
     analyzer, scenes, moods = face_analyzer(), [], []
     for k, (_, photo) in enumerate(made_scenes(faces, count, seed)):
@@ -322,7 +322,7 @@ def judge(faces: Faces, voices: Voices, count: int, seed: int = 7) -> Judged:
         scene, mood = rows(evidence_of(analyzer, blurred, motion)), MOODS.labels.index(photo.mood)
         scenes.append(with_voice(scene, mood, voices, rng) if k % 3 == 0 else scene)
         moods.append(mood)
-    return Judged(stack(scenes), np.array(moods))
+    return LabelledScenes(stack(scenes), np.array(moods))
 
 
 def with_voice(scene: Rows, mood: int, voices: Voices, rng: np.random.Generator) -> Rows:
@@ -336,15 +336,15 @@ def with_voice(scene: Rows, mood: int, voices: Voices, rng: np.random.Generator)
 # ---------------------------------------------------------------- the finished model
 
 
-def export(net: MoodNet, out: Path, judged: Judged) -> Card:
-    """Write the model, its card and a golden pair into a folder; calibrate it on judged scenes."""
+def export(net: MoodNet, out: Path, validation: LabelledScenes) -> Card:
+    """Calibrate the model; write it, its card and a golden pair into a folder."""
     with torch.inference_mode():
-        logits = net(torch.from_numpy(judged.scenes)).numpy()
-    calibration = fit_temperature(np.eye(3)[judged.moods], logits)
+        logits = net(torch.from_numpy(validation.scenes)).numpy()
+    calibration = fit_temperature(np.eye(3)[validation.moods], logits)
     p = calibration.probabilities(logits)
     figures = {
-        "accuracy": float((p.argmax(axis=1) == judged.moods).mean()),
-        "ece": ece(judged.moods, p),
+        "accuracy": float((p.argmax(axis=1) == validation.moods).mean()),
+        "ece": ece(validation.moods, p),
     }
     log(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     out.mkdir(parents=True, exist_ok=True)
@@ -370,7 +370,7 @@ def export(net: MoodNet, out: Path, judged: Judged) -> Card:
         ],
     }
     card = write_card(told, out, {"weights": path})
-    some = [scene[scene[:, 0] > 0] for scene in judged.scenes[: 2 * len(BUCKETS)]]
+    some = [scene[scene[:, 0] > 0] for scene in validation.scenes[: 2 * len(BUCKETS)]]
     write_golden(MoodRecogniser(card, {"weights": path}), some, out)
     return card
 
@@ -423,7 +423,7 @@ _CARD: dict[str, Any] = {
 }
 
 
-K = TypeVar("K", Seen, Voices, Judged)
+K = TypeVar("K", FoundFaces, Voices, LabelledScenes)
 
 
 def _kept(path: Path, kind: type[K], make: Callable[[], K]) -> K:
@@ -448,20 +448,22 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     seen = _kept(
         given.out / "seen.npz",
-        Seen,
+        FoundFaces,
         lambda: look_at_photos(read_fer2013(given.data, "train"), given.photos, given.seed),
     )
     taught, chosen = (
         _kept(given.out / f"voices-{split}.npz", Voices, partial(listen, given.data, split, 150, 1))
         for split in ("train", "validation")
     )
-    judged = _kept(
-        given.out / "judged.npz",
-        Judged,
-        lambda: judge(read_fer2013(given.data, "validation"), chosen, given.photos // 2),
+    validation = _kept(
+        given.out / "validation.npz",
+        LabelledScenes,
+        lambda: validation_scenes(
+            read_fer2013(given.data, "validation"), chosen, given.photos // 2
+        ),
     )
     net = fit(seen, taught, given.steps, given.seed)
-    card = export(net, given.out, judged)
+    card = export(net, given.out, validation)
     log(f"{given.out / card.id}.toml: temperature {card.calibration.temperature:.2f}")
 
 

@@ -58,7 +58,7 @@ SPOKEN = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class SentenceFeatures:
     """Sentences: features (n, width), label indices (n,), dialogues (n,), and weights (n,)."""
 
     x: Array
@@ -66,9 +66,9 @@ class Material:
     group: NDArray[np.int64]
     weight: Array
 
-    def where(self, mask: NDArray[np.bool_]) -> Material:
+    def where(self, mask: NDArray[np.bool_]) -> SentenceFeatures:
         """Return some of them."""
-        return Material(self.x[mask], self.y[mask], self.group[mask], self.weight[mask])
+        return SentenceFeatures(self.x[mask], self.y[mask], self.group[mask], self.weight[mask])
 
 
 def without_head(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -153,7 +153,9 @@ def features(session: Session, pieces: WordPieces, texts: Sequence[str], batch: 
     return np.stack(out)
 
 
-def fit(data: Material, labels: int, penalties: Sequence[float]) -> Iterator[tuple[Array, Array]]:
+def fit(
+    data: SentenceFeatures, labels: int, penalties: Sequence[float]
+) -> Iterator[tuple[Array, Array]]:
     """Fit multinomial regressions with a ridge on the standardised features.
 
     Each step solves with a bound of the Hessian that stays the same (Böhning 1992,
@@ -180,7 +182,7 @@ def fit(data: Material, labels: int, penalties: Sequence[float]) -> Iterator[tup
         yield weight.T.copy(), w[-1] - mean @ weight
 
 
-def out_of_fold(data: Material, labels: int, penalties: Sequence[float]) -> list[Array]:
+def out_of_fold(data: SentenceFeatures, labels: int, penalties: Sequence[float]) -> list[Array]:
     """Return, for each penalty, logits from fits on other dialogues: shape (n, labels)."""
     out = [np.zeros((len(data.x), labels), np.float32) for _ in penalties]
     for fold in range(FOLDS):
@@ -210,7 +212,7 @@ def balance(logits: Array, y: NDArray[np.int64], labels: int) -> Array:
     return balanced
 
 
-def read_meld(root: Path, labels: Sequence[str]) -> tuple[list[str], Material]:
+def read_meld(root: Path, labels: Sequence[str]) -> tuple[list[str], SentenceFeatures]:
     """Return MELD's training utterances and what is known of them, but for features.
 
     Args:
@@ -223,7 +225,9 @@ def read_meld(root: Path, labels: Sequence[str]) -> tuple[list[str], Material]:
     dialogue = [int(e.id.split("_dia")[1].split("_")[0]) for e in entries]
     nothing = np.zeros((len(entries), 0), np.float32)
     even = np.ones(len(entries), np.float32)
-    return [e.text or "" for e in entries], Material(nothing, np.array(y), np.array(dialogue), even)
+    return [e.text or "" for e in entries], SentenceFeatures(
+        nothing, np.array(y), np.array(dialogue), even
+    )
 
 
 def train(
@@ -262,16 +266,18 @@ def train(
     typer.echo(out / f"{name}.toml")
 
 
-def _material(root: Path, session: Session, pieces: WordPieces, labels: Sequence[str]) -> Material:
+def _material(
+    root: Path, session: Session, pieces: WordPieces, labels: Sequence[str]
+) -> SentenceFeatures:
     """Read MELD's sentences as written and, with less weight, as recognisers may write them."""
     texts, known = read_meld(root, labels)
     spoken = [as_spoken(text) for text in texts]
     x = np.concatenate([features(session, pieces, t) for t in (texts, spoken)])
     weight = np.repeat(np.array([1 - SPOKEN, SPOKEN], np.float32), len(texts))
-    return Material(x, np.tile(known.y, 2), np.tile(known.group, 2), weight)
+    return SentenceFeatures(x, np.tile(known.y, 2), np.tile(known.group, 2), weight)
 
 
-def _choose(material: Material, labels: int) -> tuple[int, Array]:
+def _choose(material: SentenceFeatures, labels: int) -> tuple[int, Array]:
     """Return which ridge has the least log loss on other dialogues, and its logits of these."""
     held = out_of_fold(material, labels, PENALTIES)
     target = np.eye(labels, dtype=np.float32)[material.y]
@@ -290,7 +296,7 @@ def _choose(material: Material, labels: int) -> tuple[int, Array]:
 
 
 def _fields(
-    card: Card, name: str, calibration: Calibration, held: Array, material: Material
+    card: Card, name: str, calibration: Calibration, held: Array, material: SentenceFeatures
 ) -> dict[str, Any]:
     half = len(material.y) // 2
     p = calibration.probabilities(held[:half])

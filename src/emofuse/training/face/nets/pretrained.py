@@ -37,7 +37,7 @@ from ....models.store import Store
 _IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 
-class Headed(Protocol):
+class HasHead(Protocol):
     """A net that knows which of its parameters a new set of labels replaces."""
 
     @property
@@ -48,7 +48,7 @@ class Headed(Protocol):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...  # noqa: D102
 
 
-Net = TypeVar("Net", bound=Headed)
+Net = TypeVar("Net", bound=HasHead)
 
 
 class Pretrainable(Protocol):
