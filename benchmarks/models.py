@@ -67,7 +67,7 @@ def main() -> None:
     cards = [store.card(name) for name in wanted] or [
         card
         for card in store.cards()
-        if store.whereabouts(card) is ModelLocation.EMBEDDED and card.modality is not Modality.FUSED
+        if store.location(card) is ModelLocation.EMBEDDED and card.modality is not Modality.FUSED
     ]
     cv2.setNumThreads(1)
     rows = {card.id: measure(card, store) for card in cards}

@@ -151,7 +151,7 @@ def test_another_model_is_not_taken_for_yunet(shared: Path) -> None:
 def test_the_embedded_detector_is_small_and_says_where_it_comes_from() -> None:
     store = Store(folders=[])
     card = store.card("face-detector-v2")
-    assert store.whereabouts(card) is ModelLocation.EMBEDDED
+    assert store.location(card) is ModelLocation.EMBEDDED
     assert card.bytes <= 300_000
     assert any("YuNet" in note for note in card.notes)
     assert "experiments" in card.data[0].licence

@@ -31,7 +31,7 @@ def encoder(request: pytest.FixtureRequest) -> Any:
 
 def test_it_is_embedded_and_answers_its_golden_pair(encoder: Any) -> None:
     card = STORE.card(encoder.model_id)
-    assert STORE.whereabouts(card) is ModelLocation.EMBEDDED
+    assert STORE.location(card) is ModelLocation.EMBEDDED
     assert any("biometric" in note for note in card.notes)
     golden = read_golden(golden_path(card))
     assert replay(encoder, golden) < 5e-3

@@ -55,7 +55,7 @@ class TestCard:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256) or file.url
 
     def test_the_pinned_content_is_what_lies_here(self, card: Card) -> None:
-        if STORE.whereabouts(card) is ModelLocation.REMOTE:
+        if STORE.location(card) is ModelLocation.REMOTE:
             assert card.downloads
         else:
             STORE.verify(card)

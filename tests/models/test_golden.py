@@ -27,7 +27,7 @@ def test_face_speech_and_words_each_have_an_embedded_model() -> None:
 @pytest.mark.parametrize("card", RECOGNISERS, ids=lambda card: card.id)
 def test_an_embedded_model_answers_its_golden_pair(card: Card) -> None:
     store = Store(folders=[])
-    assert store.whereabouts(card) is ModelLocation.EMBEDDED
+    assert store.location(card) is ModelLocation.EMBEDDED
     golden = read_golden(golden_path(card))
     recogniser = registry.load(card.id, store)
     assert replay(recogniser, golden) < 5e-3, "on this kind of processor it should be closer"

@@ -59,6 +59,6 @@ def test_what_was_chosen_on_comes_last() -> None:
 def test_every_embedded_model_that_was_measured_has_a_headline() -> None:
     store = Store()
     for card in store.cards():
-        if store.whereabouts(card) is ModelLocation.EMBEDDED:
+        if store.location(card) is ModelLocation.EMBEDDED:
             first = figures.rows(card.metrics)[0]
             assert all(0 <= v <= 1 for v in first.values.values()), card.id

@@ -84,7 +84,7 @@ def test_listing_cards_imports_no_runtime(make_card: CardMaker) -> None:
         "from emofuse.models.store import Store\n"
         "store = Store(folders=[Path(sys.argv[1])])\n"
         "assert 'tiny' in [card.id for card in store.cards()]\n"
-        "[store.whereabouts(card) for card in store.cards()]\n"
+        "[store.location(card) for card in store.cards()]\n"
         "registry.recognisers()\n"
         "heavy = {'onnxruntime', 'cv2', 'torch', 'av', 'pandas', 'requests', 'scipy'}\n"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or None)\n"

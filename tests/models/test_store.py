@@ -73,11 +73,11 @@ def test_a_download_arrives_once_and_shows_its_progress(
 
     remote._meter = meter
     card = remote.card("tiny")
-    assert remote.whereabouts(card) is ModelLocation.REMOTE
+    assert remote.location(card) is ModelLocation.REMOTE
     path = remote.files(card)["weights"]
     assert path.read_bytes() == content
     assert path.is_relative_to(remote.cache_dir)
-    assert remote.whereabouts(card) is ModelLocation.DOWNLOADED
+    assert remote.location(card) is ModelLocation.DOWNLOADED
     assert remote.files(card)["weights"] == path
     assert server.requests == ["/a/tiny.bin"], "the second call must use the cache"
     (shown,) = meters
@@ -123,7 +123,7 @@ def test_a_lasting_fault_is_explained_and_leaves_nothing_behind(
     assert str(remote.cache_dir) in str(caught.value), "says where to put it by hand"
     assert len(server.requests) == 3
     assert everything_in(remote.cache_dir) == []
-    assert remote.whereabouts(card) is ModelLocation.REMOTE
+    assert remote.location(card) is ModelLocation.REMOTE
 
 
 def test_redirects_in_a_circle_are_given_up(server: Any, remote: Store) -> None:
@@ -140,7 +140,7 @@ def test_what_broke_off_is_gone_on_with_by_the_next_command(
     card = remote.card("tiny")
     with pytest.raises(ModelError, match=r"broke off; the same command resumes it"):
         remote.files(card)
-    assert remote.whereabouts(card) is ModelLocation.REMOTE, "half a file is no model"
+    assert remote.location(card) is ModelLocation.REMOTE, "half a file is no model"
     assert remote.files(card)["weights"].read_bytes() == content
     firsts = [_first(asked) for asked in server.ranges]
     for before, now in pairwise(firsts):
@@ -204,7 +204,7 @@ def test_removing_a_model_forgets_what_was_trusted(
     with pytest.warns(RuntimeWarning, match="trusted"):
         unpinned.files(card)
     assert unpinned.remove(card) >= len(content)
-    assert unpinned.whereabouts(unpinned.card("tiny")) is ModelLocation.REMOTE
+    assert unpinned.location(unpinned.card("tiny")) is ModelLocation.REMOTE
 
 
 def test_a_damaged_ledger_is_named(unpinned: Store) -> None:
@@ -327,7 +327,7 @@ def test_a_killed_download_leaves_nothing_taken_for_a_model(
     assert died.returncode < 0
     store = Store(folders=[folder])
     assert everything_in(store.cache_dir) != [], "it was interrupted in the middle, not before"
-    assert store.whereabouts(store.card("tiny")) is ModelLocation.REMOTE
+    assert store.location(store.card("tiny")) is ModelLocation.REMOTE
     assert store.files(store.card("tiny"))["weights"].read_bytes() == content
     assert everything_in(store.cache_dir / "models") == ["tiny.bin"], "and nothing stays behind"
 
@@ -436,7 +436,7 @@ def test_a_folder_of_the_users_needs_no_download(content: bytes, make_card: Card
     (folder / "tiny.bin").write_bytes(content)
     store = Store(folders=[folder])
     card = store.card("tiny")
-    assert store.whereabouts(card) is ModelLocation.LOCAL
+    assert store.location(card) is ModelLocation.LOCAL
     assert store.files(card) == {"weights": folder / "tiny.bin"}
     assert card in store.cards()
     store.verify(card)
@@ -513,7 +513,7 @@ def test_a_model_in_a_folder_takes_the_place_of_the_embedded_one(
     store = Store(folders=[folder])
     mine = store.card("face-v4")
     assert mine.summary == "made by a test" != embedded.summary
-    assert store.whereabouts(mine) is ModelLocation.LOCAL
+    assert store.location(mine) is ModelLocation.LOCAL
     assert store.home(mine) == folder
     assert store.files(mine)["weights"].read_bytes() == content
 

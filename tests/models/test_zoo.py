@@ -199,7 +199,7 @@ def test_superb_is_used_as_it_is(serve: Serve, media: Path) -> None:
     contents = superb("Wav2Vec2")
     store = serve("superb-wav2vec2-er", contents)
     card = store.card("superb-wav2vec2-er")
-    assert store.whereabouts(card) is ModelLocation.REMOTE
+    assert store.location(card) is ModelLocation.REMOTE
     paths = store.files(card)
     from emofuse.models.registry import load
 

@@ -364,7 +364,7 @@ def cards(some: Sequence[Card], store: Store, width: int) -> Table:
             str(len(card.taxonomy)),
             _bytes(card),
             Text(card.licence),
-            store.whereabouts(card).value,
+            store.location(card).value,
             Text(key_metric(card)),
         )
     return table
@@ -375,7 +375,7 @@ def _narrow(some: Sequence[Card], store: Store) -> Table:
     table.add_column("Model", no_wrap=True)
     table.add_column("Reads, labels, size, where; licence; measured", ratio=1)
     for card in some:
-        here = store.whereabouts(card).value
+        here = store.location(card).value
         labels = count(len(card.taxonomy), "label")
         lines = [f"{card.modality.value}, {labels}, {_bytes(card)}, {here}", card.licence]
         table.add_row(card.id, Text("\n".join(filter(None, (*lines, key_metric(card))))))
@@ -408,7 +408,7 @@ def card(card: Card, store: Store) -> RenderableType:
         ("Labels", ", ".join(card.taxonomy.labels)),
         ("Licence", card.licence),
         *([("Terms", card.terms)] if card.terms else []),
-        ("Size", f"{_bytes(card)}, {store.whereabouts(card).value}"),
+        ("Size", f"{_bytes(card)}, {store.location(card).value}"),
         *(("Trained on", _corpus(c.name, c.licence, c.used)) for c in card.data),
     ]
     rows.extend(("File", _file(f)) for f in card.files.values())

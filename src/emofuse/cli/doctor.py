@@ -150,7 +150,7 @@ def _models(store: Store) -> Iterator[Check]:
     for name, problem in store.damaged.items():
         yield Check("models", name, Status.ABSENT, problem)
     for card in cards:
-        where = store.whereabouts(card)
+        where = store.location(card)
         if where is ModelLocation.REMOTE and card.downloads:
             yield Check(
                 "models",
@@ -172,7 +172,7 @@ def _answer(card: Card, store: Store) -> str:
     from ..models.registry import load, recognisers
 
     store.verify(card)
-    what = f"{store.whereabouts(card).value}, {megabytes(card.bytes)}, checksum right"
+    what = f"{store.location(card).value}, {megabytes(card.bytes)}, checksum right"
     if card.fusion is not None:
         from ..fusion.config import FusionConfig
         from ..fusion.factory import make_fuser

@@ -120,7 +120,7 @@ def verify(model_ids: Ids = None) -> None:
     from ..models.store import ModelLocation, Store
 
     store = Store()
-    here = [c for c in store.cards() if store.whereabouts(c) is not ModelLocation.REMOTE]
+    here = [c for c in store.cards() if store.location(c) is not ModelLocation.REMOTE]
     cards = [store.card(model_id) for model_id in model_ids] if model_ids else here
     problems = [problem for card in cards if (problem := _problem(card, store))]
     if problems:

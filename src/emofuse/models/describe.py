@@ -24,7 +24,7 @@ def card_mapping(card: Card, store: Store) -> dict[str, Any]:
         "terms": card.terms,
         "affect": card.affect is not None,
         "bytes": card.bytes,
-        "where": store.whereabouts(card).value,
+        "where": store.location(card).value,
         "data": [
             {"name": c.name, "licence": c.licence, "used": c.used, "citation": c.citation}
             for c in card.data

@@ -174,7 +174,7 @@ class Store:
                 "EMOFUSE_ACCEPT"
             )
 
-    def whereabouts(self, card: Card) -> ModelLocation:
+    def location(self, card: Card) -> ModelLocation:
         """Say where a model's files are, without downloading or reading them."""
         paths = [(self._path(card, f), self._ledger.known(f)) for f in card.files.values()]
         if not all(_has(path, f) for path, f in paths):
@@ -189,7 +189,7 @@ class Store:
         if not self._allow(card) or (card.terms and not self._ledger.accepted(card)):
             return False
         made = not card.convert or self._converted(card).is_file()
-        return made and self.whereabouts(card) is not ModelLocation.REMOTE
+        return made and self.location(card) is not ModelLocation.REMOTE
 
     def home(self, card: Card) -> Path:
         """Return the folder of a model's files (of those that are not downloaded)."""
@@ -222,7 +222,7 @@ class Store:
         Raises:
             ModelError: if the model comes with emofuse, or nothing of it is here.
         """
-        where = self.whereabouts(card)
+        where = self.location(card)
         if where is ModelLocation.EMBEDDED:
             raise ModelError(f"{card.id!r} comes with emofuse; there is nothing to remove")
         home, cached = self.home(card), self._folder(card)

@@ -440,7 +440,7 @@ def _pulled_whisper(name: str) -> Path | None:
     """The folder of a model that `emofuse models pull` has fetched."""
     store = Store()
     card = next((c for c in store.cards() if c.id == f"whisper-{name}"), None)
-    if card is None or store.whereabouts(card) is ModelLocation.REMOTE:
+    if card is None or store.location(card) is ModelLocation.REMOTE:
         return None
     return store.files(card)["weights"].parent
 

@@ -165,7 +165,7 @@ def test_the_store_loads_the_model(
     monkeypatch.setenv("EMOFUSE_MODELS", str(folder))
     store = Store()
     card = store.card("tiny")
-    assert store.whereabouts(card) is ModelLocation.LOCAL
+    assert store.location(card) is ModelLocation.LOCAL
     recogniser = load("tiny")
     assert replay(recogniser, read_golden(golden_path(card, store.home(card)))) < 1e-5
     rng = np.random.default_rng(7)
