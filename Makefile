@@ -22,6 +22,9 @@ BASE   ?= python:3.12-slim-bookworm
 CASES  ?= 10000
 SEED   ?= 0
 
+# Where bytecode is not kept, every program that a test starts compiles all that it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-all lint bench fuzz audit sbom image-base client dist docs platforms pins clean
 
 demo: $(VENV)/.run
@@ -29,10 +32,10 @@ demo: $(VENV)/.run
 	@echo "Open this page in a browser: $(CURDIR)/$(DEMO)/timeline.html"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

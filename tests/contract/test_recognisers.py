@@ -8,11 +8,11 @@ import pytest
 from emofuse.core.estimates import Modality
 from emofuse.core.protocols import Recogniser
 from emofuse.group.mood import WIDTH
-from emofuse.models.registry import load, recognisers
+from emofuse.models.registry import RECOGNISERS, load
 from emofuse.models.store import Store
 
 STORE = Store(offline=True)
-EMBEDDED = [c.id for c in STORE.cards() if not c.downloads and c.recogniser in recognisers()]
+EMBEDDED = [c.id for c in STORE.cards() if not c.downloads and c.recogniser in RECOGNISERS]
 TOLERANCE = 2e-3
 """Batches of other sizes may take other kernels, and int8 models round anew."""
 

@@ -14,7 +14,7 @@ from emofuse.models.recogniser import OnnxRecogniser
 from emofuse.models.store import WEIGHTS, ZOO, ModelLocation, Store
 
 EMBEDDED = [card for card in Store(folders=[]).cards() if not card.downloads]
-RECOGNISERS = [card for card in EMBEDDED if card.recogniser in registry.recognisers()]
+RECOGNISERS = [card for card in EMBEDDED if card.recogniser in registry.RECOGNISERS]
 """Without the face detector, whose golden pair tests/face/test_detect.py replays."""
 
 

@@ -60,7 +60,7 @@ def test_a_third_party_recogniser_is_loaded_by_its_card(
 def test_a_broken_recogniser_is_named(content: bytes, make_card: CardMaker) -> None:
     folder = make_card(recogniser="broken")
     (folder / "tiny.bin").write_bytes(content)
-    with pytest.raises(ModelError, match=r"'broken' \(emofuse_test_coins:Nope\)"):
+    with pytest.raises(ModelError, match=r"'broken' .*\(emofuse_test_coins:Nope\)"):
         registry.load("tiny", Store(folders=[folder]))
 
 
@@ -73,7 +73,7 @@ def test_an_unknown_recogniser_is_named_before_anything_is_downloaded(
 
 
 def test_the_built_in_recognisers_are_registered_like_others() -> None:
-    assert {"face", "speech", "text"} <= registry.recognisers().keys()
+    assert {"face", "speech", "text"} <= set(registry.RECOGNISERS)
 
 
 def test_listing_cards_imports_no_runtime(make_card: CardMaker) -> None:
@@ -85,7 +85,7 @@ def test_listing_cards_imports_no_runtime(make_card: CardMaker) -> None:
         "store = Store(folders=[Path(sys.argv[1])])\n"
         "assert 'tiny' in [card.id for card in store.cards()]\n"
         "[store.location(card) for card in store.cards()]\n"
-        "registry.recognisers()\n"
+        "registry.RECOGNISERS.names\n"
         "heavy = {'onnxruntime', 'cv2', 'torch', 'av', 'pandas', 'requests', 'scipy'}\n"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or None)\n"
     )

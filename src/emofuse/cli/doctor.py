@@ -169,7 +169,7 @@ def _size(card: Card) -> str:
 
 def _answer(card: Card, store: Store) -> str:
     from ..models.golden import golden_path, read_golden, replay
-    from ..models.registry import load, recognisers
+    from ..models.registry import RECOGNISERS, load
 
     store.verify(card)
     what = f"{store.location(card).value}, {megabytes(card.bytes)}, checksum right"
@@ -180,7 +180,7 @@ def _answer(card: Card, store: Store) -> str:
         recogniser: Any = make_fuser(FusionConfig(card.fusion.strategy, model=card.id), store=store)
         if not card.files:
             return "all in its card, loads"
-    elif card.recogniser not in recognisers():
+    elif card.recogniser not in RECOGNISERS:
         return what  # a detector, say: it has a check of its own
     else:
         recogniser = load(card.id, store)

@@ -154,27 +154,25 @@ def _either(names: tuple[str, ...]) -> str:
 def _entries(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
     """Return a group's entry points by name, emofuse's own first."""
     entries: dict[str, EntryPoint] = {}
-    for entry in sorted(_installed(path), key=_rank):
+    for _, entry in _installed(path):
         if entry.group == group:
             entries.setdefault(entry.name, entry)
     return entries
 
 
 @lru_cache(maxsize=8)
-def _installed(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return all packages' entry points for emofuse; looked up anew when ``sys.path`` changes.
+def _installed(path: tuple[str, ...]) -> tuple[tuple[str, EntryPoint], ...]:
+    """Return all entry points for emofuse with their packages' names, emofuse's own first.
 
-    `importlib.metadata.entry_points` would read every package once a group.
+    Looked up anew when ``sys.path`` changes. `importlib.metadata.entry_points` would read every
+    package once a group, and `EntryPoint.dist.name` parses a whole README for a name.
     """
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for package in distributions(path=list(path)):
         if "[emofuse." in (package.read_text("entry_points.txt") or ""):
             found.setdefault(package.name, tuple(package.entry_points))
-    return sum(found.values(), ())
-
-
-def _rank(entry: EntryPoint) -> tuple[bool, str]:
-    return entry.dist is None or entry.dist.name != _OWN, entry.name
+    pairs = [(name, entry) for name, entries in found.items() for entry in entries]
+    return tuple(sorted(pairs, key=lambda pair: (pair[0] != _OWN, pair[1].name)))
 
 
 def _plain(name: str) -> str:

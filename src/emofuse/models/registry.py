@@ -13,9 +13,7 @@ threads)``, where `files` maps roles to paths.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import cast
 
 from ..core.estimates import Modality
 from ..core.protocols import Recogniser
@@ -29,6 +27,9 @@ GROUP = "emofuse.recognisers"
 
 Factory = Callable[[Card, Mapping[str, Path], int], Recogniser]
 """What an entry point names: card, files by role, threads → recogniser."""
+
+RECOGNISERS = Registry[Factory](GROUP, "recogniser")
+"""Those of emofuse, and those of other packages."""
 
 
 def load(model_id: str, store: Store | None = None, threads: int = 1) -> Recogniser:
@@ -54,30 +55,16 @@ def factory(card: Card) -> Factory:
     Raises:
         ModelError: if no installed package registers it, or it cannot be imported.
     """
-    known = recognisers()
-    if card.recogniser not in known:
+    if card.recogniser not in RECOGNISERS:
         raise ModelError(
             f"model {card.id!r} needs the recogniser {card.recogniser!r}, which no installed "
-            f"package provides; there are {', '.join(sorted(known)) or 'none'}"
+            f"package provides; there are {', '.join(sorted(RECOGNISERS)) or 'none'}"
         )
-    entry = known[card.recogniser]
-    try:
-        return cast(Factory, entry.load())
-    except (ImportError, AttributeError) as e:
-        raise ModelError(
-            f"the recogniser {entry.name!r} ({entry.value}) of model {card.id!r} cannot be "
-            f"imported: {e}; install its package again"
-        ) from e
-
-
-def recognisers() -> dict[str, EntryPoint]:
-    """Return the registered recognisers by name, without importing them."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return RECOGNISERS.load(card.recogniser)
 
 
 def emotion_models(store: Store, modality: Modality) -> Iterator[Card]:
     """Yield the cards of the models that tell a modality's emotions."""
-    known = Registry[Factory](GROUP, "recogniser").names
     for card in store.cards():
-        if card.modality is modality and card.recogniser in known and not card.dimensional:
+        if card.modality is modality and card.recogniser in RECOGNISERS and not card.dimensional:
             yield card
