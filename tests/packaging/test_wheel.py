@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from tests.test_public_types import PROGRAM
+
+import emofuse
 
 ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"\[([a-z-]+)\]$", re.MULTILINE)  # of an error of mypy
 NOT_NEEDED = ("pandas", "scipy", "tokenizers", "torch", "fastapi", "matplotlib")
 
 
@@ -136,17 +138,118 @@ def test_what_is_missing_is_said_with_its_extra(python: Path, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_a_program_with_every_public_name_is_typed(python: Path, tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
-    (tmp_path / "program.py").write_text(PROGRAM, "utf-8")
+PROGRAM = """
+from emofuse import (
+    Analyzer,
+    AnalyzerConfig,
+    EmofuseError,
+    Estimate,
+    InputError,
+    MissingExtra,
+    Modality,
+    ModelError,
+    Observation,
+    Observer,
+    Probabilities,
+    Subject,
+    Timeline,
+    __version__,
+    analyze,
+    live,
+)
+
+
+def describe(subject: Subject, probabilities: Probabilities) -> str:
+    return f"{subject}: {probabilities.label} {probabilities.confidence:.2f}"
+
+
+def faces(timeline: Timeline) -> list[Estimate]:
+    return list(timeline.of(Modality.FACE))
+
+
+def read(path: str) -> Timeline | None:
+    try:
+        return Analyzer(AnalyzerConfig(fps=5.0)).analyze(path)
+    except (InputError, ModelError, MissingExtra) as error:
+        general: EmofuseError = error
+        print(general)
+        return None
+
+
+version: str = __version__
+for estimate in faces(analyze("interview.mp4")):
+    line: str = describe(estimate.subject, estimate.probabilities)
+seen: Observation = analyze(image="face.jpg", audio="voice.wav", weights={"face": 1.0})
+several: list[Observation] = analyze(text=["Well."])
+again: Observation = Observer().fuse(seen, {"speech": 1.0})
+for estimate in live():
+    label: str = estimate.label
+"""
+
+
+CLIENT = """
+from emofuse.client import AnalysisOptions, Client, Job, LiveMessage, Picture, ServerError
+
+
+def told(message: LiveMessage) -> list[str]:
+    if message["type"] == "measurement":
+        return [estimate["label"] for estimate in message["estimates"]]
+    return [message["error"]["message"]] if message["type"] == "error" else []
+
+
+options: AnalysisOptions = {"slot": 1.0, "weights": {"face": 0.6}, "modalities": ["face"]}
+with Client(token="a token of 16 letters") as client:
+    job: Job = client.submit("interview.mp4", transcript="interview.srt", **options)
+    state: str = client.wait(job)["state"]
+    found: Timeline = client.result(job)
+    for message in client.live([Picture(0.0, b"")], audio=False):
+        print(told(message))
+    try:
+        seen_there = client.observe(image="face.jpg", fps=None)["fused"]
+    except ServerError as refused:
+        print(refused.code, client.health()["status"])
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it knows of the package: the second check costs little."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def check(program: str, python: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    """Run `mypy --strict` on a user's program, away from this project and its settings."""
+    (cache / "program.py").write_text(program, "utf-8")
     options = ["--strict", "--config-file=", "--python-executable", str(python)]
-    options += ["--follow-imports=silent", "--cache-dir", str(tmp_path / "cache")]
-    done = subprocess.run(
+    options += ["--follow-imports=silent", "--cache-dir", str(cache / "cache")]
+    return subprocess.run(
         [sys.executable, "-m", "mypy", *options, "program.py"],
-        cwd=tmp_path,
+        cwd=cache,
         env={k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MYPYPATH")},
         capture_output=True,
         text=True,
     )
+
+
+def test_the_program_uses_every_public_name() -> None:
+    words = re.findall(r"\w+", PROGRAM)
+    uses = {name: words.count(name) for name in emofuse.__all__}
+    assert all(count >= 2 for count in uses.values()), uses  # imported, and used
+
+
+@pytest.mark.slow
+def test_a_program_with_every_public_name_is_typed(python: Path, cache: Path) -> None:
+    pytest.importorskip("mypy")
+    done = check(PROGRAM + CLIENT + "reveal_type(live)\n", python, cache)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Iterator[emofuse.core.estimates.Estimate]" in done.stdout  # not Any
+
+
+@pytest.mark.slow
+def test_wrong_use_of_a_public_name_is_an_error(python: Path, cache: Path) -> None:
+    pytest.importorskip("mypy")
+    wrong = 'import emofuse\nemofuse.analyze(1).fused.append("x")\n'
+    remote = 'from emofuse.client import Client\nClient().submit("a.mp4", slot="long")["status"]\n'
+    done = check(wrong + remote, python, cache)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert {"call-overload", "arg-type", "typeddict-item"} <= set(CODE.findall(done.stdout))
