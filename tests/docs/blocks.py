@@ -5,22 +5,34 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+_TOLD = re.compile(r"\n+```text\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^ {4,}\S[^\n]*\n)+", re.MULTILINE)
 _SHELL = ("", "bash", "console", "sh", "shell")
+_COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:emofuse|python|pip|make|curl|docker|export) ")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of code, and where it stands."""
+    """A piece of code, and where it stands.
+
+    Args:
+        page: of which document.
+        line: in that page, counted from 1.
+        code: Python, or one command line.
+        is_python: whether it is Python.
+        told: what the page says that it prints; empty where it says nothing.
+    """
 
     page: str
     line: int
     code: str
+    is_python: bool = False
+    told: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -38,17 +50,28 @@ def fences(*languages: str) -> Iterator[Block]:
         text = page.read_text("utf-8")
         for match in _FENCE.finditer(text):
             if match[2] in languages:
-                yield Block(_name(page), _line(text, match.start()), _dedent(match[3], match[1]))
+                code = _dedent(match[3], match[1])
+                told = _TOLD.match(text, match.end())
+                yield Block(
+                    *(_name(page), _line(text, match.start(3)), code, match[2] == "python"),
+                    told[1] if told else "",
+                )
 
 
-def commands(program: str = "emofuse") -> Iterator[Block]:
-    """Yield every command line that calls a program, comments cut off."""
+def commands() -> Iterator[Block]:
+    """Yield every command line, without its comment."""
     for block in (*fences(*_SHELL), *_indented()):
         code = block.code.replace("\\\n", " ")
         for offset, line in enumerate(code.splitlines()):
-            line = line.strip().removeprefix("$ ")
-            if line.startswith(f"{program} "):
-                yield Block(block.page, block.line + offset, line)
+            line = re.sub(r" +# .*$", "", line.strip().removeprefix("$ "))
+            if _COMMAND.match(line):
+                yield replace(block, line=block.line + offset, code=line)
+
+
+def steps() -> list[Block]:
+    """Return everything that can be run, in the order in which somebody reads the pages."""
+    order = {_name(page): number for number, page in enumerate(pages())}
+    return sorted((*commands(), *fences("python")), key=lambda b: (order[b.page], b.line))
 
 
 def words(line: str) -> list[str]:

@@ -2,70 +2,117 @@
 
 from __future__ import annotations
 
-import itertools
+import json
+import os
 import re
 import shutil
-from collections.abc import Sequence
+from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image, ImageOps
-from tests.corpora import made
-from tests.docs.blocks import ROOT, words
+from tests.docs import corpora
+from tests.docs.blocks import ROOT
+from tests.docs.corpora import MEDIA
 
+import emofuse
 from emofuse import Timeline
 from emofuse.annotations import Annotations
 from emofuse.annotations.edits import SetLabel
 from emofuse.cli.main import main
-
-MEDIA = ROOT / "tests" / "media"
+from emofuse.models.store import WEIGHTS, ZOO
+from emofuse.sources.audio import read_audio
 
 _FILES = {
-    "talking.mp4": "interview.mp4 meeting.mp4 party.mp4 clip.mp4 talk.mp4 talking.mp4 "
-    "interviews/anna.mp4 interviews/ben.mp4",
-    "portrait.jpg": "mine/1.jpg face.jpg img.jpg a.jpg b.jpg party.jpg photo.jpg photos/1.jpg "
-    "mine/train/happy/1.jpg",
-    "speech.ogg": "voice.wav",
+    MEDIA / "talking.mp4": "interview.mp4 meeting.mp4 party.mp4 clip.mp4 talk.mp4 talking.mp4 "
+    "interviews/anna.mp4 interviews/ben.mp4 tests/media/talking.mp4",
+    MEDIA / "talking.srt": "words.srt",
+    MEDIA / "portrait.jpg": "mine/1.jpg face.jpg img.jpg a.jpg b.jpg party.jpg photo.jpg "
+    "photos/1.jpg mine/train/happy/1.jpg",
+    MEDIA / "speech.ogg": "voice.wav",
+    WEIGHTS / "speech-v4.onnx": "runs/speech/model/speech-v4.onnx",
+    WEIGHTS / "speech-v4.golden.npz": "runs/speech/model/speech-v4.golden.npz",
 }
-"""Medium of the repository → the names under which pages speak of such a one."""
+"""What is there → the names under which pages speak of such a thing."""
 
 _TABLES = {
     "list.csv": "file\ninterview.mp4\ntalking.mp4\n",
     "mine/list.csv": "file,emotion,who\n1.jpg,happy,anna\n2.jpg,sad,ben\n",
-    "groups.csv": "file,group,participant,person\ninterview.mp4,before,Anna,\n",
-    "questions.csv": "file,start,label\ninterview.mp4,1,first\n",
+    "groups.csv": "file,group,participant,person\nanna-1.mp4,before,Anna,person-1\n"
+    "anna-2.mp4,after,Anna,person-1\nben-1.mp4,before,Ben,\n",
+    "questions.csv": "file,time\nanna-1.mp4,1\nanna-2.mp4,1\n",
     "config.yaml": "facial_model: {architecture: cnn}\ntraining: {epochs: 3}\n",
+    "src/emofuse/models/zoo/README": "the package's cards, in a checkout\n",
+    "src/emofuse/models/weights/README": "the package's weights, in a checkout\n",
 }
 
-_NOT_RUN = {
-    r"\b(serve|live)\b": "goes on until it is ended; tests/cli and tests/server run it",
-    r"\[|…|\b(ID|VIDEO|NAME)\b": "a form to fill in",
-    r"--download|models pull|balanced|audeering|emotieff": "needs the network",
-    r"--data (?!data/)|--root DIR|corpus show ravdess\.csv|cross-corpus": "needs a corpus",
-    r"^emofuse (train|tune) ": "takes minutes or hours; tests/training train small nets",
-    r"\bruns? |\bruns/|fusion-attention|models (embed|import)|-model face": "needs a training",
-    r"groups\.csv": "needs two results of one person; tests/comparison makes them",
-    r"^pip ": "tests/packaging installs the wheel; requirements/platforms.sh resolves every extra",
-    r"^(docker|make) ": "CI runs it, as far as it can",
-    r"^curl |stream_client": "needs a server; tests/server sends the same requests",
-    r"benchmarks\.|mood\.aggregation|make_demo": "takes minutes, or a corpus",
-    r"^export ": "sets variables for the next line",
-    r"--to tflite": "needs the extra tflite-export and onnx2tf",
+_RESULTS = {
+    "docs/formats.md": ("interview",),
+    "docs/comparing.md": ("anna-1", "anna-2", "ben-1"),
 }
-"""What a command holds that is not run here, and why not; what it means is tested elsewhere."""
+"""Page → the recordings whose results its `results/` holds; else it is that of one recording."""
 
 
-def obstacle(line: str) -> str | None:
-    """Return why a command cannot be run at the desk; None if it can."""
-    line = " ".join(words(line))
-    return next((why for sign, why in _NOT_RUN.items() if re.search(sign, line)), None)
+class Effort(IntEnum):
+    """What somebody takes upon themselves who runs commands."""
+
+    TESTS = 0
+    COMPLETE = 1
+    LONG = 2
+    NEVER = 3
+
+
+_OBSTACLES = (
+    (r"^docker ", Effort.NEVER, "needs Docker"),
+    (r"models pull|models remove|balanced|audeering", Effort.NEVER, "needs a model hub"),
+    (r"--download", Effort.NEVER, "needs the host of the corpora"),
+    (r"^emofuse live|emofuse\.live\(", Effort.NEVER, "needs a camera"),
+    (r"group-vgaf", Effort.NEVER, "needs a GPU, and days"),
+    (r"--leave-one-out", Effort.NEVER, "needs Whisper's published weights"),
+    (r"--to tflite", Effort.NEVER, "needs onnx2tf, which has an environment of its own"),
+    (r"--fer PYTHON", Effort.NEVER, "needs another package, with an environment of its own"),
+    (r"benchmarks\.group_mood", Effort.NEVER, "needs FER2013"),
+    (r"sys\.argv", Effort.NEVER, "is examples/stream_client.py, which docs/tutorials/app.md runs"),
+    (r"make_demo", Effort.NEVER, "needs espeak-ng"),
+    (r"mood\.aggregation|group-v1\.toml", Effort.NEVER, "needs FER2013, as fer2013.tar"),
+    (
+        r"emofuse train (?!.*runs/cepstra$)|emofuse tune",
+        Effort.COMPLETE,
+        "trains for half a minute",
+    ),
+    (r"runs/(attention|bilstm|cepstra-2|group|ravdess)", Effort.COMPLETE, "needs such a training"),
+    (r"evaluate (fusion|cross-corpus)", Effort.COMPLETE, "takes half a minute"),
+    (r"--workers|weights\.pt|best\.safetensors", Effort.COMPLETE, "takes ten seconds"),
+    (r"benchmarks\.|^make ", Effort.LONG, "takes minutes"),
+    (r"^pip ", Effort.COMPLETE, "needs the network"),
+)
+"""What a step holds that is not run with less than such an effort, and why not."""
+
+
+def obstacle(code: str, effort: Effort = Effort.TESTS) -> str | None:
+    """Return why a step is not run with an effort; None if it is."""
+    found = (why for sign, needed, why in _OBSTACLES if re.search(sign, code) and effort < needed)
+    return next(found, None)
+
+
+def known() -> dict[str, Any]:
+    """What pages take for granted in pieces of Python that say so."""
+    image = Image.open(MEDIA / "portrait.jpg").convert("RGB")
+    return {
+        "__name__": "page",
+        "emofuse": emofuse,
+        "image": np.asarray(image),
+        "samples": read_audio(MEDIA / "speech.ogg"),
+    }
 
 
 def lay_out(home: Path) -> Path:
-    """Put everything into a folder: media, tables, configurations, and results of a clip."""
+    """Put everything into a folder: media, tables, corpora, models, and results of a clip."""
     for source, names in _FILES.items():
         for name in names.split():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(MEDIA / source, home / name)
+            shutil.copy(source, home / name)
     for name, text in _TABLES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text, encoding="utf-8")
@@ -75,42 +122,68 @@ def lay_out(home: Path) -> Path:
         mirrored.save(home / name)
     for folder in ("configs", "examples"):
         (home / folder).symlink_to(ROOT / folder, target_is_directory=True)
-    analyze: Sequence[str] = ("analyze", str(home / "clip.mp4"), "--out", str(home / "out"), "-q")
-    assert main(analyze) == 0
-    for copy in ("results", "other-results", "session-1", "session-2"):
-        shutil.copytree(home / "out", home / copy)
-    shutil.copytree(home / "out", home / "results" / "interview")
-    for name, author in (("interview", "Eve"), ("other", "Ann")):
-        _put_right(home, home / f"{name}.annotations.json", author)
-    other = str(home / "other.annotations.json")
-    assert main(["annotate", str(home / "other-results"), "--apply", other]) == 0
+    corpora.lay_out(home / "data")
+    _put_models(home)
+    _put_results(home)
     return home
 
 
-def lay_out_corpora(home: Path) -> None:
-    """Put RAVDESS and FER2013 into a folder as they are distributed, but small and of noise."""
-    for actor in range(1, 25):
-        for emotion in range(1, 9):
-            name = f"03-01-{emotion:02}-01-01-01-{actor:02}.wav"
-            made.sound(home / "data" / "ravdess" / f"Actor_{actor:02}" / name, 0.6)
-    for split, label in itertools.product(("train", "test"), ("angry", "happy", "sad", "neutral")):
-        for number in range(12):
-            made.picture(home / "data" / "fer2013" / split / label / f"im{number}.png")
-
-
 def desk_of(page: str, home: Path, folder: Path) -> Path:
-    """Return the copy of a desk that a page's commands work in; it is made when there is none."""
+    """Return the copy of a desk that a page's steps work in; it is made when there is none."""
     desk = folder / page.replace("/", "-")
     if not desk.exists():
-        shutil.copytree(home, desk, symlinks=True)
-        if "results/interview" in (ROOT / page).read_text("utf-8"):  # results/ holds several
-            for path in (desk / "results").glob("*.*"):
-                path.unlink()
+        shutil.copytree(home, desk, symlinks=True, copy_function=os.link)
+        if page in _RESULTS:
+            shutil.rmtree(desk / "results")
+            for name in _RESULTS[page]:
+                shutil.copytree(home / "results", desk / "results" / name)
+                path = desk / "results" / name / "timeline.json"
+                text = path.read_text("utf-8").replace("clip.mp4", f"{name}.mp4")
+                path.write_text(text, encoding="utf-8")
     return desk
 
 
-def _put_right(home: Path, path: Path, author: str) -> None:
-    """Write what somebody put right in the results."""
-    found = Timeline.load(home / "out" / "timeline.json")
-    label = SetLabel(subject="person-1", start=1, end=2, label="surprise", author=author)
-    path.write_text(Annotations.of(found).with_edits([label]).to_json(), encoding="utf-8")
+def _put_models(home: Path) -> None:
+    """Put a finished run, one that goes on, weights without a graph, and another library's file."""
+    import onnx
+    import torch
+    from onnx import TensorProto, helper, numpy_helper
+    from safetensors.torch import save_file
+    from tests.conversion.test_own_net import CONFIG, SEVEN, net_of
+
+    card = (ZOO / "speech-v4.toml").read_text("utf-8").replace('"speech-v4"', '"speech-mine"')
+    (home / "runs" / "speech" / "model" / "speech-mine.toml").write_text(card, encoding="utf-8")
+    run = home / "runs" / "face"
+    run.mkdir()
+    (run / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    (run / "about.json").write_text(json.dumps({"learned": SEVEN}), encoding="utf-8")
+    weights = net_of(run / "config.yaml").state_dict()
+    save_file(weights, run / "best.safetensors")
+    torch.save(weights, home / "weights.pt")
+    matrix = np.random.default_rng(0).normal(size=(48 * 48, 7)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["face"], ["row"]),
+            helper.make_node("MatMul", ["row", "weights"], ["logits"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, ("n", 1, 48, 48))],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("n", 7))],
+        [numpy_helper.from_array(matrix, "weights")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), home / "face.onnx")
+
+
+def _put_results(home: Path) -> None:
+    """Put results of the clip: as they were found, and as two people put them right."""
+    found = home / "results"
+    assert main(["analyze", str(home / "clip.mp4"), "--out", str(found), "-q"]) == 0
+    for copy in ("out", "other-results", "session-1", "session-2"):
+        shutil.copytree(found, home / copy)
+    for name, author in (("interview", "Eve"), ("other", "Ann")):
+        label = SetLabel(subject="person-1", start=1, end=2, label="surprise", author=author)
+        edited = Annotations.of(Timeline.load(found / "timeline.json")).with_edits([label])
+        (home / f"{name}.annotations.json").write_text(edited.to_json(), encoding="utf-8")
+    other = str(home / "other.annotations.json")
+    assert main(["annotate", str(home / "other-results"), "--apply", other]) == 0

@@ -1,96 +1,76 @@
-"""Runs the commands of README and documentation: `python -m tests.docs.run --out commands.md`.
+"""Runs README and documentation: `python -m tests.docs.run --out commands.md`.
 
-Each page is a reader with a desk of their own (`tests.docs.desk`): its commands run one after
-the other, as they stand there, offline. What cannot be run at a desk is listed with the reason.
-Ends with 1 if a command does not end with 0.
+Each page is a reader with a desk of their own (`tests.docs.desk`): its commands and pieces of
+Python run one after the other, as they stand there. Trainings get one epoch, servers a free
+port; whatever was added to a command is in the list, and the reason where one was not run.
+Ends with 1 if a step does not end with 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
-from tests.docs.blocks import ROOT, Block, commands, words
-from tests.docs.desk import desk_of, lay_out, lay_out_corpora, obstacle
-from tests.docs.test_python import BLOCKS
-from tests.docs.test_python import obstacle as python_obstacle
-
-PROGRAMS = ("emofuse", "python", "pip", "make", "curl", "docker", "export")
+from tests.docs.blocks import ROOT, Block, steps
+from tests.docs.desk import Effort, desk_of, lay_out, obstacle
+from tests.docs.reader import Outcome, Reader, surroundings
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a command: its exit status, or why it was not run."""
-
-    block: Block
-    status: int | None
-    said: str
-    seconds: float = 0.0
-
-
-def documented() -> list[Block]:
-    """Return every documented command, in the order of the pages."""
-    found = [block for program in PROGRAMS for block in commands(program)]
-    return sorted(found, key=lambda b: (b.page != "README.md", b.page, b.line))
-
-
-def run_all(blocks: list[Block], folder: Path) -> Iterator[Outcome]:
-    """Run commands, each page's in its own copy of the desk."""
-    home = folder / "desk"
+def run_all(blocks: Sequence[Block], folder: Path, effort: Effort) -> Iterator[Outcome]:
+    """Run steps, each page's at its own copy of the desk."""
+    home, checkout = folder / "desk", folder / "checkout"
     home.mkdir()
     lay_out(home)
-    lay_out_corpora(home)
-    for block in blocks:
-        if (why := obstacle(block.code)) is not None:
-            yield Outcome(block, None, why)
-            continue
-        yield run(block, desk_of(block.page, home, folder))
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*wheel, "--wheel-dir", str(folder / "wheels"), str(checkout)], check=True)
+    for page, its in groupby(blocks, key=lambda b: b.page):
+        desk = desk_of(page, home, folder)
+        variables = surroundings(desk, folder / "programs")
+        variables |= {"PIP_DRY_RUN": "1", "PIP_IGNORE_INSTALLED": "1"}
+        variables |= {"PIP_FIND_LINKS": str(folder / "wheels")}
+        reader = Reader(desk, here=False, variables=variables)
+        for block in its:
+            why = obstacle(block.code, effort)
+            yield reader.read(block) if why is None else Outcome(block, None, why)
+        yield from reader.end()
 
 
-def run(block: Block, folder: Path) -> Outcome:
-    """Run one command; a place for results that an earlier one filled is emptied first."""
-    args = words(block.code)
-    if "--out" in args:
-        shutil.rmtree(folder / args[args.index("--out") + 1], ignore_errors=True)
-    program = [sys.executable, *(["-m", "emofuse"] if args[0] == "emofuse" else [])]
-    started = time.monotonic()
-    environment = {**os.environ, "EMOFUSE_OFFLINE": "1", "COLUMNS": "80"}
-    done = subprocess.run(
-        [*program, *args[1:]], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    said = (lines[-1] if lines else "")[:100]
-    return Outcome(block, done.returncode, said, time.monotonic() - started)
-
-
-def table(outcomes: list[Outcome]) -> str:
+def table(outcomes: Sequence[Outcome]) -> str:
     """Return the list as Markdown."""
-    rows = ["| where | command | exit status | |", "|---|---|---|---|"]
+    rows = ["| where | what | exit status | s | |", "|---|---|---|---:|---|"]
     for o in outcomes:
-        status = "not run" if o.status is None else str(o.status)
-        cells = (str(o.block), f"`{shlex.join(words(o.block.code))}`", status, o.said)
+        last = (o.said.strip().splitlines() or [""])[-1][:100]
+        added = f"with `{o.added}`: " if o.added else ""
+        cells = (str(o.block), _shown(o.block), *_status(o), f"{added}{last}")
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    ran = [o for o in outcomes if o.status is not None]
-    code = sum(python_obstacle(block) is None for block in BLOCKS)
-    return "\n".join(
-        [
-            f"{len(outcomes)} commands, {len(ran)} run, {sum(o.status == 0 for o in ran)} ended "
-            f"with 0; {len(BLOCKS)} blocks of Python, {code} run by the tests, of all the imports; "
-            f"{len(list((ROOT / 'docs' / 'notebooks').glob('*.ipynb')))} notebooks, all run.",
-            "",
-            *rows,
-            "",
-        ]
+    summary = (
+        f"{_count(outcomes, python=False)} commands; {_count(outcomes, python=True)} pieces of "
+        "Python. `make docs` runs the notebooks."
     )
+    return "\n".join([summary, "", *rows, ""])
+
+
+def _shown(block: Block) -> str:
+    return "Python" if block.is_python else f"`{block.code}`"
+
+
+def _status(outcome: Outcome) -> tuple[str, str]:
+    if outcome.status is None:
+        return "not run", ""
+    return str(outcome.status), f"{outcome.seconds:.1f}"
+
+
+def _count(outcomes: Sequence[Outcome], python: bool) -> str:
+    own = [o for o in outcomes if o.block.is_python == python]
+    ran = [o for o in own if o.status is not None]
+    return f"{sum(o.status == 0 for o in ran)} of {len(ran)} run, of {len(own)}"
 
 
 def main() -> int:
@@ -98,13 +78,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.docs.run", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("commands.md"), help="the list")
     parser.add_argument("--page", help="of one page alone, e.g. README.md")
+    parser.add_argument("--long", action="store_true", help="what takes minutes, too")
     options = parser.parse_args()
-    blocks = [b for b in documented() if options.page in (None, b.page)]
+    for name in [name for name in os.environ if name.startswith("EMOFUSE_")]:
+        del os.environ[name]
+    blocks = [b for b in steps() if options.page in (None, b.page)]
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
-        for outcome in run_all(blocks, Path(folder)):
+        effort = Effort.LONG if options.long else Effort.COMPLETE
+        for outcome in run_all(blocks, Path(folder), effort):
             outcomes.append(outcome)
-            sys.stderr.write(f"{outcome.status} {outcome.block} {outcome.block.code}\n")
+            sys.stderr.write(f"{outcome.status} {outcome.block} {_shown(outcome.block)}\n")
     options.out.write_text(table(outcomes), encoding="utf-8")
     return int(any(o.status for o in outcomes))
 

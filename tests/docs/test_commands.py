@@ -11,7 +11,7 @@ from tests.docs.blocks import ROOT, Block, commands, words
 
 from emofuse.cli.main import command
 
-COMMANDS = list(commands())
+COMMANDS = [block for block in commands() if re.match(r"([A-Z_]+=\S+ )*emofuse ", block.code)]
 OURS = ("configs", "examples", "tests", "docs", "deploy", "src")
 
 
@@ -33,7 +33,8 @@ def test_there_are_many() -> None:
 
 @pytest.mark.parametrize("block", COMMANDS, ids=str)
 def test_it_is_understood(block: Block) -> None:
-    args = words(block.code)[1:]
+    args = words(block.code)
+    args = args[args.index("emofuse") + 1 :]
     if args == ["--help"] or args[-1] == "--help":
         args = args[:-1] or ["doctor"]
     try:
@@ -52,13 +53,12 @@ def test_what_it_names_of_ours_is_there(block: Block) -> None:
             assert (ROOT / word).exists(), f"{block}: there is no {word}"
 
 
-@pytest.mark.parametrize("block", [*commands("python"), *commands("make")], ids=str)
+@pytest.mark.parametrize("block", list(commands()), ids=str)
 def test_our_programs_and_targets_are_there(block: Block) -> None:
     args = words(block.code)
     if args[0] == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert {arg for arg in args[1:] if "=" not in arg} <= set(targets), str(block)
-    elif args[1:2] == ["-m"] and args[2].startswith("benchmarks."):
-        assert (ROOT / args[2].replace(".", "/")).with_suffix(".py").exists(), str(block)
-    elif args[1].endswith(".py") and args[1].startswith(OURS):
-        assert (ROOT / args[1]).exists(), str(block)
+    for word in args:
+        if word.startswith("benchmarks."):
+            assert (ROOT / word.replace(".", "/")).with_suffix(".py").exists(), str(block)

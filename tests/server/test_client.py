@@ -214,7 +214,7 @@ def test_the_documented_lines(
     pytest.importorskip("openpyxl", reason="pip install 'emofuse[xlsx]'")
     for name in ("interview.mp4", "face.jpg"):
         shutil.copy(media / "portrait.jpg", tmp_path / name)
-    shutil.copy(media / "talking.srt", tmp_path / "interview.srt")
+    shutil.copy(media / "talking.srt", tmp_path / "words.srt")
     monkeypatch.chdir(tmp_path)
     (block,) = [block for block in fences("python") if "client.analyze(" in block.code]
     exec(block.code.replace("http://127.0.0.1:8000", server.url), {})

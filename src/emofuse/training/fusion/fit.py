@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...config.loader import to_mapping
 from ...core.labels import CANONICAL
+from ...errors import InputError
 from ...fusion.learned import Layout
 from ..core.checkpoint import load_weights
 from ..core.loop import Batch, Task, fit, soft_cross_entropy
@@ -47,7 +48,12 @@ def _task(config: FusionTraining, data: FusionData) -> tuple[Task, FusionNet]:
     torch.manual_seed(config.loop.seed)
     net = _initialized(config, data)
     some_pairs = data.choose.where(np.arange(0, len(data.choose), 3))
-    checks = [only(some_pairs, data.layout, s) for s in subsets(data.layout.modalities)]
+    checks = {s: only(some_pairs, data.layout, s) for s in subsets(data.layout.modalities)}
+    if empty := [" + ".join(m.value for m in s) for s, pairs in checks.items() if not len(pairs)]:
+        raise InputError(
+            f"of the pairs that choose the epoch, none has {', '.join(empty)}: expected "
+            "predictions of more samples, or of samples with a voice and a face that can be read"
+        )
 
     def batches(_: int, rng: np.random.Generator) -> Iterator[Batch]:
         varied = _varied(config, data.learn, data.layout, rng)
@@ -61,7 +67,7 @@ def _task(config: FusionTraining, data: FusionData) -> tuple[Task, FusionNet]:
 
     def validate(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, FusionNet)
-        losses = [_log_loss(net, check, config.loop.seed) for check in checks]
+        losses = [_log_loss(net, check, config.loop.seed) for check in checks.values()]
         mean = float(np.mean(losses))
         return {"log_likelihood": -mean, "log_loss": mean, "log_loss_complete": losses[0]}
 

@@ -82,6 +82,8 @@ def _models(study: Study) -> tuple[Table, dict[str, Any]]:
         labels = tuple(x for x in held.taxonomy.labels if x in set(held.labels))
         targets, logits, _ = _over(held, labels)
         one_hot, new, by_card = _over(test, labels)
+        if not (len(targets) and len(one_hot)):
+            continue  # nothing of it could be read, such as sounds without a voice
         actual = one_hot.argmax(axis=1)
         p = {
             "none": Calibration().probabilities(new),
@@ -107,7 +109,7 @@ def _over(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return targets, logits and the card's probabilities over some labels, each (n, labels)."""
     some = part.where(np.array([x in labels for x in part.labels]) & (part.quality > 0))
-    index = np.array([labels.index(x) for x in some.labels])
+    index = np.array([labels.index(x) for x in some.labels], np.int64)
     columns = [some.taxonomy.index(x) for x in labels]
     known = np.array([x in labels for x in some.taxonomy.labels])
     by_card = metrics.among(some.probabilities, known)[:, columns]
