@@ -123,12 +123,17 @@ def test_its_settings_can_be_copied(python: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_missing_is_said_with_its_extra(python: Path, tmp_path: Path) -> None:
-    (tmp_path / "table.py").write_text(
+    (tmp_path / "program.py").write_text(
         "import emofuse\ntry:\n    emofuse.Analyzer().analyze('a.txt').to_frame()\n"
+        "except emofuse.MissingExtra as error:\n    print(error)\n"
+        "from emofuse.client import Client\n"
+        "try:\n    list(Client().live([]))\n"
         "except emofuse.MissingExtra as error:\n    print(error)\n"
     )
     (tmp_path / "a.txt").write_text("What a wonderful day.")
-    assert "emofuse[pandas]" in ran(python, "table.py", cwd=tmp_path).stdout
+    told = ran(python, "program.py", cwd=tmp_path).stdout
+    assert "emofuse[pandas]" in told
+    assert "emofuse[web]" in told
     (tmp_path / "a.ass").write_text("[Script Info]\n[Events]\n")
     assert "emofuse[ass]" in ran(python, "-m", "emofuse", "analyze", "a.ass", cwd=tmp_path).stderr
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import MissingExtra
-from .errors import refusal, unreachable
+from .errors import ServerError, refusal, unreachable
 from .types import LiveMessage
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def stream(
             except ConnectionClosed as e:
                 if sender.error is not None:
                     raise sender.error from None
-                raise unreachable(address, e) from e
+                raise ServerError("unreachable", f"the connection to {address} was lost") from e
             if message["type"] == "session.created":  # what is sent before is dropped
                 sender.start()
             yield message

@@ -51,6 +51,7 @@ def test_killed_in_the_middle_of_a_job(
         "EMOFUSE_CONFIG": faces_only,
         "EMOFUSE_CALLBACK_SECRET": "a secret that nobody guesses",
         "EMOFUSE_CALLBACK_HOSTS": "127.0.0.1",
+        "EMOFUSE_ANALYZE_TIMEOUT": 0.01,  # jobs and their films are not bound by it
     }
     first = serve(state, **settings).wait()
     with client_of(first) as client:
@@ -77,6 +78,8 @@ def test_killed_in_the_middle_of_a_job(
         assert (again["state"], again["attempts"]) == ("COMPLETED", 2), again["error"]
         timeline = client.get(again["links"]["result"]).json()
         assert {e["modality"] for e in timeline["estimates"]} >= {"face", "fused"}
+        film = client.get(again["links"]["result"], params={"format": "mp4"})
+        assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
         other = wait_for(client, waiting["id"])
         assert (other["state"], other["attempts"]) == ("COMPLETED", 1)
         assert not list((state / "jobs").glob("*/attempt-*"))
