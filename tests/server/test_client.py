@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 import socket
 import sys
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.docs.blocks import ROOT, fences
+from tests.docs.blocks import ROOT
 from tests.server.contract import Contract
 from tests.server.generate_client import TYPES, generate
 from tests.server.serving import Running, free_port
@@ -206,16 +205,3 @@ def test_a_form_is_as_long_as_it_says(tmp_path: Path) -> None:
     assert b'filename="a%22b c.txt"' in body
     assert b"asr" not in body
     assert body == b"".join(form)  # it can be sent again
-
-
-def test_the_documented_lines(
-    server: Running, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("openpyxl", reason="pip install 'emofuse[xlsx]'")
-    for name in ("interview.mp4", "face.jpg"):
-        shutil.copy(media / "portrait.jpg", tmp_path / name)
-    shutil.copy(media / "talking.srt", tmp_path / "words.srt")
-    monkeypatch.chdir(tmp_path)
-    (block,) = [block for block in fences("python") if "client.analyze(" in block.code]
-    exec(block.code.replace("http://127.0.0.1:8000", server.url), {})
-    assert (tmp_path / "interview.xlsx").stat().st_size > 1000

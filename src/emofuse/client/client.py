@@ -45,7 +45,7 @@ _CONNECT_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between looks at a job
 _UNFINISHED: tuple[JobState, ...] = ("QUEUED", "IN_PROGRESS")
 
-# A server that is restarted or busy for some seconds does not end the wait for a job.
+# A server that is restarted or busy for some seconds does not end the wait for a job that it has.
 _RETRY = Retry(
     total=5,
     read=0,
@@ -71,7 +71,7 @@ class Client:
     ) -> None:
         self._server, self._timeout = server.rstrip("/"), timeout
         self._session = requests.Session()
-        self._session.mount(f"{self._server}/v1/jobs", HTTPAdapter(max_retries=_RETRY))
+        self._session.mount(f"{self._server}/v1/jobs/", HTTPAdapter(max_retries=_RETRY))
         self._access = {"Authorization": f"Bearer {token}"} if token else {}
         self._session.headers.update(self._access)
 
