@@ -25,6 +25,9 @@ SEED   ?= 0
 # Where bytecode is not kept, every program that a test starts compiles all that it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Three at a time on two cores, since tests also wait; none of them with threads that spin.
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 3 --dist loadfile
+
 .PHONY: demo test test-all lint bench fuzz audit sbom image-base client dist docs platforms pins clean
 
 demo: $(VENV)/.run
@@ -32,10 +35,10 @@ demo: $(VENV)/.run
 	@echo "Open this page in a browser: $(CURDIR)/$(DEMO)/timeline.html"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
