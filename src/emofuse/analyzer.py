@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -76,6 +77,9 @@ if TYPE_CHECKING:
     from .identity.resolve import Identifier
 
 T = TypeVar("T")
+
+_MOST_THREADS = 256
+"""More would only take memory and time: the models are small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +154,14 @@ class AnalyzerConfig:
         for name, value in {**positive, "batch": self.batch}.items():
             if not value > 0:
                 raise InputError(f"{name} must be > 0, got {value}")
-        if not self.max_wait_seconds >= 0:
+            if value == inf:
+                raise InputError(f"{name} must be finite, got {value}")
+        if not 0 <= self.max_wait_seconds < inf:
             raise InputError(f"max_wait_seconds must be >= 0, got {self.max_wait_seconds}")
         if self.lookahead_seconds is not None and not self.lookahead_seconds >= 0:
             raise InputError(f"lookahead_seconds must be >= 0, got {self.lookahead_seconds}")
-        if self.threads < 1:
-            raise InputError(f"threads must be >= 1, got {self.threads}")
+        if not 1 <= self.threads <= _MOST_THREADS:
+            raise InputError(f"threads must be 1 to {_MOST_THREADS}, got {self.threads}")
         if isinstance(self.modalities, str):
             raise InputError(f"modalities: got {self.modalities!r}, expected a list of names")
         try:

@@ -247,6 +247,8 @@ def test_plain_types_become_a_dataclass_or_are_named() -> None:
         ({"vad": None}, r"vad: got None, expected VadConfig"),
         ({"fps": "8"}, "fps: got '8', expected a number"),
         ({"threads": True}, "threads: got True, expected a number"),
+        ({"slot_seconds": float("inf")}, "slot_seconds must be finite, got inf"),
+        ({"threads": 100_000}, "threads must be 1 to 256, got 100000"),
         ({"modalities": "face"}, "modalities: got 'face', expected a list of names"),
         ({"modalities": ["smell"]}, "modalities: no modality 'smell'; there are face"),
         ({"models": {"face": 1}}, "models.face: got 1, expected a model's id"),
