@@ -51,6 +51,11 @@ def test_they_are_laid_over_each_other(run: Run, runs: Path, tmp_path: Path) -> 
     both = run("runs", "compare", runs / "a", runs / "b", "--out", picture, "--overwrite")
     assert "no confusion" not in both.out
     assert picture.read_bytes() != without  # a second matrix beside the first
+    deep = tmp_path / "new" / "folder" / "both.svg"
+    assert run("runs", "compare", runs / "a", runs / "b", "--out", deep).code == 0
+    assert deep.read_text().startswith("<?xml")
+    odd = run("runs", "compare", runs / "a", runs / "b", "--out", tmp_path / "both.docx")
+    assert "a picture ends in .png, .svg, .pdf, got 'both.docx'" in odd.failed_cleanly()
     again = run("runs", "compare", runs / "a", runs / "b", "--out", picture)
     assert "exists already" in again.failed_cleanly()
 

@@ -142,13 +142,13 @@ def show_corpus(
     """
     from ..corpora import manifest, recipes, validate
     from ..io.files import refuse_existing
-    from . import corpus_figure as corpus_picture
-    from . import corpus_view
+    from . import corpus_figure, corpus_view
     from . import display as show
+    from . import picture as pictures
 
     screen = show.stdout()
     if picture is not None:
-        corpus_picture.check(picture)
+        pictures.check(picture)
         refuse_existing(picture, overwrite)
     if Path(name).suffix.lower() in (manifest.CSV, manifest.PARQUET):
         found = manifest.read(Path(name))
@@ -172,7 +172,7 @@ def show_corpus(
     else:
         screen.print(corpus_view.corpus(report, to, screen.width))
     if picture is not None:
-        corpus_picture.draw(report, to, picture)
+        corpus_figure.draw(report, to, picture)
         if not as_json:
             screen.print(f"Picture: {picture}", soft_wrap=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,30 +13,16 @@ from ..corpora import statistics as counts
 from ..corpora.manifest import Manifest, Split
 from ..corpora.statistics import SpeakerFacts
 from ..corpora.validate import Report
-from ..errors import InputError, MissingExtra
 from ..export.palette import COLOURS
-from ..io.atomic import atomic_path
+from . import picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ENDINGS = (".png", ".svg", ".pdf")
 _GREY = "#c9c9c9"  # of labels without a place among the canonical ones
 _STRENGTH = {Split.TRAIN: 1.0, Split.VALIDATION: 0.6, Split.TEST: 0.3}
 _MOST = 120  # speakers whose bars can still be told apart
 _NAMED = 30  # and whose names have room
-
-
-def check(path: Path) -> None:
-    """Say early that a picture cannot be drawn.
-
-    Raises:
-        InputError: if the file's ending is unknown.
-        MissingExtra: if matplotlib is not installed.
-    """
-    if path.suffix.lower() not in _ENDINGS:
-        raise InputError(f"a picture ends in {', '.join(_ENDINGS)}, got {path.name!r}")
-    _figure()
 
 
 def draw(found: Report, to: LabelMap, path: Path) -> None:
@@ -52,7 +38,7 @@ def draw(found: Report, to: LabelMap, path: Path) -> None:
     shown = 1 + bool(lengths) + (1 < len(people) <= _MOST)
     rows = len(counts.label_counts(manifest))
     height = 2.0 + 0.28 * max(rows, 9)
-    figure = _figure()(figsize=(6.4 * shown, height), layout="constrained")
+    figure = picture.figure_class()(figsize=(6.4 * shown, height), layout="constrained")
     panels = iter(figure.subplots(1, shown, squeeze=False)[0])
     _labels(next(panels), manifest, to)
     if lengths:
@@ -60,19 +46,7 @@ def draw(found: Report, to: LabelMap, path: Path) -> None:
     if 1 < len(people) <= _MOST:
         _speakers(next(panels), manifest, people, to)
     figure.suptitle(f"{manifest.corpus}: {len(manifest):,} samples", fontweight="bold")
-    try:
-        with atomic_path(path) as part:
-            figure.savefig(part, dpi=120, format=path.suffix[1:].lower())
-    except OSError as e:
-        raise InputError(f"cannot write {path}: {e}; choose another place or make room") from e
-
-
-def _figure() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise MissingExtra("figure", "drawing a picture (matplotlib)") from e
-    return Figure
+    picture.save(figure, path, dpi=120)
 
 
 def _labels(panel: Axes, manifest: Manifest, to: LabelMap) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, MissingExtra
+from ..errors import InputError
 from .options import Overwrite
 
 if TYPE_CHECKING:
@@ -78,10 +78,12 @@ def compare(
     Curves by epoch, training and validation; below them a confusion matrix each.
     """
     from ..io.files import refuse_existing
+    from . import picture
 
     runs = [_read(folder) for folder in folders]
     if len(runs) < 2:
         raise InputError("give two runs or more; one has its curves.png")
+    picture.check(out)
     refuse_existing(out, overwrite)
     names = titles(runs)
     _draw(runs, names, out)
@@ -163,12 +165,8 @@ def _show(runs: Sequence[TrainingRun]) -> None:
 
 
 def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise MissingExtra("figure", "drawing a picture (matplotlib)") from e
-
     from ..training.core import curves
+    from . import picture
 
     shown = curves.panels(tuple(dict.fromkeys(name for run in runs for name in run.metrics)))
     columns = min(_COLUMNS, len(shown))
@@ -178,7 +176,7 @@ def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
     height = 2.8 * rows + 0.25 * len(runs)
     below = max((high for _, high in sizes), default=0.0)
     width = max(4.0 * columns, sum(wide for wide, _ in sizes))
-    page = Figure(figsize=(width, height + below), layout="constrained")
+    page = picture.figure_class()(figsize=(width, height + below), layout="constrained")
     heights = [height, below] if matrices else [height]
     parts: Any = page.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _draw_curves(parts[0], runs, names, shown, columns)
@@ -187,7 +185,7 @@ def _draw(runs: Sequence[TrainingRun], names: Sequence[str], out: Path) -> None:
         for panel, (confusion, title) in zip(row, matrices, strict=True):
             name = f"{fill(title, 36)}\nvalidation, % of each row"
             curves.draw_matrix(panel, confusion, name)
-    page.savefig(out, dpi=110)
+    picture.save(page, out, dpi=110)
 
 
 def _draw_curves(

@@ -40,6 +40,8 @@ def disk_errors(what: str) -> Iterator[None]:
         full = getattr(e, "errno", None) in _NO_ROOM or any(
             sign in str(e) for sign in ("No space left", "File too large", "quota exceeded")
         )
+        if isinstance(e, FileExistsError | NotADirectoryError):
+            raise InputError(f"cannot save into {e.filename}: a file is there") from e
         reason = "there is no room left on the disk" if full else str(e)
         remedy = "free some space" if full else "make its folder writable"
         raise InputError(
