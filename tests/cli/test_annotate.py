@@ -39,7 +39,7 @@ def test_edits_are_applied_listed_undone_and_exported(
     label = SetLabel(subject="face-1", start=2, end=4, label="contempt", author="Eve")
     file = saved(tmp_path / "mine.json", Name(subject="face-1", name=NASTY), label)
     assert main(["annotate", str(result), "--apply", file, "--format", "csv"]) == 0
-    assert "2 added, 2 hold" in capsys.readouterr().out
+    assert "edits added: 2, in force: 2" in capsys.readouterr().out
     rows = list(csv.DictReader((result / "timeline.csv").open(encoding="utf-8")))
     by_hand = [row for row in rows if row["source"] == "hand"]
     assert [(row["start"], row["label"]) for row in by_hand] == [
@@ -47,11 +47,11 @@ def test_edits_are_applied_listed_undone_and_exported(
     ]
     assert {row["name"] for row in rows if row["subject"] == "face-1"} == {f"'{NASTY}"}
     assert main(["annotate", str(result), "--apply", file]) == 0
-    assert "0 added, 2 hold" in capsys.readouterr().out
+    assert "edits added: 0, in force: 2" in capsys.readouterr().out
     assert main(["annotate", str(result), "--undo", "last"]) == 0
     assert main(["annotate", str(result), "--list"]) == 0
     listed = capsys.readouterr().out
-    assert re.search(r"Eve  label .*'contempt'  \(undone\)", listed)
+    assert re.search(r"Eve +label: .*label contempt \(undone\)", listed)
     assert (result / "timeline.json").read_bytes() == before
 
 

@@ -217,8 +217,8 @@ def test_mirrors_and_being_offline_count(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("affectnet", r"its makers give it out themselves \(research only.*--root: http"),
-        ("crema-d", r"open to all, but no published checksum.*--root: git clone https://github"),
+        ("affectnet", r"its makers give it out themselves \(research only.*--data.: http"),
+        ("crema-d", r"open to all, but no published checksum.*--data.: git clone https://github"),
         ("csv", "it is your own"),
     ],
 )

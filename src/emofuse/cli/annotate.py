@@ -84,9 +84,9 @@ def annotate(
         _list(kept)
     if not as_json and (files or undo):
         added = len(kept.edits) - before
-        typer.echo(f"{beside}: {added} added, {len(kept.active)} hold")
+        typer.echo(f"{beside}: edits added: {added}, in force: {len(kept.active)}")
         if not wanted:
-            typer.echo("Files that were written before do not have them; --format LIST does")
+            typer.echo("Files written before do not have them: write them anew with --format LIST")
     if wanted:
         edited = apply(timeline, kept)
         for note in edited.notes[len(timeline.notes) :]:
@@ -105,15 +105,31 @@ def _undoing(kept: Annotations, wanted: str, author: str | None) -> Edit:
 
 
 def _list(kept: Annotations) -> None:
-    active = {edit.id for edit in kept.active}
-    for edit in kept.edits:
-        head = f"{edit.id}  {edit.time}  {edit.author or '-'}  {edit.kind}"
-        rest = edit.model_dump(exclude={"id", "time", "author", "kind"}, exclude_none=True)
-        values = "  ".join(f"{key}={value!r}" for key, value in rest.items())
-        gone = "" if edit.id in active or edit.kind == "undo" else "  (undone)"
-        typer.echo(f"{head}  {values}{gone}")
+    from rich.table import Table
+    from rich.text import Text
+
+    from . import display
+
     if not kept.edits:
         typer.echo("no edits")
+        return
+    active = {edit.id for edit in kept.active}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("id", no_wrap=True)
+    for name in ("when (UTC)", "by", "edit"):
+        table.add_column(name, ratio=1 if name == "edit" else None, overflow="fold")
+    for edit in kept.edits:
+        gone = "" if edit.id in active or edit.kind == "undo" else " (undone)"
+        when = str(edit.time)[:16].replace("T", " ")
+        table.add_row(edit.id, when, Text(edit.author or "-"), Text(_told(edit) + gone))
+    display.stdout().print(table)
+
+
+def _told(edit: Edit) -> str:
+    """Say what an edit does in a line: ``label: 1 to 4 s, subject person-1, label happy``."""
+    rest = edit.model_dump(exclude={"id", "time", "author", "kind"}, exclude_none=True)
+    stretch = [f"{rest.pop('start'):g} to {rest.pop('end'):g} s"] if "end" in rest else []
+    return f"{edit.kind}: {', '.join([*stretch, *(f'{k} {v}' for k, v in rest.items())])}"
 
 
 def _export(

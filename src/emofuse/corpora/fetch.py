@@ -61,12 +61,12 @@ def fetch(recipe: Recipe, root: Path, meter: MakeMeter | None = None) -> list[Pa
 def _reason(recipe: Recipe) -> str:
     """Say why a corpus is not downloaded, and what to do instead."""
     if not recipe.home:
-        return "it is your own; name its folder with --root"
+        return "it is your own; name its folder (--root, --data)"
     if recipe.access is Access.OPEN:
         why = "it is open to all, but no published checksum to compare its files with is known"
     else:
         why = f"its makers give it out themselves ({recipe.licence})"
-    return f"{why}; get it yourself and name its folder with --root: {recipe.source}"
+    return f"{why}; get it yourself and name its folder (--root, --data): {recipe.source}"
 
 
 def unpack(archive: Path, folder: Path) -> int:
