@@ -79,6 +79,7 @@ def test_loopback_needs_none(host: str) -> None:
         ("EMOFUSE_PROXIES", "*"),
         ("EMOFUSE_PROXIES", "proxy.example"),
         ("EMOFUSE_WORKERS", "0"),
+        ("EMOFUSE_WORKER_MB", "1"),
         ("EMOFUSE_MEGAPIXELS", "-1"),
         ("EMOFUSE_JOBS", "many"),
     ],

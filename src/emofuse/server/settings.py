@@ -16,6 +16,7 @@ from ..errors import InputError
 
 MB = 1_000_000
 _VARIETY = 8  # different characters of a token
+_LEAST_WORKER_MB = 256  # with less, a worker ends before it has begun
 
 TOKEN_LENGTH = 16
 """The shortest token that is accepted."""
@@ -154,6 +155,11 @@ class Settings:
         for name in ("store_mb", "keep_hours", "workers", "job_workers", "worker_mb", "grace"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.worker_mb < _LEAST_WORKER_MB:
+            raise InputError(
+                f"worker_mb must be >= {_LEAST_WORKER_MB}, got {self.worker_mb}: a worker with its "
+                "models takes about 350 MB"
+            )
         if self.token and (len(self.token) < TOKEN_LENGTH or not self.token.isascii()):
             raise InputError(
                 f"the token has {len(self.token)} characters, expected at least {TOKEN_LENGTH} of "
