@@ -54,7 +54,8 @@ def evaluate(
             study.miss(name, e)
     if not any(finding.measured for finding in findings):
         raise InputError(
-            f"{plan.root} holds none of the corpora (see `emofuse corpus list`): {study.missing}"
+            f"{plan.root} holds none of the corpora (see `emofuse corpus list`); give the folder "
+            f"that holds some with --data. {' '.join(study.missing)}"
         )
     origin = provenance(plan, (time.monotonic() - started) / 3600)
     rows = origin.rows
