@@ -83,6 +83,10 @@ def test_web_addresses_are_refused_as_they_were_spelt(run: Run, words: list[str]
     assert "download it first" in message
 
 
+def test_help_has_its_usual_short_name(run: Run) -> None:
+    assert run("analyze", "-h") == run("analyze", "--help")
+
+
 def test_the_manual_lists_every_command() -> None:
     listed = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8").split("```")[1]
     assert [name for name in command_line().commands if f"emofuse {name}" not in listed] == []
@@ -345,6 +349,7 @@ def test_results_are_not_overwritten_unasked(
         (["analyze", "CLIP", "--face-model", ""], "no model ''"),
         (["analyze", "CLIP", "--face-model", "speech-v4"], "'speech-v4' reads speech, expected"),
         (["analyze", "-"], "not read from a pipe"),
+        (["CLIP"], "is no command; to analyze it: emofuse analyze /"),
         (["analyze", "--audio", "words.txt"], "words.txt is text, expected a video, sound or"),
         (["models", "list", "--modality", "smell"], "there are face, speech, text and fused"),
         (["models", "show", "nope"], "no model 'nope'; known models:"),

@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. No traceback without ``--debug``."""
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    args = ["--help" if arg == "-h" else arg for arg in args if arg != "--debug"]
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
@@ -91,6 +91,7 @@ def _run(args: Sequence[str], debug: bool) -> int:
             warnings.simplefilter("once", RuntimeWarning)
             warnings.showwarning = _warn
             root = command()
+            _refuse_files_as_commands(root, args)
             _refuse_values_of_flags(root, args)
             _refuse_web_addresses(args)
             _refuse_empty_names(root, args)
@@ -142,6 +143,17 @@ def _options(group: Any) -> Iterator[Any]:
 
 def _is_switch(option: Any) -> bool:
     return bool(option.is_bool_flag)
+
+
+def _refuse_files_as_commands(root: Any, args: Sequence[str]) -> None:
+    """Say how ``emofuse clip.mp4`` is meant to be called.
+
+    Raises:
+        InputError: if a file or folder stands in place of a command.
+    """
+    first = next(iter(args), "")
+    if first and first not in root.commands and Path(first).exists():
+        raise InputError(f"{first} is no command; to analyze it: emofuse analyze {first}")
 
 
 def _refuse_values_of_flags(root: Any, args: Sequence[str]) -> None:
