@@ -68,6 +68,14 @@ def commands() -> Iterator[Block]:
                 yield replace(block, line=block.line + offset, code=line)
 
 
+def mentions(program: str = "emofuse") -> Iterator[Block]:
+    """Yield the command lines in running text, such as `emofuse train … --evaluate`."""
+    for page in pages():
+        text = _FENCE.sub(lambda m: "\n" * m[0].count("\n"), page.read_text("utf-8"))
+        for match in re.finditer(rf"`(?:[A-Z_]+=\S+ )*({program} [^`]*)`", text):
+            yield Block(_name(page), _line(text, match.start()), " ".join(match[1].split()))
+
+
 def steps() -> list[Block]:
     """Return everything that can be run, in the order in which somebody reads the pages."""
     order = {_name(page): number for number, page in enumerate(pages())}

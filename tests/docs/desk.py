@@ -10,6 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from PIL import Image, ImageOps
 from tests.docs import corpora
@@ -25,8 +26,7 @@ from emofuse.models.store import WEIGHTS, ZOO
 from emofuse.sources.audio import read_audio
 
 _FILES = {
-    MEDIA / "talking.mp4": "interview.mp4 meeting.mp4 party.mp4 clip.mp4 talk.mp4 talking.mp4 "
-    "interviews/anna.mp4 interviews/ben.mp4 tests/media/talking.mp4",
+    MEDIA / "talking.mp4": "interview.mp4",
     MEDIA / "talking.srt": "words.srt",
     MEDIA / "portrait.jpg": "mine/1.jpg face.jpg img.jpg a.jpg b.jpg party.jpg photo.jpg "
     "photos/1.jpg mine/train/happy/1.jpg",
@@ -35,6 +35,12 @@ _FILES = {
     WEIGHTS / "speech-v4.golden.npz": "runs/speech/model/speech-v4.golden.npz",
 }
 """What is there → the names under which pages speak of such a thing."""
+
+_CLIPS = (
+    "meeting.mp4 party.mp4 clip.mp4 talk.mp4 talking.mp4 interviews/anna.mp4 interviews/ben.mp4 "
+    "tests/media/talking.mp4"
+)
+"""The names of its first three seconds."""
 
 _TABLES = {
     "list.csv": "file\ninterview.mp4\ntalking.mp4\n",
@@ -113,6 +119,8 @@ def lay_out(home: Path) -> Path:
         for name in names.split():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, home / name)
+    for name in _CLIPS.split():
+        cut(MEDIA / "talking.mp4", home / name, seconds=3)
     for name, text in _TABLES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text, encoding="utf-8")
@@ -126,6 +134,17 @@ def lay_out(home: Path) -> Path:
     _put_models(home)
     _put_results(home)
     return home
+
+
+def cut(source: Path, target: Path, seconds: float) -> None:
+    """Copy the first seconds of a clip: picture, sound and subtitles."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(source)) as clip, av.open(str(target), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in clip.streams]
+        for packet in clip.demux():
+            if packet.pts is not None and packet.pts * packet.time_base < seconds:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
 
 
 def desk_of(page: str, home: Path, folder: Path) -> Path:

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import typer
-from tests.docs.blocks import ROOT, Block, commands, words
+from tests.docs.blocks import ROOT, Block, commands, mentions, words
 
 from emofuse.cli.main import command
 
 COMMANDS = [block for block in commands() if re.match(r"([A-Z_]+=\S+ )*emofuse ", block.code)]
+_LACKS = ("Exit", "MissingParameter", "NoArgsIsHelpError", "BadOptionUsage")
+"""What a command ends with that is right as far as it goes."""
+
 OURS = ("configs", "examples", "tests", "docs", "deploy", "src")
 
 
@@ -44,6 +47,17 @@ def test_it_is_understood(block: Block) -> None:
     except Exception as error:
         told = error.format_message() if hasattr(error, "format_message") else repr(error)
         pytest.fail(f"{block}: {block.code}\n{told}")
+
+
+@pytest.mark.parametrize("block", list(mentions()), ids=str)
+def test_what_is_mentioned_is_known(block: Block) -> None:
+    """A command in running text may lack its arguments, or have dots in their place."""
+    args = [word for word in words(block.code)[1:] if "…" not in word and word != "--help"]
+    try:
+        parse(command(), args)
+    except Exception as error:
+        if type(error).__name__ not in _LACKS:
+            pytest.fail(f"{block}: {block.code}: {error!r}")
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=str)

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Here
 from tests.docs.blocks import Block, steps
 from tests.docs.desk import Effort, desk_of, lay_out, obstacle
 from tests.docs.reader import Reader, surroundings
@@ -71,6 +72,7 @@ def test_it_does_what_it_says(page: str, home: Path, monkeypatch: pytest.MonkeyP
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(desk)
+    monkeypatch.setattr("emofuse.cli.analysis._process", Here)  # as `tests.docs.run` does not
     reader, failed = Reader(desk, here=True, variables=variables), []
     for block in (b for b in STEPS if b.page == page and obstacle(b.code) is None):
         outcome = reader.read(block)
