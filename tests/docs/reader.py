@@ -32,10 +32,12 @@ _ADDED = {
     "--set flow.batch=3 --set faces.batch=3 --set fusion.batch=3",
     r"^emofuse tune": "--epochs 1 --trials 1",
     r"^emofuse evaluate (fusion|cross)": "--resamples 50",
+    r"^pip install": "--dry-run --ignore-installed",
     r"^curl ": "--silent --show-error --fail-with-body",
     r"stream_client\.py": "http://127.0.0.1:8000",
 }
-"""What a command holds that would take hours, or has to know of our server: what is added to it."""
+"""What a command holds → what is added to it, so that it takes seconds, changes nothing of ours,
+finds our server, and fails where the server refuses."""
 
 PIECE = "from tests.docs.desk import known; globals().update(known())\n"
 """What goes before a piece of Python that has a process of its own."""

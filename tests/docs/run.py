@@ -33,7 +33,6 @@ def run_all(blocks: Sequence[Block], folder: Path, effort: Effort) -> Iterator[O
     for page, its in groupby(blocks, key=lambda b: b.page):
         desk = desk_of(page, home, folder)
         variables = surroundings(desk, folder / "programs")
-        variables |= {"PIP_DRY_RUN": "1", "PIP_IGNORE_INSTALLED": "1"}
         variables |= {"PIP_FIND_LINKS": str(folder / "wheels")}
         reader = Reader(desk, here=False, variables=variables)
         for block in its:
