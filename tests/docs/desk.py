@@ -90,6 +90,7 @@ _OBSTACLES = (
     (r"runs/(attention|bilstm|cepstra-2|group|ravdess)", Effort.COMPLETE, "needs such a training"),
     (r"evaluate (fusion|cross-corpus)", Effort.COMPLETE, "takes half a minute"),
     (r"robustness=True|batch interviews/ .*results/$", Effort.COMPLETE, "takes ten seconds"),
+    (r"stream_client\.py", Effort.COMPLETE, "plays in real time"),
     (r"--workers|weights\.pt|best\.safetensors", Effort.COMPLETE, "takes ten seconds"),
     (r"benchmarks\.|^make ", Effort.LONG, "takes minutes"),
     (r"^pip ", Effort.COMPLETE, "needs the network"),

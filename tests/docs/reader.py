@@ -30,7 +30,7 @@ _ADDED = {
     r"^emofuse train fusion": "--epochs 1",
     r"^emofuse train .*group-small": "--epochs 1 --set visual.batch=3 --set audio.batch=3 "
     "--set flow.batch=3 --set faces.batch=3 --set fusion.batch=3",
-    r"^emofuse tune": "--epochs 1 --trials 1",
+    r"^emofuse tune": "--epochs 1 --trials 1 --set batch=3",
     r"^emofuse evaluate (fusion|cross)": "--resamples 50",
     r"^pip install": "--dry-run --ignore-installed",
     r"^curl ": "--silent --show-error --fail-with-body",
