@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,21 @@ def test_nothing_is_fetched_from_elsewhere_and_every_link_leads_somewhere(site: 
         for target in re.findall(r'href="([^"#?]+)', text):
             if not re.match(r"[a-z]+:", target) and page.name != "404.html":
                 assert (page.parent / unquote(target)).exists(), f"{page.name}: {target}"
+
+
+def test_the_search_works_where_pages_are_opened_as_files(site: Path) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no browser: install Debian's chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(90_000)
+        page.goto((site / "tutorials" / "train.html").as_uri())
+        page.click(".md-search__input")
+        page.keyboard.type("calibrate")
+        first = page.locator(".md-search-result__item a").first
+        first.wait_for(state="attached")
+        assert str(site) in str(first.get_attribute("href"))
+        browser.close()
