@@ -435,6 +435,9 @@ def _kept(path: Path, kind: type[K], make: Callable[[], K]) -> K:
         return kind(**{f.name: kept[f.name] for f in fields(kind)})
 
 
+_NEEDED = ("fer2013.tar", "fer2013_labels.csv", "crema-d.tar", "crema-d.csv")
+
+
 def main() -> None:
     """Gather, teach, calibrate and export."""
     about = (__doc__ or "").splitlines()[0]
@@ -445,6 +448,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    if missing := [name for name in _NEEDED if not (given.data / name).is_file()]:
+        parser.error(f"--data {given.data}: expected {', '.join(_NEEDED)}, no {missing[0]} there")
     given.out.mkdir(parents=True, exist_ok=True)
     seen = _kept(
         given.out / "seen.npz",
