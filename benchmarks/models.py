@@ -29,7 +29,7 @@ from emofuse.face.crop import crop_face
 from emofuse.face.detect import CompactDetector, HaarDetector
 from emofuse.models.card import Card
 from emofuse.models.recogniser import OnnxRecogniser
-from emofuse.models.registry import load
+from emofuse.models.registry import RECOGNISERS, load
 from emofuse.models.store import ModelLocation, Store
 from emofuse.sources.audio import read_audio
 
@@ -60,14 +60,16 @@ def main() -> None:
     """Measure, write ``benchmarks/results/models.json`` and show a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help="ids; default: all embedded but fusers"
+        "models", nargs="*", metavar="MODEL", help="ids; default: embedded recognisers, detectors"
     )
     wanted = parser.parse_args().models
     store = Store()
     cards = [store.card(name) for name in wanted] or [
         card
         for card in store.cards()
-        if store.location(card) is ModelLocation.EMBEDDED and card.modality is not Modality.FUSED
+        if store.location(card) is ModelLocation.EMBEDDED
+        and card.modality is not Modality.FUSED
+        and (card.recogniser in RECOGNISERS or card.recogniser == "detector")
     ]
     cv2.setNumThreads(1)
     rows = {card.id: measure(card, store) for card in cards}

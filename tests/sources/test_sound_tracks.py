@@ -99,3 +99,11 @@ def test_a_track_that_is_not_there(
     path = film(tmp_path / "film.mkv", {"eng": voice, "deu": tone})
     with pytest.raises(InputError, match=rf"no audio track {wanted}: .* track 2 \(deu\)"):
         FileSource(path, audio_track=wanted)
+
+
+def test_a_language_that_is_no_text_can_be_printed(tmp_path: Path, tone: np.ndarray) -> None:
+    path = film(tmp_path / "film.mkv", {"qaa": tone, "qab": tone})
+    path.write_bytes(path.read_bytes().replace(b"qaa", b"q\xff\xfe"))
+    with pytest.raises(InputError, match="no audio track fra") as refused:
+        FileSource(path, voiced=is_voiced, audio_track="fra")
+    assert "track 1 (q" in str(refused.value).encode().decode()

@@ -372,6 +372,8 @@ def open_container(path: Path, hwaccel: str | None = None) -> av.container.Input
     import av
 
     check_file(path)
+    # From 19 on PyAV is lenient unasked: what it cannot decode it keeps as surrogates.
+    lenient: Any = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
     def opened(device: HWAccel | None) -> av.container.InputContainer:
         # The prefix keeps names such as "a:b.mp4" from being read as a protocol, and the
@@ -379,8 +381,8 @@ def open_container(path: Path, hwaccel: str | None = None) -> av.container.Input
         return av.open(
             f"file:{path.absolute()}",
             container_options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
-            metadata_errors="replace",
             hwaccel=device,
+            **lenient,
         )
 
     try:

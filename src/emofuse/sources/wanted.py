@@ -47,5 +47,6 @@ def track_name(number: int, track: av.stream.Stream) -> str:
         number: counted from 1.
         track: of any kind.
     """
-    language = track.metadata.get("language") or track.metadata.get("title")
-    return f"track {number} ({language})" if language else f"track {number}"
+    language = track.metadata.get("language") or track.metadata.get("title") or ""
+    shown = language.encode("utf-8", "replace").decode()  # it may hold what is no UTF-8
+    return f"track {number} ({shown})" if shown else f"track {number}"
