@@ -378,12 +378,13 @@ def open_container(path: Path, hwaccel: str | None = None) -> av.container.Input
     def opened(device: HWAccel | None) -> av.container.InputContainer:
         # The prefix keeps names such as "a:b.mp4" from being read as a protocol, and the
         # whitelists keep playlists from reaching for other files or the network.
-        return av.open(
+        container: av.container.InputContainer = av.open(
             f"file:{path.absolute()}",
             container_options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
             hwaccel=device,
             **lenient,
         )
+        return container
 
     try:
         if hwaccel:
