@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import wave
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from tests.corpora import made
 from tests.docs.blocks import ROOT
+from tests.training.made import write_table
 
 from emofuse.corpora.labels import taxonomy
 from emofuse.corpora.recipes.ravdess import FOLDS
@@ -70,7 +70,7 @@ def _posteriors(table: Path) -> None:
             about = {"actor": i % 10, "emotion": posteriors.LABELS[i % 8], "fold": i % 5}
             yield {"clip": clip, **about, **dict(zip(names, p.ravel().tolist(), strict=True))}
 
-    _write(table, list(rows()))
+    write_table(table, list(rows()))
 
 
 def _crema_d(root: Path) -> None:
@@ -82,7 +82,7 @@ def _crema_d(root: Path) -> None:
             counts = {letter: 6 * (k == i) + 1 for k, letter in enumerate("ADFHNS")}
             number = f"1{len(votes):05}"
             votes.append({"": number, **counts, "fileName": clip, "numResponses": 12})
-    _write(root / "processedResults" / "tabulatedVotes.csv", votes)
+    write_table(root / "processedResults" / "tabulatedVotes.csv", votes)
 
 
 def _fer2013(data: Path) -> None:
@@ -95,7 +95,7 @@ def _fer2013(data: Path) -> None:
             said = {name: 8 * (name == votes[i % 7]) for name in votes}
             more = {"duplicate_of_train": "", "blank": 0}
             rows.append({"path": path, "split": split, "label": label, **said, **more})
-    _write(data / "fer2013_labels.csv", rows)
+    write_table(data / "fer2013_labels.csv", rows)
 
 
 def _goemotions(root: Path) -> None:
@@ -156,11 +156,3 @@ def _voice(path: Path) -> None:
 @cache
 def _speech() -> Waveform:
     return read_audio(MEDIA / "speech.ogg", _RATE)
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as f:
-        table = csv.DictWriter(f, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
