@@ -158,13 +158,18 @@ def open_page(browser: Browser) -> Iterator[Opened]:
     """Opens a page as a file; it may ask for nothing but itself and `also`, and not complain."""
     contexts, faults, asked, allowed = [], [], [], set()
 
+    def hear(text: str) -> None:
+        # `INK` reads the canvas again and again on a slow machine: Chromium would have it otherwise.
+        if "willReadFrequently" not in text:
+            faults.append(text)
+
     def go(path: Path, *, width: int = 1100, also: tuple[Path, ...] = (), **options: Any) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: faults.append(message.text))
+        page.on("console", lambda message: hear(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         allowed.update(p.as_uri() for p in (path, *also, *(p.with_suffix(".css") for p in also)))
         page.goto(path.as_uri())
