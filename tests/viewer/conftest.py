@@ -159,7 +159,7 @@ def open_page(browser: Browser) -> Iterator[Opened]:
     contexts, faults, asked, allowed = [], [], [], set()
 
     def hear(text: str) -> None:
-        # `INK` reads the canvas again and again on a slow machine: Chromium would have it otherwise.
+        # On a slow machine `INK` reads a canvas again and again, and Chromium gives a hint.
         if "willReadFrequently" not in text:
             faults.append(text)
 
